@@ -1,0 +1,98 @@
+"""Errors that people see, and the exit code of each. Every message is one sentence with the next move."""
+
+from __future__ import annotations
+
+IN_PLACE = 0
+STEP_FAILED = 1
+PENDING = 2
+REBOOT = 3
+MISUSE = 64
+BAD_INPUT = 65
+UNREACHABLE = 69
+BUSY = 75
+PROTOCOL = 76
+REFUSED = 77
+OWN_CONFIGURATION = 78
+INTERRUPTED = 130
+
+
+class LyncarrError(Exception):
+    """A foreseen error: `str()` is the sentence for people, `code` a stable word for JSON, `exit_code` the process's answer.
+
+    `detail` is the technical cause, shown with --verbose only; it never holds a secret.
+    """
+
+    code = "error"
+    exit_code = STEP_FAILED
+
+    def __init__(self, message: str, *, detail: str | None = None) -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class UsageError(LyncarrError):
+    """The command line cannot be carried out as typed."""
+
+    code = "usage"
+    exit_code = MISUSE
+
+
+class SiteError(LyncarrError):
+    """The site file, a certificate or an installer file is not usable."""
+
+    code = "site"
+    exit_code = BAD_INPUT
+
+
+class ConfigurationError(LyncarrError):
+    """This tool's own configuration: an unusable secret reference."""
+
+    code = "configuration"
+    exit_code = OWN_CONFIGURATION
+
+
+class UnreachableError(LyncarrError):
+    """No connection, or it was lost, or the host did not answer in time."""
+
+    code = "unreachable"
+    exit_code = UNREACHABLE
+
+
+class LostConnectionError(UnreachableError):
+    """The connection ended while a request was under way; whether the host carried it out is not known."""
+
+    code = "lost"
+
+
+class BusyError(LyncarrError):
+    """Another run holds the host."""
+
+    code = "busy"
+    exit_code = BUSY
+
+
+class ProtocolError(LyncarrError):
+    """The host answered something that is not this protocol, or that cannot be trusted."""
+
+    code = "protocol"
+    exit_code = PROTOCOL
+
+
+class RefusedError(LyncarrError):
+    """Authentication, rights, or a host that is not fit for this tool."""
+
+    code = "refused"
+    exit_code = REFUSED
+
+
+class UntrustedError(RefusedError):
+    """The host's certificate is expired, of another name, untrusted, or not the pinned one: no HTTP request was sent."""
+
+    code = "untrusted"
+
+
+class StepFailedError(LyncarrError):
+    """A step could not be carried out, or was not in place when looked at again."""
+
+    code = "failed"
+    exit_code = STEP_FAILED

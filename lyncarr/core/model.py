@@ -1,0 +1,171 @@
+"""The words every other module speaks: states, changes, steps, stages, requests, events, secrets, hosts.
+
+Plain data and protocols, no I/O. The contract with the script on the host is in docs/contract.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+Value: TypeAlias = "bool | int | str | tuple[str, ...]"
+Attributes: TypeAlias = Mapping[str, Value]
+State: TypeAlias = Mapping[str, Attributes]
+"""item -> attribute -> value. An item that is not there is absent; an attribute says only what is desired to be said."""
+
+Kind: TypeAlias = Literal[
+    "busy", "denied", "unfit", "needs", "locked", "installer", "foreign", "feature", "certificate", "binding", "reboot", "error"
+]
+"""What a `failed` event may call its cause; exit codes are derived from it in core/errors.py."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between the observed and the desired state.
+
+    `attribute` None means that the whole item appears: then `before` is None and `after` is its mapping of attributes.
+    Else `before` is the observed value (None where the host said nothing) and `after` the desired one.
+    """
+
+    item: str
+    attribute: str | None
+    before: Value | None
+    after: Value | Attributes
+
+
+class Secret:
+    """A value that shows itself only through `reveal()`.
+
+    `reveal` may be called in hosts/ and config/certificates.py only; a test greps for it.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Secret is not to be pickled or copied into a file")
+
+
+class Step:
+    """Declaration of one runbook step; every use is derived from it.
+
+    Class attributes: `name` ("proxy-timeout"), `noun` (its functions on the host are Get-<noun>State and Set-<noun>State),
+    `title` (a sentence), `reason` (why this value), `source` (the runbook line or vendor page), `snippet` (its file in ps_snippets/).
+    """
+
+    name: str
+    noun: str
+    title: str
+    reason: str
+    source: str
+    snippet: str
+
+    def desired(self, site: Any) -> State:
+        """What `site` (config.site.Site) wants of this step. Must not need the host."""
+        raise NotImplementedError
+
+    def parameters(self, site: Any) -> Mapping[str, Any]:
+        """What applying needs beyond the state, as JSON-able data (installer sources, hashes). No secrets."""
+        return {}
+
+    def secrets(self, site: Any) -> Mapping[str, Secret]:
+        """What applying needs and nobody may read, by name."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Steps that belong together. `transaction`: all its writes are one commit, and it is one unit."""
+
+    name: str
+    steps: tuple[Step, ...]
+    transaction: bool = False
+    fresh_shell_after: bool = False
+    may_reboot: bool = False
+
+
+@dataclass(frozen=True)
+class StepRequest:
+    """One step inside a request: its name, its desired state and the parameters that applying needs."""
+
+    name: str
+    desired: State
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request to the script on the host; `number` counts from 1 within a shell."""
+
+    run: str
+    number: int
+    operation: str
+    steps: tuple[StepRequest, ...] = ()
+    lock: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of the script on the host, already checked by powershell/protocol.py. `data` holds its other members."""
+
+    name: str
+    data: Mapping[str, Any]
+
+
+class Deadline:
+    """A point in monotonic time. `seconds` is measured from construction; a changed wall clock does not move it."""
+
+    __slots__ = ("_end", "seconds")
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds = seconds
+        self._end = clock() + seconds
+
+    def left(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self._end - time.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        return self.left() <= 0.0
+
+
+class Host(Protocol):
+    """One remote shell on one machine, a context manager. After an error or interrupt() it is only good for closing."""
+
+    def __enter__(self) -> Host: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def request(
+        self, request: Request, on_event: Callable[[Event], None], deadline: Deadline, secrets: Mapping[str, Secret] = ...
+    ) -> None:
+        """Send one request, call `on_event` for each event as it arrives, return when its `done` was seen.
+
+        The first request carries the script. Raises the errors of core/errors.py, never a library's own.
+        """
+
+    def interrupt(self) -> None:
+        """Stop what runs. May be called from a signal handler's thread or from on_event."""
