@@ -92,7 +92,15 @@ class UntrustedError(RefusedError):
 
 
 class StepFailedError(LyncarrError):
-    """A step could not be carried out, or was not in place when looked at again."""
+    """A step could not be carried out, or was not in place when looked at again.
+
+    `step` names the guilty step where the host told it, `kind` is the contract's word for the cause.
+    """
 
     code = "failed"
     exit_code = STEP_FAILED
+
+    def __init__(self, message: str, *, step: str | None = None, kind: str | None = None, detail: str | None = None) -> None:
+        super().__init__(message, detail=detail)
+        self.step = step
+        self.kind = kind

@@ -80,6 +80,12 @@ class Step:
     reason: str
     source: str
     snippet: str
+    unit: str | None = None
+    """Steps of one stage with the same word here are selected and written together or not at all."""
+    restarts_iis: bool = False
+    """A change of this step needs one iisreset /noforce, which the plan tells."""
+    unmendable: frozenset[tuple[str, str]] = frozenset()
+    """(item, attribute) pairs that applying cannot mend: drift in one of them fails the step before anything is written."""
 
     def desired(self, site: Any) -> State:
         """What `site` (config.site.Site) wants of this step. Must not need the host."""
@@ -159,9 +165,7 @@ class Host(Protocol):
 
     def __exit__(self, *exc: object) -> None: ...
 
-    def request(
-        self, request: Request, on_event: Callable[[Event], None], deadline: Deadline, secrets: Mapping[str, Secret] = ...
-    ) -> None:
+    def request(self, request: Request, on_event: Callable[[Event], None], deadline: Deadline, secrets: Mapping[str, Secret] = ...) -> None:
         """Send one request, call `on_event` for each event as it arrives, return when its `done` was seen.
 
         The first request carries the script. Raises the errors of core/errors.py, never a library's own.

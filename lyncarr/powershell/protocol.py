@@ -1,0 +1,280 @@
+"""Requests and events as JSON: the contract of docs/contract.md, checked as if the host were an enemy.
+
+Nothing here trusts the host: every member of every event is checked for its type, every event for its place, and
+whatever does not fit raises ProtocolError (exit 76). Text from the host is passed on as it came; report/ makes it harmless.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lyncarr.core.errors import ProtocolError
+from lyncarr.core.model import Event, Request, State, Value
+
+PROTOCOL = 1
+MAX_EVENT_CHARS = 1024 * 1024
+MAX_EVENTS = 20_000
+MAX_INT = 2**53
+MAX_DEPTH_TEXT = "the host's answer is nested too deeply"
+
+FAILURE_KINDS = frozenset(
+    {"busy", "denied", "unfit", "needs", "locked", "installer", "foreign", "feature", "certificate", "binding", "reboot", "error"}
+)
+NOTE_KINDS = frozenset(
+    {
+        "foreign-rule",
+        "foreign-farm",
+        "holder",
+        "needs",
+        "other-site",
+        "other-record",
+        "old-certificate",
+        "pending-reboot",
+        "restart",
+        "retried",
+        "unresolved",
+        "version",
+    }
+)
+
+
+def encode_request(request: Request) -> str:
+    """One line of ASCII JSON. Secrets are never in it: they travel as the pipeline's input."""
+    body: dict[str, Any] = {
+        "protocol": PROTOCOL,
+        "run": request.run,
+        "number": request.number,
+        "operation": request.operation,
+        "lock": request.lock,
+        "steps": [{"name": s.name, "desired": _plain(s.desired), "parameters": _plain(s.parameters)} for s in request.steps],
+    }
+    body.update({name: _plain(value) for name, value in request.extra.items()})
+    return json.dumps(body, ensure_ascii=True, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+class EventReader:
+    """Checks the events of one request in the order in which they arrive.
+
+    `asked` are the names of the steps in the request, `first` tells whether this shell's hello is still to come.
+    Feed it the text of each output object; it returns the events in it, `done` included. Call `finish()` when the
+    pipeline has ended: a request without its done is never a success.
+    """
+
+    def __init__(self, run: str, number: int, asked: tuple[str, ...], first: bool, operation: str) -> None:
+        self._run = run
+        self._number = number
+        self._asked = asked
+        self._hello_due = first
+        self._operation = operation
+        self._count = 0
+        self._done = False
+        self._verdict: str | None = None
+
+    @property
+    def done(self) -> bool:
+        return self._done
+
+    def feed(self, text: object) -> list[Event]:
+        """The events in one output object, which must be a string of whole lines."""
+        if not isinstance(text, str):
+            raise _broken(f"an output object of type {type(text).__name__} instead of text")
+        return [self._event(line) for line in text.splitlines() if line]
+
+    def finish(self) -> None:
+        if not self._done:
+            raise _broken("the request ended without its 'done'")
+
+    def _event(self, line: str) -> Event:
+        if self._done:
+            raise _broken("an event after 'done'")
+        if len(line) > MAX_EVENT_CHARS:
+            raise _broken(f"an event of {len(line)} characters, the limit is {MAX_EVENT_CHARS}")
+        if self._count >= MAX_EVENTS:
+            raise _broken(f"more than {MAX_EVENTS} events in one request")
+        members = _parse(line)
+        name = members.pop("event", None)
+        check = _CHECKS.get(name) if isinstance(name, str) else None
+        if check is None:
+            raise _broken(f"an unknown event {_short(name)}")
+        if self._hello_due != (name == "hello"):
+            raise _broken("an event before 'hello'" if self._hello_due else "a second 'hello'")
+        check(self, members)
+        if name == "done":
+            self._done = True
+        else:
+            self._count += 1
+        return Event(str(name), members)
+
+    def _hello(self, m: dict[str, Any]) -> None:
+        _shape(
+            m,
+            protocol=int,
+            run=str,
+            computer=str,
+            os=str,
+            build=int,
+            powershell=str,
+            bits=int,
+            elevated=bool,
+            booted=str,
+            pending_reboot=bool,
+            shared_configuration=bool,
+        )
+        if m["protocol"] != PROTOCOL:
+            raise _broken(f"protocol {m['protocol']} instead of {PROTOCOL}")
+        if m["run"] != self._run:
+            raise _broken("a 'hello' of another run")
+        if not m["computer"]:
+            raise _broken("a 'hello' without a computer name")
+        self._hello_due = False
+
+    def _observed(self, m: dict[str, Any]) -> None:
+        if self._operation != "observe":
+            raise _broken("'observed' in answer to something else than observe")
+        _shape(m, steps=dict)
+        self._settle("observed")
+        m["steps"] = self._states(m["steps"])
+
+    def _applied(self, m: dict[str, Any]) -> None:
+        if self._operation != "apply":
+            raise _broken("'applied' in answer to something else than apply")
+        _shape(m, steps=dict, backup=(str, type(None)), reboot=bool)
+        self._settle("applied")
+        m["steps"] = self._states(m["steps"])
+
+    def _failed(self, m: dict[str, Any]) -> None:
+        _shape(m, step=(str, type(None)), kind=str, text=str)
+        self._settle("failed")
+        self._step_known(m["step"])
+        if m["kind"] not in FAILURE_KINDS:
+            raise _broken(f"an unknown kind of failure {_short(m['kind'])}")
+
+    def _applying(self, m: dict[str, Any]) -> None:
+        _shape(m, step=str)
+        self._step_known(m["step"])
+
+    def _progress(self, m: dict[str, Any]) -> None:
+        _shape(m, step=str, text=str, percent=(int, type(None)))
+        self._step_known(m["step"])
+
+    def _note(self, m: dict[str, Any]) -> None:
+        _shape(m, step=(str, type(None)), kind=str, text=str)
+        self._step_known(m["step"])
+        if m["kind"] not in NOTE_KINDS:
+            raise _broken(f"an unknown kind of note {_short(m['kind'])}")
+
+    def _done_event(self, m: dict[str, Any]) -> None:
+        _shape(m, count=int)
+        if m["count"] != self._count:
+            raise _broken(f"'done' counts {m['count']} events, {self._count} arrived")
+        if self._verdict is None and self._operation in ("observe", "apply"):
+            raise _broken(f"'done' without an answer to {self._operation}")
+
+    def _settle(self, verdict: str) -> None:
+        """observed, applied and failed are verdicts: one a request."""
+        if self._verdict is not None:
+            raise _broken(f"'{verdict}' after '{self._verdict}'")
+        self._verdict = verdict
+
+    def _step_known(self, step: str | None) -> None:
+        if step is not None and step not in self._asked:
+            raise _broken(f"an event for step {_short(step)}, which was not asked for")
+
+    def _states(self, steps: dict[str, Any]) -> dict[str, State]:
+        if set(steps) != set(self._asked):
+            odd = sorted(set(steps) ^ set(self._asked))
+            raise _broken(f"states of other steps than asked for: {_short(', '.join(odd))}")
+        return {name: _state(name, state) for name, state in steps.items()}
+
+
+_CHECKS: dict[str, Callable[[EventReader, dict[str, Any]], None]] = {
+    "hello": EventReader._hello,
+    "observed": EventReader._observed,
+    "applying": EventReader._applying,
+    "progress": EventReader._progress,
+    "note": EventReader._note,
+    "applied": EventReader._applied,
+    "failed": EventReader._failed,
+    "done": EventReader._done_event,
+}
+
+
+def _broken(what: str) -> ProtocolError:
+    return ProtocolError(
+        f"The host's answer is not lyncarr's protocol ({what}); nothing more is sent to it. "
+        "Check that the address is the right machine and that no other tool answers there."
+    )
+
+
+def _short(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _parse(line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_no_float)
+    except ProtocolError:
+        raise
+    except RecursionError:
+        raise _broken(MAX_DEPTH_TEXT) from None
+    except ValueError as error:
+        raise _broken(f"a line that is not JSON: {_short(line[:60])}") from error
+    if not isinstance(value, dict):
+        raise _broken("an event that is not a JSON object")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _broken("a JSON object with the same name twice")
+    return members
+
+
+def _no_constant(text: str) -> Any:
+    raise _broken(f"the number {text}")
+
+
+def _no_float(text: str) -> Any:
+    raise _broken(f"the number {_short(text)}, only whole numbers are allowed")
+
+
+def _shape(members: dict[str, Any], **types: type | tuple[type, ...]) -> None:
+    """Exactly these members, each of its type; a bool is no int here."""
+    if set(members) != set(types):
+        odd = sorted(set(members) ^ set(types))
+        raise _broken(f"an event with missing or unknown members: {_short(', '.join(odd))}")
+    for name, expected in types.items():
+        value = members[name]
+        allowed = expected if isinstance(expected, tuple) else (expected,)
+        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+            raise _broken(f"member '{name}' of type {type(value).__name__}")
+        if isinstance(value, int) and abs(value) > MAX_INT:
+            raise _broken(f"member '{name}' is out of range")
+
+
+def _state(step: str, state: object) -> dict[str, dict[str, Value]]:
+    if not isinstance(state, dict) or not all(isinstance(item, dict) for item in state.values()):
+        raise _broken(f"the state of step {_short(step)} is not a table of items")
+    return {item: {name: _value(value) for name, value in attributes.items()} for item, attributes in state.items()}
+
+
+def _value(value: object) -> Value:
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, int) and abs(value) <= MAX_INT:
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise _broken(f"a value of type {type(value).__name__} in a state")

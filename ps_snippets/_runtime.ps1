@@ -1,0 +1,234 @@
+# Requests in, events out, the lock, the transaction: the only generic PowerShell. Contract: docs/contract.md.
+
+function ConvertTo-LyncarrTable {
+    # What ConvertFrom-Json gives (objects, arrays, scalars) as ordered dictionaries, string arrays and plain values.
+    # The ints of 7.x are Int64 and those of 5.1 are Int32: one type from here on.
+    param([psobject]$Value)
+    if ($null -eq $Value) { return $null }
+    $plain = $Value.PSObject.BaseObject
+    if ($plain -is [string] -or $plain -is [bool]) { return $plain }
+    if ($plain -is [int] -or $plain -is [long]) { return [int]$plain }
+    if ($plain -is [System.Collections.IList]) {
+        $list = New-Object System.Collections.ArrayList
+        foreach ($entry in $plain) { [void]$list.Add((ConvertTo-LyncarrTable -Value $entry)) }
+        return ,$list.ToArray()
+    }
+    $table = New-Object System.Collections.Specialized.OrderedDictionary ([StringComparer]::Ordinal)
+    foreach ($property in $Value.PSObject.Properties) { $table[$property.Name] = ConvertTo-LyncarrTable -Value $property.Value }
+    return $table
+}
+
+function ConvertTo-LyncarrJsonString {
+    param([string]$Text)
+    $builder = New-Object System.Text.StringBuilder
+    [void]$builder.Append('"')
+    if ($Text -cmatch '[^ !#-\[\]-~]') {
+        foreach ($character in $Text.ToCharArray()) {
+            $code = [int]$character
+            if ($code -eq 34 -or $code -eq 92) { [void]$builder.Append('\').Append($character) }
+            elseif ($code -ge 32 -and $code -le 126) { [void]$builder.Append($character) }
+            else { [void]$builder.Append('\u').Append($code.ToString('x4', [cultureinfo]::InvariantCulture)) }
+        }
+    }
+    else { [void]$builder.Append($Text) }
+    [void]$builder.Append('"')
+    return $builder.ToString()
+}
+
+function ConvertTo-LyncarrJson {
+    # Own serialiser: ConvertTo-Json of 4.0, 5.1 and 7 differ in escapes, arrays, dates and depth. Pure ASCII, keys in ordinal order;
+    # anything but null, bool, int, string, dictionary and list throws, so that a stray object is found in tests and not on a server.
+    param([psobject]$Value)
+    if ($null -eq $Value) { return 'null' }
+    $plain = $Value.PSObject.BaseObject
+    if ($plain -is [bool]) { if ($plain) { return 'true' } else { return 'false' } }
+    if ($plain -is [int] -or $plain -is [long]) { return $plain.ToString([cultureinfo]::InvariantCulture) }
+    if ($plain -is [string]) { return ConvertTo-LyncarrJsonString -Text $plain }
+    $parts = New-Object System.Collections.ArrayList
+    if ($plain -is [System.Collections.IDictionary]) {
+        $keys = [string[]]@($plain.get_Keys())
+        [array]::Sort($keys, [StringComparer]::Ordinal)
+        foreach ($key in $keys) { [void]$parts.Add((ConvertTo-LyncarrJsonString -Text $key) + ':' + (ConvertTo-LyncarrJson -Value $plain[$key])) }
+        return '{' + [string]::Join(',', [string[]]$parts.ToArray()) + '}'
+    }
+    if ($plain -is [System.Collections.IList]) {
+        foreach ($entry in $plain) { [void]$parts.Add((ConvertTo-LyncarrJson -Value $entry)) }
+        return '[' + [string]::Join(',', [string[]]$parts.ToArray()) + ']'
+    }
+    throw "a value of type $($plain.GetType().FullName) cannot be sent"
+}
+
+function Add-LyncarrEvent {
+    # Holds an event back until the next Send-LyncarrEvent: each write costs the controller a round trip.
+    param([System.Collections.IDictionary]$Members)
+    [void]$script:LyncarrState['Held'].Add((ConvertTo-LyncarrJson -Value $Members))
+    if ([string]$Members['event'] -ne 'done') { $script:LyncarrState['Sent'] = [int]$script:LyncarrState['Sent'] + 1 }
+}
+
+function Send-LyncarrEvent {
+    # Writes what is held to the output. Call it as a statement before anything slow, never inside a function whose output is assigned.
+    $held = $script:LyncarrState['Held']
+    if ($held.get_Count() -gt 0) {
+        $text = [string]::Join("`n", [string[]]$held.ToArray())
+        $held.Clear()
+        $text
+    }
+}
+
+function Add-LyncarrNote {
+    param([string]$Kind, [string]$Text)
+    Add-LyncarrEvent -Members @{ event = 'note'; step = $script:LyncarrState['Step']; kind = $Kind; text = $Text }
+}
+
+function Add-LyncarrProgress {
+    param([string]$Text, [int]$Percent)
+    Add-LyncarrEvent -Members @{ event = 'progress'; step = $script:LyncarrState['Step']; text = $Text; percent = $Percent }
+}
+
+function Stop-Lyncarr {
+    # Ends the request with a failure of a kind that the controller knows. The text is one sentence with the next move.
+    param([string]$Kind, [string]$Text)
+    $script:LyncarrState['Failure'] = $Kind
+    throw $Text
+}
+
+function New-LyncarrContext {
+    # What the steps of one request share. Manager is opened when a step first asks for it, Writes counts the changes made to it.
+    param([System.Collections.IDictionary]$Request)
+    $names = New-Object System.Collections.ArrayList
+    foreach ($step in @($Request['steps'])) { [void]$names.Add([string]$step['name']) }
+    return @{
+        Run = [string]$Request['run']; Steps = $names.ToArray(); Manager = $null; Configuration = $null; Opened = $false
+        Writes = 0; RestartIis = $false; Reboot = $false; Result = $null
+    }
+}
+
+function Get-LyncarrAllState {
+    param([System.Collections.IDictionary]$Request, [System.Collections.IDictionary]$Context)
+    $states = @{}
+    foreach ($step in @($Request['steps'])) {
+        $script:LyncarrState['Step'] = [string]$step['name']
+        $states[[string]$step['name']] = Get-LyncarrStepState -Step ([string]$step['name']) -Desired $step['desired'] -Parameters $step['parameters'] -Context $Context
+    }
+    $script:LyncarrState['Step'] = $null
+    return $states
+}
+
+function Invoke-LyncarrObserve {
+    param([System.Collections.IDictionary]$Request)
+    $context = New-LyncarrContext -Request $Request
+    try { Add-LyncarrEvent -Members @{ event = 'observed'; steps = (Get-LyncarrAllState -Request $Request -Context $context) } }
+    finally { Close-LyncarrIis -Context $context }
+}
+
+function Invoke-LyncarrApply {
+    # Sets the steps of one unit. What they change in the IIS configuration is one commit; a commit that lost the race for the file
+    # is done again from a fresh read, anything else ends the request with nothing committed.
+    param([System.Collections.IDictionary]$Request, [System.Collections.IDictionary]$Secrets)
+    if ($null -eq $script:LyncarrState['Lock']) { Stop-Lyncarr -Kind 'error' -Text 'apply without the lock; observe with lock comes first' }
+    $attempt = 0
+    $committed = $false
+    $context = $null
+    try {
+        while (-not $committed) {
+            $attempt = $attempt + 1
+            $context = New-LyncarrContext -Request $Request
+            foreach ($step in @($Request['steps'])) {
+                $script:LyncarrState['Step'] = [string]$step['name']
+                if ($attempt -eq 1) { Add-LyncarrEvent -Members @{ event = 'applying'; step = [string]$step['name'] } }
+                Set-LyncarrStepState -Step ([string]$step['name']) -Desired $step['desired'] -Parameters $step['parameters'] -Context $context -Secrets $Secrets
+            }
+            if ([int]$context['Writes'] -eq 0) { break }
+            Send-LyncarrEvent
+            Save-LyncarrBackup -Name ('lyncarr-' + [string]$Request['run'])
+            $committed = Save-LyncarrIis -Context $context -LastAttempt ($attempt -ge 5)
+            if (-not $committed) {
+                Add-LyncarrNote -Kind 'retried' -Text 'applicationHost.config was changed or held by something else; read again and retried'
+                Close-LyncarrIis -Context $context
+                [System.Threading.Thread]::Sleep(1000)
+            }
+        }
+        $reboot = [bool]$context['Reboot']
+        if ([bool]$context['RestartIis']) {
+            Send-LyncarrEvent
+            Restart-LyncarrIis
+        }
+    }
+    finally { if ($null -ne $context) { Close-LyncarrIis -Context $context } }
+    $fresh = New-LyncarrContext -Request $Request
+    try {
+        $states = Get-LyncarrAllState -Request $Request -Context $fresh
+        Add-LyncarrEvent -Members @{ event = 'applied'; steps = $states; backup = $script:LyncarrState['Backup']; reboot = $reboot }
+    }
+    finally { Close-LyncarrIis -Context $fresh }
+}
+
+function Enter-LyncarrLock {
+    # The open file belongs to this process: it outlives pipelines and errors, and is free when the process ends, however that happens.
+    param([System.Collections.IDictionary]$Request)
+    if ($null -ne $script:LyncarrState['Lock']) { return }
+    $script:LyncarrState['Lock'] = Open-LyncarrLock -Holder (ConvertTo-LyncarrJson -Value @{
+            who = [string]$Request['who']; run = [string]$Request['run']
+            since = [datetime]::UtcNow.ToString('yyyy-MM-ddTHH:mm:ssZ', [cultureinfo]::InvariantCulture)
+        })
+    if ($null -eq $script:LyncarrState['Lock']) {
+        Stop-Lyncarr -Kind 'busy' -Text (Get-LyncarrHolderText -Holder (Read-LyncarrHolder))
+    }
+}
+
+function Get-LyncarrHolderText {
+    # The holder's file was written by another run, perhaps of another version: nothing in it is taken for granted.
+    param([string]$Holder)
+    $parts = @{ who = 'another run'; since = 'an unknown time' }
+    foreach ($name in @('who', 'since')) {
+        $found = [regex]::Match($Holder, '"' + $name + '":"([^"\\]{1,200})"')
+        if ($found.Success) { $parts[$name] = $found.Groups[1].Value }
+    }
+    return "held by $($parts['who']) since $($parts['since'])"
+}
+
+function Get-LyncarrFailureKind {
+    param([System.Exception]$Cause)
+    if ($null -ne $script:LyncarrState['Failure']) { return [string]$script:LyncarrState['Failure'] }
+    if ($Cause -is [System.UnauthorizedAccessException]) { return 'denied' }
+    if ($Cause -is [System.IO.FileLoadException]) { return 'locked' }
+    return 'error'
+}
+
+function Invoke-LyncarrRequest {
+    param([string]$Request)
+    $secrets = @{}
+    foreach ($line in @($input)) { $secrets = ConvertTo-LyncarrTable -Value (ConvertFrom-Json -InputObject ([string]$line)) }
+    $first = $null -eq (Get-Variable -Name LyncarrState -Scope Script -ErrorAction SilentlyContinue)
+    if ($first) { $script:LyncarrState = @{ Held = (New-Object System.Collections.ArrayList); Lock = $null; Backup = $null } }
+    $script:LyncarrState['Sent'] = 0
+    $script:LyncarrState['Step'] = $null
+    $script:LyncarrState['Failure'] = $null
+    try {
+        $table = ConvertTo-LyncarrTable -Value (ConvertFrom-Json -InputObject $Request)
+        if ($first) { Add-LyncarrEvent -Members (Get-LyncarrHello -Run ([string]$table['run'])) }
+        if ([bool]$table['lock']) { Enter-LyncarrLock -Request $table }
+        switch ([string]$table['operation']) {
+            'observe' {
+                if (-not [bool]$table['lock']) {
+                    $holder = Read-LyncarrHolder
+                    if ($holder -ne '') { Add-LyncarrNote -Kind 'holder' -Text ('the host is ' + (Get-LyncarrHolderText -Holder $holder)) }
+                }
+                Invoke-LyncarrObserve -Request $table
+            }
+            'apply' { Invoke-LyncarrApply -Request $table -Secrets $secrets }
+            'upload' { Add-LyncarrUpload -Request $table }
+            default { throw "this script knows no operation '$($table['operation'])'" }
+        }
+    }
+    catch {
+        $cause = $_.Exception.GetBaseException()
+        $text = [string]$cause.Message
+        if ($null -eq $script:LyncarrState['Failure']) { $text = $text.Trim() + " [$($cause.GetType().Name), line $($_.InvocationInfo.ScriptLineNumber)]" }
+        Add-LyncarrEvent -Members @{ event = 'failed'; step = $script:LyncarrState['Step']; kind = (Get-LyncarrFailureKind -Cause $cause); text = $text }
+    }
+    finally {
+        Add-LyncarrEvent -Members @{ event = 'done'; count = [int]$script:LyncarrState['Sent'] }
+        Send-LyncarrEvent
+    }
+}

@@ -1,0 +1,23 @@
+# ARR's disk cache of a farm. It is a child of the farm's protocol element: webFarm/applicationRequestRouting/protocol/cache/@enabled.
+
+function Get-DiskCacheState {
+    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    $state = [ordered]@{}
+    foreach ($name in $Desired.get_Keys()) {
+        $farm = Get-LyncarrFarm -Context $Context -Name $name
+        if ($null -eq $farm) { Add-LyncarrNeedsNote -Context $Context -Farm $name; continue }
+        $cache = (Get-LyncarrFarmProtocol -Farm $farm).GetChildElement('cache')
+        $state[$name] = @{ enabled = [bool]$cache.GetAttributeValue('enabled') }
+    }
+    return $state
+}
+
+function Set-DiskCacheState {
+    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
+    foreach ($name in $Desired.get_Keys()) {
+        $farm = Get-LyncarrNeededFarm -Context $Context -Name $name
+        $before = [int]$Context['Writes']
+        Set-LyncarrAttribute -Element (Get-LyncarrFarmProtocol -Farm $farm).GetChildElement('cache') -Name 'enabled' -Value ([bool]$Desired[$name]['enabled']) -Context $Context
+        if ([int]$Context['Writes'] -gt $before) { $Context['RestartIis'] = $true }
+    }
+}

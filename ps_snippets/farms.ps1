@@ -1,0 +1,92 @@
+# One server farm for each published name; its servers, and the ports on which they answer.
+# Items: "<farm>", "<farm>/<server>" and "iisreset" (a restart that an earlier run owes). A farm's rules are not made here: a rule without its host condition takes everybody's traffic.
+
+function Get-FarmsState {
+    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    $state = [ordered]@{}
+    foreach ($item in $Desired.get_Keys()) {
+        if ($item -ceq 'iisreset') {
+            $state[$item] = @{ pending = [bool](Test-LyncarrRestartPending) }
+            continue
+        }
+        $names = $item.Split([char[]]'/')
+        $farm = Get-LyncarrFarm -Context $Context -Name $names[0]
+        if ($null -eq $farm) { continue }
+        if ($names.Length -eq 1) {
+            $addresses = New-Object System.Collections.ArrayList
+            foreach ($server in $farm.GetCollection()) { [void]$addresses.Add([string]$server.GetAttributeValue('address')) }
+            $wanted = [string[]]@($Desired[$item]['servers'])
+            $seen = [string[]]$addresses.ToArray()
+            # The order of the servers means nothing to ARR.
+            if (Test-LyncarrSameSet -Left $seen -Right $wanted) { $seen = $wanted }
+            $state[$item] = @{
+                enabled = [bool]$farm.GetAttributeValue('enabled'); servers = $seen
+                preserve_host_header = [bool](Get-LyncarrFarmProtocol -Farm $farm).GetAttributeValue('preserveHostHeader')
+            }
+            continue
+        }
+        $server = Find-LyncarrElement -Collection $farm.GetCollection() -Attribute 'address' -Value $names[1]
+        if ($null -eq $server) { continue }
+        $routing = $server.GetChildElement('applicationRequestRouting')
+        $state[$item] = @{
+            enabled = [bool]$server.GetAttributeValue('enabled')
+            http_port = [int]$routing.GetAttributeValue('httpPort'); https_port = [int]$routing.GetAttributeValue('httpsPort')
+        }
+    }
+    return $state
+}
+
+function Set-LyncarrFarm {
+    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Farms, [string]$Name, [System.Collections.IDictionary]$Attributes, [System.Collections.IDictionary]$Context)
+    $farm = Find-LyncarrElement -Collection $Farms -Attribute 'name' -Value $Name
+    if ($null -eq $farm) {
+        $farm = $Farms.CreateElement('webFarm')
+        $farm.SetAttributeValue('name', $Name)
+        # IIS Manager writes the default of enabled too; a farm made here reads like one made there.
+        $farm.SetAttributeValue('enabled', $true)
+        [void]$Farms.AddAt($Farms.get_Count(), $farm)
+        $Context['Writes'] = [int]$Context['Writes'] + 1
+    }
+    Set-LyncarrAttribute -Element $farm -Name 'enabled' -Value ([bool]$Attributes['enabled']) -Context $Context
+    Set-LyncarrAttribute -Element (Get-LyncarrFarmProtocol -Farm $farm) -Name 'preserveHostHeader' -Value ([bool]$Attributes['preserve_host_header']) -Context $Context
+    $servers = $farm.GetCollection()
+    $extra = New-Object System.Collections.ArrayList
+    foreach ($server in $servers) {
+        if (@($Attributes['servers']) -inotcontains [string]$server.GetAttributeValue('address')) { [void]$extra.Add($server) }
+    }
+    foreach ($server in $extra) {
+        $servers.Remove($server)
+        $Context['Writes'] = [int]$Context['Writes'] + 1
+    }
+}
+
+function Set-LyncarrServer {
+    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Farms, [string]$Farm, [string]$Address, [System.Collections.IDictionary]$Attributes, [System.Collections.IDictionary]$Context)
+    $servers = (Find-LyncarrElement -Collection $Farms -Attribute 'name' -Value $Farm).GetCollection()
+    $server = Find-LyncarrElement -Collection $servers -Attribute 'address' -Value $Address
+    if ($null -eq $server) {
+        $server = $servers.CreateElement('server')
+        $server.SetAttributeValue('address', $Address)
+        $server.SetAttributeValue('enabled', $true)
+        [void]$servers.AddAt($servers.get_Count(), $server)
+        $Context['Writes'] = [int]$Context['Writes'] + 1
+    }
+    Set-LyncarrAttribute -Element $server -Name 'enabled' -Value ([bool]$Attributes['enabled']) -Context $Context
+    $routing = $server.GetChildElement('applicationRequestRouting')
+    Set-LyncarrAttribute -Element $routing -Name 'httpPort' -Value ([int]$Attributes['http_port']) -Context $Context
+    Set-LyncarrAttribute -Element $routing -Name 'httpsPort' -Value ([int]$Attributes['https_port']) -Context $Context
+}
+
+function Set-FarmsState {
+    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
+    $farms = Get-LyncarrNeededCollection -Context $Context -Section 'webFarms'
+    $before = [int]$Context['Writes']
+    foreach ($item in $Desired.get_Keys()) {
+        if (-not $item.Contains('/') -and $item -cne 'iisreset') { Set-LyncarrFarm -Farms $farms -Name $item -Attributes $Desired[$item] -Context $Context }
+    }
+    foreach ($item in $Desired.get_Keys()) {
+        $names = $item.Split([char[]]'/')
+        if ($names.Length -eq 2) { Set-LyncarrServer -Farms $farms -Farm $names[0] -Address $names[1] -Attributes $Desired[$item] -Context $Context }
+    }
+    if ([int]$Context['Writes'] -gt $before -or (Test-LyncarrRestartPending)) { $Context['RestartIis'] = $true }
+}
