@@ -142,16 +142,22 @@ function Invoke-LyncarrProgram {
     finally { $process.Close() }
 }
 
-function Get-LyncarrConfiguration {
-    # applicationHost.config through Microsoft.Web.Administration, opened once a request; null where IIS is not installed.
+function Import-LyncarrIis {
+    # Loads Microsoft.Web.Administration; $false where IIS is not installed.
     # By path: a name without one may bring the library of IIS Express, which reads another file.
+    $library = [System.IO.Path]::Combine((Get-LyncarrInetsrv), 'Microsoft.Web.Administration.dll')
+    $file = [System.IO.Path]::Combine((Get-LyncarrInetsrv), 'config', 'applicationHost.config')
+    if (-not ([System.IO.File]::Exists($library) -and [System.IO.File]::Exists($file))) { return $false }
+    [void][System.Reflection.Assembly]::LoadFrom($library)
+    return $true
+}
+
+function Get-LyncarrConfiguration {
+    # applicationHost.config, opened once a request; null where IIS is not installed.
     # https://learn.microsoft.com/dotnet/api/microsoft.web.administration.servermanager
     param([System.Collections.IDictionary]$Context)
     if (-not $Context['Opened']) {
-        $library = [System.IO.Path]::Combine((Get-LyncarrInetsrv), 'Microsoft.Web.Administration.dll')
-        $file = [System.IO.Path]::Combine((Get-LyncarrInetsrv), 'config', 'applicationHost.config')
-        if ([System.IO.File]::Exists($library) -and [System.IO.File]::Exists($file)) {
-            [void][System.Reflection.Assembly]::LoadFrom($library)
+        if (Import-LyncarrIis) {
             $Context['Manager'] = New-Object Microsoft.Web.Administration.ServerManager
             $Context['Configuration'] = $Context['Manager'].GetApplicationHostConfiguration()
         }

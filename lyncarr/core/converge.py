@@ -54,6 +54,7 @@ class Run:
 
     `open_host` makes a new shell each time it is called. `site` is what the steps read. `confirm` is asked with the plan before the
     first write, None means that the answer is yes already. `write` False makes it a plan: nothing is locked, nothing is written.
+    `warnings` are what was found before any contact; they stand in the result's notes.
     """
 
     host: str
@@ -67,6 +68,7 @@ class Run:
     interrupts: Interrupts = field(default_factory=Interrupts)
     plan_deadline_s: float = PLAN_DEADLINE_S
     upload: Uploader | None = None
+    warnings: tuple[str, ...] = ()
     sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
@@ -94,7 +96,7 @@ class Run:
             for result in self._results.values():
                 if result.result == "pending":
                     result.result = "skipped"
-        return HostResult(self.host, word, code, list(self._results.values()), self._notes, self._backup, error, self._computer)
+        return HostResult(self.host, word, code, list(self._results.values()), self._all_notes(), self._backup, error, self._computer)
 
     def _execute(self) -> tuple[HostWord, int]:
         confirm = self.confirm
@@ -234,6 +236,9 @@ class Run:
                 if end.passed:
                     raise lost from error
                 self.sleep(LOCK_POLL_S)
+
+    def _all_notes(self) -> list[Note]:
+        return [*(Note("warning", text) for text in self.warnings), *self._notes]
 
     def _note(self, note: Note) -> None:
         if note not in self._notes:

@@ -15,7 +15,7 @@ from pathlib import Path
 from lyncarr.core.model import Step
 from lyncarr.steps import STEPS
 
-SHARED = ("_windows.ps1", "_runtime.ps1", "_iis.ps1")
+SHARED = ("_windows.ps1", "_runtime.ps1", "_iis.ps1", "_rules.ps1")
 MAIN = "_main.ps1"
 SNIPPETS_LINE = "#:snippets"
 EACH_STEP = "#:each-step "

@@ -1,0 +1,77 @@
+"""JSON lines for programs: what happens as it happens, one line for each host, and a summary. Nothing else goes to standard output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from lyncarr.core.model import Change
+from lyncarr.core.plan import HostResult, Note, Plan
+
+SCHEMA = 1
+LIVE = frozenset({"connecting", "reconnecting", "hello", "applying", "progress", "note"})
+
+
+class JsonReport:
+    """A Listener and Report that writes JSON lines to `stream`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def event(self, host: str, name: str, data: Mapping[str, Any]) -> None:
+        if name in LIVE:
+            self._line({"event": name, "host": host, **data})
+        elif name == "plan":
+            plan: Plan = data["plan"]
+            self._line({"event": "plan", "host": host, "pending": {one.step.name: len(one.changes) for one in plan.steps if one.changes}})
+
+    def finish(self, result: HostResult, names: tuple[str, ...]) -> None:
+        """The host's line and the summary, the last line of every run that began to connect."""
+        self._line(host_line(result))
+        self._line({"event": "summary", "exit_code": result.exit_code, "hosts": {result.host: result.result}})
+
+    def _line(self, members: Mapping[str, Any]) -> None:
+        self._stream.write(json.dumps({"schema": SCHEMA, **members}, separators=(",", ":"), default=_plain) + "\n")
+        self._stream.flush()
+
+
+def host_line(result: HostResult) -> dict[str, Any]:
+    """The `host` event of docs/output.md."""
+    return {
+        "event": "host",
+        "host": result.host,
+        "computer": result.computer,
+        "result": result.result,
+        "steps": [
+            {
+                "step": one.step.name,
+                "result": one.result,
+                "changes": [_change(change) for change in one.changes],
+                "error": None if one.error is None else {"code": one.error[0], "message": one.error[1]},
+            }
+            for one in result.steps
+        ],
+        "notes": [_note(note) for note in result.notes],
+        "backup": None if result.backup is None else {"name": result.backup, "restore": restore_line(result.backup)},
+        "error": None if result.error is None else {"code": result.error.code, "message": str(result.error)},
+    }
+
+
+def restore_line(backup: str) -> str:
+    """The line that brings a backup back, for an elevated command prompt on the host."""
+    return f'xcopy /y "%windir%\\System32\\inetsrv\\backup\\{backup}\\*.config" "%windir%\\System32\\inetsrv\\config"'
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {"item": change.item, "attribute": change.attribute, "before": change.before, "after": change.after}
+
+
+def _note(note: Note) -> dict[str, Any]:
+    return {"kind": note.kind, "step": note.step, "text": note.text}
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no place in a report")

@@ -1,0 +1,47 @@
+"""Text from a host made harmless for a terminal, and values in the words of the plan. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from lyncarr.core.model import Change
+
+MAX_CHARS = 500
+
+
+def clean(text: str, limit: int = MAX_CHARS) -> str:
+    """`text` with control, format and unassigned characters escaped, on one line, cut after `limit` characters.
+
+    Escape sequences, direction overrides and line breaks of a hostile host would otherwise rewrite what a person reads.
+    """
+    shown = "".join(character if _harmless(character) else _escaped(character) for character in text[: limit + 1])
+    return shown if len(text) <= limit else shown[:limit] + f"... ({len(text)} characters)"
+
+
+def _harmless(character: str) -> bool:
+    return character == " " or unicodedata.category(character)[0] not in "CZ"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii") if character.isascii() else f"\\u{ord(character):04x}"
+
+
+def value(what: Any) -> str:
+    """A state's value as people read it: lists in brackets, absent things as (absent)."""
+    if what is None:
+        return "(absent)"
+    if isinstance(what, bool):
+        return "yes" if what else "no"
+    if isinstance(what, tuple):
+        return "[" + ", ".join(clean(item) for item in what) + "]"
+    return clean(str(what))
+
+
+def change_lines(change: Change) -> list[str]:
+    """One line a changed attribute: `item  attribute: old -> new`; an item that appears has one line each of its attributes."""
+    item = clean(change.item)
+    if isinstance(change.after, Mapping):
+        return [f"+ {item}  {name}: (absent) -> {value(after)}" for name, after in change.after.items()] or [f"+ {item}"]
+    return [f"~ {item}  {clean(change.attribute or '')}: {value(change.before)} -> {value(change.after)}"]

@@ -1,0 +1,127 @@
+"""The snippets in a real PowerShell, without the wire: one process, many requests, over the stand-in for IIS' configuration library."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from lyncarr.core.model import Event, Request, Stage, State, StepRequest
+from lyncarr.core.plan import steps_of
+from lyncarr.powershell.bundle import SHARED, compose, read_snippet
+from lyncarr.powershell.protocol import EventReader, encode_request
+from lyncarr.steps import STEPS
+
+HERE = Path(__file__).parent
+STANDINS = Path(__file__).parents[2] / "lyncarr" / "lab" / "standins"
+
+
+def composed() -> str:
+    """The shipped text with the simulated functions laid over the seam."""
+    simulated = (HERE / "simulated" / "windows.ps1").read_text(encoding="ascii")
+    shared = [read_snippet(SHARED[0]), simulated, *(read_snippet(name) for name in SHARED[1:])]
+    return compose((*shared, *(read_snippet(step.snippet) for step in STEPS)))
+
+
+class Machine:
+    """A folder that stands for one host's disk."""
+
+    def __init__(self, folder: Path, config: str | None) -> None:
+        self.inetsrv = folder / "inetsrv"
+        self.programdata = folder / "programdata"
+        self.programdata.mkdir(parents=True)
+        self.configuration = self.inetsrv / "config" / "applicationHost.config"
+        if config is not None:
+            self.configuration.parent.mkdir(parents=True)
+            shutil.copytree(STANDINS / "schema", self.inetsrv / "config" / "schema")
+            self.configuration.write_bytes(config.encode())
+
+    @property
+    def text(self) -> str:
+        return self.configuration.read_bytes().decode()
+
+    @property
+    def restarts(self) -> int:
+        log = self.programdata / "iisreset.log"
+        return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+class Engine:
+    """One PowerShell process."""
+
+    def __init__(self, pwsh: str, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.script = folder / "script.ps1"
+        self.script.write_text(composed(), encoding="ascii")
+        assembly = folder / "Microsoft.Web.Administration.dll"
+        if not assembly.exists():
+            source = STANDINS / "Iis.cs"
+            subprocess.run([pwsh, "-NoProfile", "-File", str(HERE / "compile.ps1"), str(source), str(assembly)], check=True, timeout=120)
+        self.process = subprocess.Popen(
+            [pwsh, "-NoProfile", "-File", str(HERE / "driver.ps1"), str(assembly)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            env={**os.environ},
+        )
+
+    def close(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(timeout=10)
+
+    def send(self, machine: Machine, request: Request, *, fresh: bool, pipeline_input: str | None = None) -> list[Event]:
+        """The checked events of one request."""
+        assert self.process.stdin
+        assert self.process.stdout
+        case = {
+            "script": str(self.script),
+            "fresh": fresh,
+            "request": encode_request(request),
+            "input": pipeline_input,
+            "environment": {
+                "LYNCARR_STANDIN_INETSRV": str(machine.inetsrv),
+                "LYNCARR_TEST_PROGRAMDATA": str(machine.programdata),
+            },
+        }
+        self.process.stdin.write(json.dumps(case) + "\n")
+        self.process.stdin.flush()
+        reader = EventReader(request.run, request.number, tuple(s.name for s in request.steps), fresh, request.operation)
+        events: list[Event] = []
+        for line in self.process.stdout:
+            if line.rstrip("\n") == "END":
+                break
+            events += reader.feed(line.rstrip("\n"))
+        reader.finish()
+        return events
+
+
+class Session:
+    """One shell on one machine, for a site and a selection of stages."""
+
+    def __init__(self, engine: Engine, machine: Machine, site: Any, stages: tuple[Stage, ...]) -> None:
+        self.engine, self.machine, self.site, self.stages = engine, machine, site, stages
+        self.number = 0
+
+    def _send(self, operation: str, stages: tuple[Stage, ...], lock: bool) -> list[Event]:
+        self.number += 1
+        steps = tuple(StepRequest(s.name, s.desired(self.site), s.parameters(self.site)) for s in steps_of(stages))
+        request = Request("11111111-2222-3333-4444-555555555555", self.number, operation, steps, lock, {"who": "tests"})
+        return self.engine.send(self.machine, request, fresh=self.number == 1)
+
+    def observe(self, lock: bool = True) -> dict[str, State]:
+        events = self._send("observe", self.stages, lock)
+        failed = [e.data for e in events if e.name == "failed"]
+        assert not failed, failed
+        self.notes = [e.data for e in events if e.name == "note"]
+        return next(e.data["steps"] for e in events if e.name == "observed")
+
+    def apply(self, stages: tuple[Stage, ...] | None = None) -> SimpleNamespace:
+        events = self._send("apply", stages or self.stages, True)
+        applied = [e.data for e in events if e.name == "applied"]
+        failed = [e.data for e in events if e.name == "failed"]
+        return SimpleNamespace(events=events, applied=applied[0] if applied else None, failed=failed[0] if failed else None)

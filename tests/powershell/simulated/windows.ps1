@@ -1,0 +1,27 @@
+# Stands behind _windows.ps1 in the composed text and takes the place of the functions that need Windows. What is not here runs as shipped.
+
+function Get-LyncarrInetsrv { return $env:LYNCARR_STANDIN_INETSRV }
+
+function Import-LyncarrIis {
+    # The assembly is loaded once by the driver: .NET takes a second path to the same name for an error.
+    return [System.IO.File]::Exists([System.IO.Path]::Combine($env:LYNCARR_STANDIN_INETSRV, 'config', 'applicationHost.config'))
+}
+
+function Get-LyncarrFolder { return $env:LYNCARR_TEST_PROGRAMDATA }
+
+function Get-LyncarrRestartFile { return [System.IO.Path]::Combine($env:LYNCARR_TEST_PROGRAMDATA, 'restart-needed') }
+
+function Get-LyncarrHello {
+    param([string]$Run)
+    return @{
+        event = 'hello'; protocol = 1; run = $Run; computer = 'RP01'; os = 'simulated'; build = 9600; powershell = '4.0'; bits = 64
+        elevated = $true; booted = '2026-01-01T00:00:00Z'; pending_reboot = $false; shared_configuration = $false
+    }
+}
+
+function Read-LyncarrHolder { return '' }
+
+function Restart-LyncarrIis {
+    [System.IO.File]::AppendAllText([System.IO.Path]::Combine($env:LYNCARR_TEST_PROGRAMDATA, 'iisreset.log'), "iisreset /noforce`n")
+    Set-LyncarrRestartPending -Pending $false
+}

@@ -1,0 +1,344 @@
+"""The run against a host made of plain data: what is sent, in which order, and what each outcome is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from lyncarr.core.converge import Run
+from lyncarr.core.errors import LostConnectionError, UnreachableError
+from lyncarr.core.interrupts import Interrupts
+from lyncarr.core.model import Deadline, Event, Request, Secret, Stage, State, Step
+from lyncarr.core.plan import HostResult, Note, Plan, select
+
+HELLO = {
+    "protocol": 1,
+    "computer": "RP01",
+    "os": "Windows Server 2012 R2",
+    "build": 9600,
+    "powershell": "4.0",
+    "bits": 64,
+    "elevated": True,
+    "booted": "2026-01-01T00:00:00Z",
+    "pending_reboot": False,
+    "shared_configuration": False,
+}
+
+
+class Plain(Step):
+    title = reason = source = snippet = noun = "x"
+
+    def __init__(self, name: str, want: State, unit: str | None = None) -> None:
+        self.name, self._want, self.unit = name, want, unit
+
+    def desired(self, site: Any) -> State:
+        return self._want
+
+
+class Disk:
+    """What is on the simulated host, and all that was asked of it."""
+
+    def __init__(self, states: Mapping[str, State]) -> None:
+        self.states: dict[str, State] = dict(states)
+        self.log: list[str] = []
+        self.hello: dict[str, Any] = dict(HELLO)
+        self.refuse: dict[str, tuple[str, str]] = {}
+        self.lose_after: set[str] = set()
+        self.lie: set[str] = set()
+        self.reboot_after: set[str] = set()
+        self.on_apply: Callable[[str], None] = lambda name: None
+        self.busy_looks = 0
+        self.note: Note | None = None
+
+
+class FakeHost:
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self.first = True
+
+    def __enter__(self) -> FakeHost:
+        self.disk.log.append("open")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.disk.log.append("close")
+
+    def interrupt(self) -> None:
+        self.disk.log.append("interrupt")
+
+    def request(
+        self,
+        request: Request,
+        on_event: Callable[[Event], None],
+        deadline: Deadline,
+        secrets: Mapping[str, Secret] = {},  # noqa: B006
+    ) -> None:
+        disk, names = self.disk, [step.name for step in request.steps]
+        disk.log.append(f"{request.operation}{'+lock' if request.lock else ''}:{','.join(names)}")
+        if self.first:
+            on_event(Event("hello", {**disk.hello, "run": request.run}))
+            self.first = False
+        if request.lock and disk.busy_looks:
+            disk.busy_looks -= 1
+            on_event(Event("failed", {"step": None, "kind": "busy", "text": "held by x since y"}))
+            return
+        if request.operation == "observe":
+            if disk.note:
+                on_event(Event("note", {"step": disk.note.step, "kind": disk.note.kind, "text": disk.note.text}))
+            on_event(Event("observed", {"steps": {name: disk.states.get(name, {}) for name in names}}))
+            return
+        for step in request.steps:
+            disk.on_apply(step.name)
+            if step.name in disk.refuse:
+                kind, text = disk.refuse[step.name]
+                on_event(Event("failed", {"step": step.name, "kind": kind, "text": text}))
+                return
+            if step.name not in disk.lie:
+                disk.states[step.name] = {**disk.states.get(step.name, {}), **step.desired}
+        if set(names) & disk.lose_after:
+            raise LostConnectionError("lost")
+        reboot = bool(set(names) & disk.reboot_after)
+        on_event(
+            Event(
+                "applied",
+                {"steps": {name: disk.states.get(name, {}) for name in names}, "backup": f"lyncarr-{request.run}", "reboot": reboot},
+            )
+        )
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def event(self, host: str, name: str, data: Mapping[str, Any]) -> None:
+        self.names.append(name)
+
+
+A = Plain("a", {"i": {"x": 1}})
+B = Plain("b", {"i": {"x": 2}})
+C = Plain("c", {"i": {"x": 3}}, unit="u")
+D = Plain("d", {"i": {"x": 4}}, unit="u")
+STAGES = (Stage("one", (A, B), may_reboot=True, fresh_shell_after=True), Stage("two", (C, D), transaction=True))
+DONE: dict[str, State] = {s.name: s.desired(None) for s in (A, B, C, D)}
+
+
+def run(disk: Disk, *, write: bool = True, stages: tuple[Stage, ...] = STAGES, **more: Any) -> HostResult:
+    def opened() -> FakeHost:
+        return FakeHost(disk)
+
+    return Run(
+        host="rp01", stages=stages, site=None, open_host=opened, listener=Heard(), who="me", write=write, sleep=lambda s: None, **more
+    ).execute()
+
+
+def words(result: HostResult) -> dict[str, str]:
+    return {one.step.name: one.result for one in result.steps}
+
+
+def test_a_plan_takes_no_lock_and_writes_nothing() -> None:
+    disk = Disk({})
+    result = run(disk, write=False)
+    assert (result.result, result.exit_code) == ("pending", 2)
+    assert disk.log == ["open", "observe:a,b,c,d", "close"]
+    assert words(result) == dict.fromkeys("abcd", "pending")
+
+
+def test_nothing_to_do_is_one_shell_and_one_request() -> None:
+    disk = Disk(DONE)
+    result = run(disk)
+    assert (result.result, result.exit_code) == ("in-place", 0)
+    assert disk.log == ["open", "observe+lock:a,b,c,d", "close"]
+
+
+def test_a_whole_run_with_a_fresh_shell_after_the_install() -> None:
+    disk = Disk({})
+    result = run(disk)
+    assert (result.result, result.exit_code) == ("applied", 0)
+    assert disk.log == [
+        "open",
+        "observe+lock:a,b,c,d",
+        "apply+lock:a",
+        "apply+lock:b",
+        "close",
+        "open",
+        "observe+lock:c,d",
+        "apply+lock:c,d",
+        "close",
+    ]
+    assert words(result) == dict.fromkeys("abcd", "applied")
+    assert result.backup is not None
+
+
+def test_only_what_drifted_is_sent_but_a_unit_goes_whole() -> None:
+    disk = Disk({**DONE, "d": {"i": {"x": 0}}})
+    result = run(disk)
+    assert "apply+lock:c,d" in disk.log
+    assert words(result) == {"a": "in-place", "b": "in-place", "c": "in-place", "d": "applied"}
+
+
+def test_a_question_is_asked_with_no_shell_open_and_no_means_nothing_written() -> None:
+    disk = Disk({})
+
+    def ask(plan: Plan, notes: list[Note]) -> bool:
+        disk.log.append("ask")
+        return False
+
+    result = run(disk, confirm=ask)
+    assert (result.result, result.exit_code) == ("pending", 2)
+    assert disk.log == ["open", "observe:a,b,c,d", "close", "ask"]
+
+
+def test_a_yes_is_for_the_plan_that_was_shown() -> None:
+    disk = Disk({})
+
+    def ask(plan: Plan, notes: list[Note]) -> bool:
+        disk.states["b"] = DONE["b"]
+        return True
+
+    result = run(disk, confirm=ask)
+    assert (result.result, result.exit_code) == ("changed", 2)
+    assert not [line for line in disk.log if line.startswith("apply")]
+    assert words(result)["b"] == "in-place", "the new plan is shown"
+
+
+def test_a_failing_step_stops_the_run_and_the_next_run_goes_on() -> None:
+    disk = Disk({})
+    disk.refuse["b"] = ("installer", "no")
+    result = run(disk)
+    assert (result.result, result.exit_code) == ("failed", 1)
+    assert words(result) == {"a": "applied", "b": "failed", "c": "skipped", "d": "skipped"}
+    assert result.steps[1].error is not None
+    disk.refuse.clear()
+    disk.log.clear()
+    assert run(disk).result == "applied"
+    assert "apply+lock:a" not in disk.log
+
+
+def test_a_step_that_is_not_in_place_when_looked_at_again_has_failed() -> None:
+    disk = Disk(DONE | {"c": {}, "d": {}})
+    disk.lie.add("d")
+    result = run(disk)
+    assert (result.result, result.exit_code) == ("failed", 1)
+    assert words(result)["c"] == "applied"
+    assert words(result)["d"] == "failed"
+    assert "lyncarr plan --step d" in str(result.error)
+
+
+def test_a_needed_reboot_ends_the_run() -> None:
+    disk = Disk({})
+    disk.reboot_after.add("a")
+    result = run(disk)
+    assert (result.result, result.exit_code) == ("reboot-needed", 3)
+    assert words(result) == {"a": "reboot-needed", "b": "skipped", "c": "skipped", "d": "skipped"}
+
+
+@pytest.mark.parametrize("pending", [True, False])
+def test_an_install_on_a_host_that_waits_for_a_restart_is_refused(pending: bool) -> None:
+    disk = Disk({} if pending else {**DONE, "c": {}})
+    disk.hello["pending_reboot"] = True
+    result = run(disk)
+    assert result.exit_code == (77 if pending else 0)
+    assert any(note.kind == "pending-reboot" for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"), [("bits", 32), ("build", 9200), ("powershell", "3.0"), ("elevated", False), ("shared_configuration", True)]
+)
+def test_a_host_that_is_not_fit_is_refused_with_its_own_sentence(member: str, value: object) -> None:
+    disk = Disk({})
+    disk.hello[member] = value
+    result = run(disk)
+    assert (result.result, result.exit_code) == ("refused", 77)
+    assert not [line for line in disk.log if line.startswith("apply")]
+
+
+def test_a_busy_host() -> None:
+    disk = Disk({})
+    disk.busy_looks = 1
+    result = run(disk)
+    assert (result.result, result.exit_code) == ("busy", 75)
+    assert "held by x since y" in str(result.error)
+
+
+def test_an_unreachable_host() -> None:
+    def opened() -> FakeHost:
+        raise UnreachableError("nobody there")
+
+    result = Run(host="rp01", stages=STAGES, site=None, open_host=opened, listener=Heard(), who="me", write=True).execute()
+    assert (result.result, result.exit_code) == ("unreachable", 69)
+
+
+def test_a_lost_answer_is_looked_for_and_the_write_is_not_sent_again() -> None:
+    disk = Disk(DONE | {"c": {}, "d": {}})
+    disk.lose_after.add("c")
+    disk.busy_looks = 0
+    result = run(disk)
+    assert (result.result, result.exit_code) == ("applied", 0)
+    assert disk.log.count("apply+lock:c,d") == 1
+    assert disk.log[-2:] == ["observe+lock:c,d", "close"]
+
+
+def test_after_a_loss_the_lock_is_waited_for() -> None:
+    disk = Disk(DONE | {"c": {}, "d": {}})
+    disk.lose_after.add("c")
+    disk.on_apply = lambda name: setattr(disk, "busy_looks", 2)
+    assert run(disk).exit_code == 0
+    assert disk.log.count("observe+lock:c,d") == 3
+
+
+def test_a_write_that_was_lost_and_not_done_has_failed() -> None:
+    disk = Disk(DONE | {"c": {}, "d": {}})
+    disk.lose_after.add("c")
+    disk.lie |= {"c", "d"}
+    result = run(disk)
+    assert (result.result, result.exit_code) == ("failed", 1)
+    assert disk.log.count("apply+lock:c,d") == 1
+
+
+def test_ctrl_c_once_finishes_the_unit_and_sends_no_other() -> None:
+    disk, interrupts = Disk({}), Interrupts()
+    disk.on_apply = lambda name: interrupts.pressed()
+    result = run(disk, interrupts=interrupts)
+    assert (result.result, result.exit_code) == ("interrupted", 130)
+    assert words(result) == {"a": "applied", "b": "skipped", "c": "skipped", "d": "skipped"}
+    assert "interrupt" not in disk.log
+
+
+def test_ctrl_c_twice_stops_the_pipeline_and_calls_the_unit_unknown() -> None:
+    disk, interrupts = Disk({}), Interrupts()
+
+    def twice(name: str) -> None:
+        interrupts.pressed()
+        interrupts.pressed()
+
+    disk.on_apply = twice
+    result = run(disk, interrupts=interrupts)
+    assert (result.result, result.exit_code) == ("interrupted", 130)
+    assert words(result)["a"] == "unknown"
+    assert disk.log[-2:] == ["interrupt", "close"]
+
+
+def test_another_computer_in_the_same_run_is_not_trusted() -> None:
+    disk = Disk({})
+    disk.on_apply = lambda name: disk.hello.update(computer="OTHER")
+    result = run(disk)
+    assert (result.result, result.exit_code) == ("untrusted", 76)
+
+
+def test_drift_that_cannot_be_mended_fails_before_anything_is_written() -> None:
+    blocked = Plain("c", {"rules": {"taken_by": ()}})
+    blocked.unmendable = frozenset({("rules", "taken_by")})
+    disk = Disk({"c": {"rules": {"taken_by": ("Old rule",)}}})
+    disk.note = Note("foreign-rule", "the global rule 'Old rule' stands before ours", "c")
+    for write in (False, True):
+        result = run(disk, write=write, stages=(Stage("two", (blocked,)),))
+        assert (result.result, result.exit_code) == ("failed", 1)
+        assert "Old rule" in str(result.error)
+    assert not [line for line in disk.log if line.startswith("apply")]
+
+
+def test_selecting_one_step_of_a_unit_selects_the_unit_and_nothing_else() -> None:
+    assert [s.name for stage in select(STAGES, ["d"]) for s in stage.steps] == ["c", "d"]
+    assert [s.name for stage in select(STAGES, ["b"]) for s in stage.steps] == ["b"]
