@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lyncarr.cli.options import Output
 from lyncarr.cli.ask import asker
+from lyncarr.cli.options import Output
 from lyncarr.core.errors import UsageError
 
 

@@ -30,14 +30,18 @@ def composed() -> str:
 class Machine:
     """A folder that stands for one host's disk."""
 
-    def __init__(self, folder: Path, config: str | None) -> None:
+    def __init__(self, folder: Path, config: str | None, *, modules: bool = True) -> None:
         self.inetsrv = folder / "inetsrv"
         self.programdata = folder / "programdata"
         self.programdata.mkdir(parents=True)
         self.configuration = self.inetsrv / "config" / "applicationHost.config"
         if config is not None:
             self.configuration.parent.mkdir(parents=True)
-            shutil.copytree(STANDINS / "schema", self.inetsrv / "config" / "schema")
+            schema = self.inetsrv / "config" / "schema"
+            schema.mkdir()
+            for file in (STANDINS / "schema").glob("*.xml"):
+                if modules or file.name == "IIS_schema.xml":
+                    shutil.copy(file, schema)
             self.configuration.write_bytes(config.encode())
 
     @property

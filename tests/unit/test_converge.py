@@ -73,7 +73,7 @@ class FakeHost:
         request: Request,
         on_event: Callable[[Event], None],
         deadline: Deadline,
-        secrets: Mapping[str, Secret] = {},  # noqa: B006
+        secrets: Mapping[str, Secret] = {},
     ) -> None:
         disk, names = self.disk, [step.name for step in request.steps]
         disk.log.append(f"{request.operation}{'+lock' if request.lock else ''}:{','.join(names)}")

@@ -1,0 +1,166 @@
+"""What a farm table means: the defaults of its kind, its host pattern, and how the farms get on with each other. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from lyncarr.config.names import display, first_label, pattern_matches
+from lyncarr.config.problems import Problem
+
+FarmKind: TypeAlias = Literal["lync", "office-web-apps"]
+
+DEFAULT_PORTS: dict[FarmKind, tuple[int, int]] = {"lync": (8080, 4443), "office-web-apps": (80, 443)}
+"""(http, https). Lync's external web site listens on 8080 and 4443; an Office Web Apps farm has one site for all."""
+
+DEFAULT_TIMEOUT_S = 900
+
+
+@dataclass(frozen=True)
+class Farm:
+    """One published name and where it leads, all defaults filled in.
+
+    `name` is an A-label; `servers` are A-labels or addresses, each once; ports 1 to 65535 and not equal; `timeout_s` seconds.
+    `host_pattern` is URL Rewrite's wildcard for the Host header.
+    """
+
+    name: str
+    servers: tuple[str, ...]
+    kind: FarmKind
+    http_port: int
+    https_port: int
+    timeout_s: int
+    disk_cache: bool
+    ssl_offload: bool
+    host_pattern: str
+
+
+class FarmAsWritten(Protocol):
+    """A [[farms]] table with its checked values; None where the site file leaves it to the default."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def servers(self) -> tuple[str, ...]: ...
+    @property
+    def kind(self) -> FarmKind: ...
+    @property
+    def http_port(self) -> int | None: ...
+    @property
+    def https_port(self) -> int | None: ...
+    @property
+    def timeout_s(self) -> int: ...
+    @property
+    def disk_cache(self) -> bool: ...
+    @property
+    def ssl_offload(self) -> bool: ...
+    @property
+    def host_pattern(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Farms:
+    """The farms in the file's order, with what must be mended, what may go wrong, and what is good to know."""
+
+    farms: tuple[Farm, ...]
+    problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def host_header(name: str, website_port: int) -> str:
+    """The Host header that a browser sends for `name`: with the port where it is not HTTPS's own."""
+    return name if website_port == 443 else f"{name}:{website_port}"
+
+
+def complete(tables: Sequence[FarmAsWritten], website_port: int) -> Farms:
+    """Fill in the defaults of `tables` and judge the farms together; `website_port` is the port of the web site's HTTPS binding."""
+    farms = []
+    notes = []
+    shared = Counter(first_label(table.name) for table in tables)
+    for table in tables:
+        http_port, https_port = DEFAULT_PORTS[table.kind]
+        pattern = table.host_pattern
+        if pattern is None:
+            pattern = f"{first_label(table.name)}.*"
+            if shared[first_label(table.name)] > 1:
+                notes.append(
+                    f"farm {display(table.name)} shares its first label with another farm, so its host pattern is its full name "
+                    f"instead of {pattern}"
+                )
+                pattern = host_header(table.name, website_port)
+        farms.append(
+            Farm(
+                name=table.name,
+                servers=table.servers,
+                kind=table.kind,
+                http_port=http_port if table.http_port is None else table.http_port,
+                https_port=https_port if table.https_port is None else table.https_port,
+                timeout_s=table.timeout_s,
+                disk_cache=table.disk_cache,
+                ssl_offload=table.ssl_offload,
+                host_pattern=pattern,
+            )
+        )
+    problems = [*_duplicates(farms), *_equal_ports(farms)]
+    if not problems:
+        problems = _captures(farms, website_port)
+    return Farms(tuple(farms), tuple(problems), tuple(_warnings(farms, website_port)), tuple(notes))
+
+
+def _duplicates(farms: Sequence[Farm]) -> list[Problem]:
+    problems = []
+    seen: dict[str, int] = {}
+    for number, farm in enumerate(farms):
+        if farm.name in seen:
+            problems.append(
+                Problem(
+                    f"farms[{number}].name",
+                    f"{display(farm.name)} is already the name of farms[{seen[farm.name]}] (letter case and a trailing dot do not count); "
+                    "expected each name once",
+                )
+            )
+        seen.setdefault(farm.name, number)
+    return problems
+
+
+def _equal_ports(farms: Sequence[Farm]) -> list[Problem]:
+    return [
+        Problem(f"farms[{number}].https_port", f"http_port and https_port are both {farm.https_port}; expected two different ports")
+        for number, farm in enumerate(farms)
+        if farm.http_port == farm.https_port
+    ]
+
+
+def _captures(farms: Sequence[Farm], website_port: int) -> list[Problem]:
+    """The first rule that matches answers, so a pattern must not match the name of a farm that stands after it."""
+    return [
+        Problem(
+            f"farms[{number}].host_pattern",
+            f"'{farm.host_pattern}' also matches {display(later.name)} of farms[{number + 1 + offset}], which would never be reached; "
+            "expected a narrower pattern, or that farm first",
+        )
+        for number, farm in enumerate(farms)
+        for offset, later in enumerate(farms[number + 1 :])
+        if pattern_matches(farm.host_pattern, host_header(later.name, website_port))
+    ]
+
+
+def _warnings(farms: Sequence[Farm], website_port: int) -> list[str]:
+    warnings = []
+    published = {farm.name for farm in farms}
+    for number, farm in enumerate(farms):
+        if not pattern_matches(farm.host_pattern, host_header(farm.name, website_port)):
+            warnings.append(
+                f"farms[{number}].host_pattern: '{farm.host_pattern}' does not match {host_header(farm.name, website_port)}, "
+                "so the farm's own name would not be answered"
+            )
+        for server in farm.servers:
+            if server in published:
+                warnings.append(
+                    f"farms[{number}].servers: {display(server)} is a published name; where it resolves to this proxy itself, "
+                    "requests run in a loop"
+                )
+    return warnings

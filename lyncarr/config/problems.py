@@ -1,0 +1,28 @@
+"""What is wrong with a site file or with a file that it names: collected, then told together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lyncarr.core.errors import SiteError
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`key` is the place in the site file, 'farms[1].servers[0]', or empty for the file as a whole; `text` what is wrong and what was expected."""
+
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.text}" if self.key else self.text
+
+
+class SiteProblems(SiteError):
+    """One or more problems; the message has one line for each, and each line names the site file."""
+
+    def __init__(self, path: Path, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"{path}: {problem}" for problem in self.problems))
