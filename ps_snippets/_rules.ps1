@@ -71,20 +71,18 @@ function Test-LyncarrPattern {
 }
 
 function Test-LyncarrMatch {
-    # Does the rule's match element accept every path that a client may ask for? 'maybe' means some and not others.
+    # Does the rule's match element accept every path that a client may ask for? 'maybe' means some: no list of samples can say none.
     param([System.Collections.IDictionary]$Rule)
     $pattern = [string]$Rule['Match']
     $negated = $pattern.StartsWith('!', [StringComparison]::Ordinal)
     if ($negated) { $pattern = $pattern.Substring(1) }
-    $hits = 0
     $misses = 0
     foreach ($path in @('', 'abs/', 'meet/user/ABCDEFGH', 'Autodiscover/AutodiscoverService.svc/root', 'hosting/discovery')) {
         $answer = Test-LyncarrPattern -Syntax ([int]$Rule['Syntax']) -Pattern $pattern -Text $path
         if ($answer -ceq 'maybe') { return 'maybe' }
-        if (($answer -ceq 'yes') -ne $negated) { $hits++ } else { $misses++ }
+        if (($answer -ceq 'yes') -eq $negated) { $misses++ }
     }
     if ($misses -eq 0) { return 'yes' }
-    if ($hits -eq 0) { return 'no' }
     return 'maybe'
 }
 
@@ -107,7 +105,6 @@ function Test-LyncarrRuleTakes {
     # None and Rewrite let the evaluation go on unless stopProcessing says otherwise; the other actions answer the client.
     if ([int]$Rule['Type'] -le 1 -and -not $Rule['Stop']) { return 'no' }
     $verdict = Test-LyncarrMatch -Rule $Rule
-    if ($verdict -ceq 'no') { return 'no' }
     $conditions = $Rule['Element'].GetChildElement('conditions').GetCollection()
     if ($conditions.get_Count() -eq 0) { return $verdict }
     $answers = New-Object System.Collections.ArrayList

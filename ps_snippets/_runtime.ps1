@@ -99,7 +99,7 @@ function New-LyncarrContext {
     foreach ($step in @($Request['steps'])) { [void]$names.Add([string]$step['name']) }
     return @{
         Run = [string]$Request['run']; Steps = $names.ToArray(); Manager = $null; Configuration = $null; Opened = $false
-        Writes = 0; RestartIis = $false; Reboot = $false; Result = $null
+        Looking = $false; Writes = 0; RestartIis = $false; Reboot = $false
     }
 }
 
@@ -117,6 +117,7 @@ function Get-LyncarrAllState {
 function Invoke-LyncarrObserve {
     param([System.Collections.IDictionary]$Request)
     $context = New-LyncarrContext -Request $Request
+    $context['Looking'] = $true
     try { Add-LyncarrEvent -Members @{ event = 'observed'; steps = (Get-LyncarrAllState -Request $Request -Context $context) } }
     finally { Close-LyncarrIis -Context $context }
 }

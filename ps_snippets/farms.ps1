@@ -1,8 +1,27 @@
 # One server farm for each published name; its servers, and the ports on which they answer.
 # Items: "<farm>", "<farm>/<server>" and "iisreset" (a restart that an earlier run owes). A farm's rules are not made here: a rule without its host condition takes everybody's traffic.
 
+function Add-LyncarrUnresolvedNote {
+    # Tells which server names this host cannot resolve. All are asked at once and given three seconds: a DMZ host without DNS takes its time.
+    param([System.Collections.IDictionary]$Desired)
+    $lookups = [ordered]@{}
+    foreach ($item in $Desired.get_Keys()) {
+        $names = $item.Split([char[]]'/')
+        $address = $null
+        if ($names.Length -eq 2 -and -not [System.Net.IPAddress]::TryParse($names[1], [ref]$address)) { $lookups[$names[1]] = [System.Net.Dns]::GetHostAddressesAsync($names[1]) }
+    }
+    $watch = [System.Diagnostics.Stopwatch]::StartNew()
+    foreach ($name in $lookups.get_Keys()) {
+        while (-not $lookups[$name].get_IsCompleted() -and $watch.get_ElapsedMilliseconds() -lt 3000) { [System.Threading.Thread]::Sleep(20) }
+        if (-not $lookups[$name].get_IsCompleted() -or $lookups[$name].get_IsFaulted()) {
+            Add-LyncarrNote -Kind 'unresolved' -Text "the host cannot resolve ${name}: add it to its hosts file, or give it a DNS server that knows it"
+        }
+    }
+}
+
 function Get-FarmsState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    if ([bool]$Context['Looking']) { Add-LyncarrUnresolvedNote -Desired $Desired }
     $state = [ordered]@{}
     foreach ($item in $Desired.get_Keys()) {
         if ($item -ceq 'iisreset') {

@@ -198,5 +198,7 @@ def _unicode(alabel: str, whole: str) -> str:
 
 def _scripts(label: str) -> set[str]:
     """The scripts of the letters of `label`, by the first word of their Unicode names; ideographs of all kinds count as CJK."""
-    words = {re.split("[ -]", unicodedata.name(c, "UNKNOWN"), maxsplit=1)[0] for c in label if unicodedata.category(c) in ("Ll", "Lo", "Lu")}
+    words = {
+        re.split("[ -]", unicodedata.name(c, "UNKNOWN"), maxsplit=1)[0] for c in label if unicodedata.category(c) in ("Ll", "Lo", "Lu")
+    }
     return {"CJK" if word == "IDEOGRAPHIC" else word for word in words}

@@ -25,7 +25,9 @@ def check_reference(text: str) -> str:
         return text
     if colon and scheme == "env":
         if not _NAME.fullmatch(rest):
-            raise ValueError("env: is not followed by the name of a variable; expected letters, digits and underscores, as in env:RP01_PASSWORD")
+            raise ValueError(
+                "env: is not followed by the name of a variable; expected letters, digits and underscores, as in env:RP01_PASSWORD"
+            )
         return text
     if colon and scheme == "file":
         if not rest or not rest.isprintable():

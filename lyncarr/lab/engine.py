@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
 class Output(Protocol):
     """Where a shell of an engine writes to; safe to call from any thread."""
 
-    def write(self, command_id: str | None, packet: bytes) -> None:
-        """Whole PSRP fragments for one pipeline, or for the runspace pool (None)."""
+    def write(self, command_id: str | None, packets: Sequence[bytes]) -> None:
+        """Packets of whole PSRP fragments for one pipeline, or for the runspace pool (None); written together, they can leave together."""
 
     def broken(self, reason: str) -> None:
         """The shell is gone without having been closed."""

@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -63,11 +63,13 @@ class Channel:
         self._turn = 0
         self._last: tuple[str, Received] | None = None
 
-    def write(self, packet: bytes) -> None:
+    def write(self, packets: Sequence[bytes]) -> None:
         with self._change:
-            self._packets.append(packet)
-            if self._watch is not None and self._watch.ends_with(packet):
-                self._done = True
+            self._packets.extend(packets)
+            if self._watch is not None:
+                # All of them are looked at: the watch puts messages together.
+                ended = [self._watch.ends_with(packet) for packet in packets]
+                self._done = self._done or any(ended)
             self._change.notify_all()
 
     def abort(self, error: Fault) -> None:
@@ -148,10 +150,10 @@ class Shell:
     in_use: int = 0
     last_used: float = field(default_factory=time.monotonic)
 
-    def write(self, command_id: str | None, packet: bytes) -> None:
+    def write(self, command_id: str | None, packets: Sequence[bytes]) -> None:
         channel = self.channels.get(command_id)
         if channel is not None:  # what a command says after its end is for nobody
-            channel.write(packet)
+            channel.write(packets)
 
     def broken(self, reason: str) -> None:
         self.on_broken(reason)

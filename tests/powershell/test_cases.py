@@ -40,7 +40,7 @@ def bare_engine(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def squeezed(xml: str) -> str:
     """XML without the white space between elements: the stand-in indents, the cases do not."""
-    return re.sub(r">\s+<", "><", xml.strip())
+    return re.sub(r"\s+>", ">", re.sub(r">\s+<", "><", xml.strip()))
 
 
 def plain(value: Any) -> Any:

@@ -3,7 +3,8 @@
 #   pwsh -NoProfile -NonInteractive -File lint.ps1 request.json
 #
 # request.json  {"bundles": [{"name": "...", "files": [{"name": "farms.ps1", "text": "..."}]}]}; the files of a bundle may call each other.
-# output        JSON lines: {"rules": [names]} first, then one {"bundle","file","line","rule","subject","text"} for each finding.
+# output        JSON lines: {"rules": [names]} first, then one
+#               {"bundle","file","line","rule","subject","text","excuse"} for each finding; excuse: the reason of data/exceptions.json, or null.
 param([string]$RequestFile)
 
 Set-StrictMode -Version Latest
@@ -30,8 +31,10 @@ foreach ($wanted in $request.bundles) {
     foreach ($file in $bundle.Files) {
         foreach ($rule in $Rules.Keys) {
             foreach ($fault in @(& $Rules[$rule] $file $bundle)) {
-                if (Test-Exception -Rule $rule -File $file.Name -Subject $fault.Subject) { continue }
-                Write-Line ([ordered]@{ bundle = $bundle.Name; file = $file.Name; line = $fault.Line; rule = $rule; subject = $fault.Subject; text = $fault.Text })
+                Write-Line ([ordered]@{
+                        bundle = $bundle.Name; file = $file.Name; line = $fault.Line; rule = $rule; subject = $fault.Subject; text = $fault.Text
+                        excuse = Get-Excuse -Rule $rule -File $file.Name -Subject $fault.Subject
+                    })
             }
         }
     }

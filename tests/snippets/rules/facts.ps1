@@ -35,11 +35,12 @@ function Read-Facts([string]$Folder) {
     }
 }
 
-function Test-Exception([string]$Rule, [string]$File, [string]$Subject) {
+function Get-Excuse([string]$Rule, [string]$File, [string]$Subject) {
+    # The reason why a violation is allowed, or null.
     foreach ($entry in $Facts.Exceptions) {
-        if ($entry.rule -eq $Rule -and ($entry.file -eq '*' -or $entry.file -eq $File) -and ($entry.subject -eq '*' -or $entry.subject -eq $Subject)) { return $true }
+        if ($entry.rule -eq $Rule -and @('*', $File) -contains $entry.file -and @('*', $Subject) -contains $entry.subject) { return $entry.reason }
     }
-    return $false
+    return $null
 }
 
 function Get-TypeFact([string]$Name) {

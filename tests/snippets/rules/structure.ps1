@@ -3,7 +3,7 @@
 $StepParameters = @('[System.Collections.IDictionary]$Desired', '[System.Collections.IDictionary]$Parameters', '[System.Collections.IDictionary]$Context')
 # Verbs of commands and functions that change nothing on the host. The rest needs an exception with a reason.
 $ReadingVerbs = @('Get', 'Test', 'Find', 'Select', 'Read', 'Resolve', 'ConvertTo', 'ConvertFrom', 'Compare', 'Join', 'Split', 'Where', 'ForEach', 'Measure', 'Format')
-$WritingMethods = '^(Set|Add|Remove|Commit|Delete|Insert|Clear|Save|Write|Append|Create.|Move|Install|Import|Start|Stop|Kill|Recycle|Restart|Flush|Encrypt|Decrypt)'
+$WritingMethods = '^(Set|Add|Remove|Commit|Delete|Insert|Clear|Save|Write|Append|Create.|Move|Install|Import)|^(Start|Stop|Kill|Recycle|Restart|Flush|Encrypt|Decrypt)$'
 $WritingFileMethods = '^(Copy|Replace|Open|Create)$'
 # What is made in memory by New-Object and may be filled in a getter.
 $MemoryTypes = '^System\.(Collections|Text)\.'
@@ -70,7 +70,7 @@ $Rules['unused-function'] = {
 }
 
 function Get-GetterPath($Bundle) {
-    # Name of each function that a getter reaches -> how: "Get-FarmsState > Get-LyncarrFarm". Excepted functions end the way.
+    # Name of each function that a getter reaches -> how: "Get-FarmsState > Get-LyncarrFarm".
     if ($Bundle.Memo.ContainsKey('Getters')) { return $Bundle.Memo['Getters'] }
     $paths = [Collections.Generic.Dictionary[string, string]]::new([StringComparer]::OrdinalIgnoreCase)
     $waiting = [Collections.Queue]::new()
@@ -85,7 +85,6 @@ function Get-GetterPath($Bundle) {
         foreach ($command in $Bundle.Functions[$name].Ast.FindAll({ $args[0] -is [Management.Automation.Language.CommandAst] }, $true)) {
             $callee = [string]$command.GetCommandName()
             if (-not $Bundle.Functions.ContainsKey($callee) -or $paths.ContainsKey($callee)) { continue }
-            if (Test-Exception -Rule 'getter-writes' -File $Bundle.Functions[$name].File.Name -Subject $callee) { continue }
             $paths[$callee] = "$($paths[$name]) > $callee"
             $waiting.Enqueue($callee)
         }

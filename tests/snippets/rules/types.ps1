@@ -23,7 +23,10 @@ function Get-KnownVariableType($Variable, $Owner) {
     if ($types.Count -ne 1) { return $null }
     $written = @($types)[0]
     if ($written -eq '' -or $written.Contains('[')) { return $null }
-    return Resolve-FullTypeName $written
+    $type = Resolve-FullTypeName $written
+    # These two stand for whatever the caller passes.
+    if (@('System.Object', 'System.Management.Automation.PSObject') -contains $type) { return $null }
+    return $type
 }
 
 $Rules['known-type'] = {

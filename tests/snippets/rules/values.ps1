@@ -119,7 +119,9 @@ $Rules['leaked-result'] = {
         $block = $statement.Parent
         $alone = $block -is [Management.Automation.Language.NamedBlockAst] -or $block -is [Management.Automation.Language.StatementBlockAst]
         $isValue = $block.Parent -is [Management.Automation.Language.ArrayExpressionAst] -or $block.Parent -is [Management.Automation.Language.SubExpressionAst]
-        if ($alone -and -not $isValue -and $SilentMethods -notcontains (Get-ConstantText $node.Member)) {
+        $name = [string](Get-ConstantText $node.Member)
+        $silent = $SilentMethods -contains $name -or ($name -eq 'WaitForExit' -and $null -eq $node.Arguments)
+        if ($alone -and -not $isValue -and -not $silent) {
             New-Fault $node 'the result of a call that stands alone becomes output: [void], assign it or return it'
         }
     }
@@ -137,7 +139,8 @@ $Rules['reserved-key'] = {
     param($File, $Bundle)
     foreach ($node in (Get-Node $File 'HashtableAst')) {
         foreach ($pair in $node.KeyValuePairs) {
-            if (@('Count', 'Keys', 'Values', 'Item') -contains (Get-ConstantText $pair.Item1)) { New-Fault $pair.Item1 'a key of this name hides the property of the dictionary' }
+            $name = Get-ConstantText $pair.Item1
+            if (@('Count', 'Keys', 'Values', 'Item') -contains $name) { New-Fault $pair.Item1 'a key of this name hides the property of the dictionary' $name }
         }
     }
 }

@@ -1,0 +1,242 @@
+"""From a file to a Site. Everything that is wrong with the text or its values is found here, without looking at other files."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from lyncarr.config.farms import complete
+from lyncarr.config.names import parse_server, quoted
+from lyncarr.config.problems import Problem, SiteProblems
+from lyncarr.config.site import Site, Tables
+from lyncarr.core.errors import SiteError
+
+MAX_BYTES = 1024 * 1024
+
+Place: TypeAlias = tuple[int | str, ...]
+
+_SECRET_KEYS = frozenset({"password"})
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_TWICE = re.compile(r"Cannot declare \((?P<key>.*)\) twice")
+_BARE_WORD = re.compile(r"\s*(?P<key>[A-Za-z0-9_.\"' -]+?)\s*=\s*(?P<word>[A-Za-z][^\s#]*)")
+# TOML's 0x1BB is an integer like any other once it is read, but nobody writes a port like that and means it.
+_OTHER_BASE = re.compile(r"(?:^|[{,])\s*(?P<key>port|http_port|https_port|timeout_s)\s*=\s*[+-]?0[xob]", re.MULTILINE)
+
+
+def load_site(path: Path) -> Site:
+    """Read, check and complete the site file at `path`.
+
+    Raises SiteError (exit 65) with one line for each problem: file, key, what is wrong, what was expected. Values of secrets
+    and of other keys that may hold one are never part of a message.
+    """
+    text = _read(path)
+    data = _parse(path, text)
+    try:
+        tables = Tables.model_validate(data, context={"folder": path.absolute().parent})
+    except ValidationError as error:
+        problems = [_problem(details) for details in error.errors(include_url=False)]
+        raise SiteProblems(path, problems) from None
+    problems = [*_other_bases(text), *_unnamed_hosts(tables)]
+    farms = complete(tables.farms, tables.website.port)
+    problems += farms.problems
+    if problems:
+        raise SiteProblems(path, problems)
+    return Site(path, tables.hosts, tables.certificates, tables.website, tables.installers, farms.farms, farms.warnings, farms.notes)
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise SiteError(f"{path}: there is no such site file; lyncarr init DOMAIN writes one, --site FILE names another.") from None
+    except OSError as error:
+        raise SiteError(f"{path}: the site file cannot be read; expected a file that you may read.", detail=str(error)) from None
+    if len(raw) > MAX_BYTES:
+        raise SiteError(f"{path}: the site file is longer than 1 MB; expected a TOML file, is this the right one?")
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in raw[:2]:
+        raise SiteError(f"{path}: the site file is UTF-16; expected UTF-8, save it again with that encoding.")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise SiteError(f"{path}: line {line} is not UTF-8; expected that encoding, save the file again with it.") from None
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise SiteError(f"{path}: lists or tables are nested too deeply; expected a site file as lyncarr init writes it.") from None
+    except ValueError as error:  # TOMLDecodeError is one; so is a number too long for Python
+        raise SiteError(f"{path}: {_explained(str(error), text)}") from None
+
+
+def _explained(message: str, text: str) -> str:
+    """A TOML error in our words. The line's value is never shown: it may be a password without quotes."""
+    found = _LINE.search(message)
+    number = int(found[1]) if found else None
+    where = f"line {number}: " if number else ""
+    line = text.splitlines()[number - 1] if number and number <= text.count("\n") + 1 else ""
+    if twice := _TWICE.search(message):
+        key = ".".join(part.strip(" '\"") for part in twice["key"].split(",") if part.strip())
+        hint = " expected [[farms]] in two pairs of brackets for each farm." if key == "farms" else " expected each table once."
+        return f"{where}the table [{key}] stands in the file twice;{hint}"
+    if "Cannot overwrite a value" in message:
+        return f"{where}a key stands twice in the same table, or is a value here and a table there; expected each key once."
+    if message.startswith("Invalid value") and (word := _BARE_WORD.match(line)):
+        return f"{where}the value of {word['key']} has no quotes; {_expected_of(word['key'], word['word'])}"
+    if "Exceeds the limit" in message:
+        return "a number has thousands of digits; expected one within its range."
+    reason = message[: found.start()].strip() if found else message.replace("(at end of document)", "").strip()
+    if not found:
+        return f"this is not TOML at its end ({_reason(reason)}); expected a closed string, list or table, and key = value."
+    return f"{where}this is not TOML ({_reason(reason)}); expected key = value, [table] or a comment."
+
+
+def _expected_of(key: str, word: str) -> str:
+    if key.rsplit(".", 1)[-1].strip() not in _SECRET_KEYS and word.lower() in ("yes", "no", "on", "off", "true", "false"):
+        return f"expected {'true' if word.lower() in ('yes', 'on', 'true') else 'false'} for a switch, or text in quotes."
+    return "expected text in quotes."
+
+
+def _reason(message: str) -> str:
+    # The parser quotes a character at most, which may be one of an unquoted secret: leave that out as well.
+    return re.sub(r"\s*'.*'", "", message, flags=re.DOTALL)[:1].lower() + re.sub(r"\s*'.*'", "", message, flags=re.DOTALL)[1:]
+
+
+def _other_bases(text: str) -> list[Problem]:
+    return [
+        Problem("", f"line {text.count(chr(10), 0, found.end()) + 1}: {found['key']} is not written as a decimal number; expected digits")
+        for found in _OTHER_BASE.finditer(text)
+    ]
+
+
+def _unnamed_hosts(tables: Tables) -> list[Problem]:
+    """Hosts without address, whose names are none either."""
+    problems = []
+    for name, host in tables.hosts.items():
+        if host.address is None:
+            try:
+                parse_server(name)
+            except ValueError as error:
+                problems.append(
+                    Problem(_key(("hosts", name, "address")), f"is missing, and the table's name cannot take its place: {error}")
+                )
+    return problems
+
+
+def _problem(details: Mapping[str, Any]) -> Problem:
+    """One of pydantic's errors in our words."""
+    place: Place = details["loc"]
+    kind, value, context = details["type"], details["input"], details.get("ctx", {})
+    if kind == "at":
+        return Problem(_key((*place, *_inner(context["at"]))), context["text"])
+    if kind == "value_error":
+        return Problem(_key(place), str(context["error"]))
+    if kind == "extra_forbidden":
+        return Problem(_key(place), _unknown_key(place, value))
+    expected = _expectation(place)
+    if kind == "missing":
+        return Problem(_key(place), f"is missing; expected {expected}")
+    if place[:1] == ("farms",) and len(place) == 1 and isinstance(value, dict):
+        return Problem("farms", "is one table, [farms]; expected [[farms]] in two pairs of brackets for each farm")
+    if kind == "literal_error" and isinstance(value, str):
+        near = difflib.get_close_matches(value, expected.replace(" or ", ", ").split(", "), 1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        return Problem(_key(place), f"{quoted(value)} is none of the words it may be; expected {expected}{hint}")
+    return Problem(_key(place), f"{_what(place, value)}; expected {expected}")
+
+
+def _inner(key: str) -> Place:
+    return (int(key[1:-1]),) if key.startswith("[") else tuple(key.split("."))
+
+
+def _what(place: Place, value: object) -> str:
+    """The kind of TOML value that was found; the value itself only where it is a number or a switch and cannot be a secret."""
+    secret = any(part in _SECRET_KEYS for part in place)
+    if isinstance(value, bool):
+        return f"is the switch {str(value).lower()}"
+    if isinstance(value, int) and not secret:
+        return f"is {quoted(str(value)).strip(chr(39))}" if abs(value) < 10**30 else "is a very long number"
+    if isinstance(value, float) and not secret:
+        return f"is {value}, a number with a fraction"
+    if isinstance(value, (int, float)):
+        return "is a number"
+    if isinstance(value, str):
+        return "is text"
+    if isinstance(value, (list, tuple)):
+        return "is an empty list" if not value else "is a list"
+    if isinstance(value, dict):
+        return "is a table"
+    return "is a date or a time"
+
+
+def _key(place: Place) -> str:
+    """`("farms", 1, "servers", 0)` as a person writes it, 'farms[1].servers[0]'; names with dots or spaces in quotes."""
+    text = ""
+    for part in place:
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        name = part if _BARE_KEY.fullmatch(part) else f'"{quoted(part)[1:-1]}"'
+        text += f".{name}" if text else name
+    return text
+
+
+def _model_at(place: Sequence[int | str]) -> type[BaseModel] | None:
+    """The table class that stands at `place` of the file."""
+    model: Any = Tables
+    for part in place:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            field = model.model_fields.get(str(part))
+            model = None if field is None else field.annotation
+        else:
+            # An item of tuple[X, ...] or of dict[str, X].
+            inner = [each for each in get_args(model) if isinstance(each, type) and issubclass(each, BaseModel)]
+            model = inner[0] if inner else None
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
+def _expectation(place: Place) -> str:
+    """What the nearest field with a description says is expected at `place`."""
+    for length in range(len(place), 0, -1):
+        model = _model_at(place[: length - 1])
+        field = model.model_fields.get(str(place[length - 1])) if model else None
+        if field is None:
+            continue
+        extra = field.json_schema_extra
+        if length < len(place) and isinstance(extra, dict):
+            return str(extra["each"])
+        if field.description:
+            return field.description
+    return "a table"
+
+
+def _unknown_key(place: Place, value: object) -> str:
+    *parent, name = place
+    if place[0] == "hosts" and len(place) == 3 and isinstance(value, dict):
+        return _dotted_host(place, value)
+    model = _model_at(parent)
+    known = sorted(model.model_fields) if model else []
+    near = difflib.get_close_matches(str(name).lower(), known, 1)
+    if near:
+        return f"is no key of this table; did you mean {near[0]}?"
+    return f"is no key of this table; expected one of {', '.join(known)}"
+
+
+def _dotted_host(place: Place, value: dict[str, Any]) -> str:
+    parts = [str(part) for part in place[1:]]
+    inner: Any = value
+    while isinstance(inner, dict) and inner and isinstance(first := next(iter(inner.values())), dict):
+        parts.append(next(iter(inner)))
+        inner = first
+    name = ".".join(parts)
+    return f'a dot divides tables in TOML; expected [hosts."{name}"], with the name in quotes'

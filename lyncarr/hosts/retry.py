@@ -1,0 +1,56 @@
+"""What is tried again, and for how long: connecting and reads, never a write whose fate is not known."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+
+from lyncarr.core.errors import UnreachableError
+from lyncarr.core.model import Deadline
+
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 4.0
+
+
+class TransientError(UnreachableError):
+    """No connection, and it may come: nothing of the message was carried out, so trying again is safe.
+
+    `pause_s` is how long the host asked to wait; None leaves it to the policy below.
+    """
+
+    def __init__(self, message: str, *, detail: str | None = None, pause_s: float | None = None) -> None:
+        super().__init__(message, detail=detail)
+        self.pause_s = pause_s
+
+
+class StaleConnectionError(TransientError):
+    """The kept connection was closed while idle, seen before anything was sent: log on again and send at once."""
+
+    def __init__(self) -> None:
+        super().__init__("The connection was closed while it was idle.", pause_s=0.0)
+
+
+def connecting(deadline: Deadline, sleep: Callable[[float], None] = time.sleep) -> Retrying:
+    """Tenacity's policy for connecting: TransientError is tried again until the next pause would pass `deadline`.
+
+    The last error comes out as it is. RefusedError and UntrustedError are no TransientError: a second attempt after a
+    refusal locks accounts.
+    """
+    return Retrying(
+        retry=retry_if_exception_type(TransientError),
+        wait=_pause,
+        stop=lambda state: deadline.passed or _pause(state) >= deadline.left(),
+        sleep=sleep,
+        reraise=True,
+    )
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.pause_s if isinstance(error, TransientError) else None
+    if asked is not None and state.attempt_number == 1:
+        return asked
+    # From the second failure on never less than our own pause: a host that asks for 0 each time would be hammered.
+    return max(asked or 0.0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (state.attempt_number - 1)))

@@ -1,0 +1,267 @@
+"""The machine that the replay engine simulates: stored states, the contract's answers over them, and what can be wrong with it.
+
+One generic engine: nothing here knows a step. The contract is in docs/contract.md.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lyncarr.core.errors import SiteError, UsageError
+
+PRESETS = Path(__file__).parent / "presets"
+MAX_ATTEMPTS = 5
+
+JsonState = dict[str, dict[str, Any]]
+Wait = Callable[[float], None]
+
+
+@dataclass
+class MachineFaults:
+    """Nothing is wrong by default; may be changed while the machine runs."""
+
+    lying: frozenset[str] = frozenset()
+    """Steps whose Set says nothing and does nothing: seen again, they are as before."""
+    fail: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Step -> (kind, text): applying it fails, and nothing of its unit is kept."""
+    locked: bool = False
+    """The configuration file cannot be written."""
+    changed_on_disk: int = 0
+    """So many attempts to write lose the race for the file; five or more lose it for good."""
+    reboot_after: frozenset[str] = frozenset()
+    """Steps that need a restart once they are applied."""
+    pause_s: float = 0.0
+    """How long applying takes; a stop ends it at once, with nothing kept."""
+    rewrite: Callable[[list[str]], list[Any]] | None = None
+    """Gets the lines of each output object and says what is put out instead: one output object an element."""
+
+
+@dataclass
+class Holder:
+    """Who holds the machine's lock. `shell` None: somebody outside this lab."""
+
+    who: str
+    since: str
+    shell: str | None = None
+
+    def __str__(self) -> str:
+        return f"held by {self.who} since {self.since}"
+
+
+@dataclass
+class Exchange:
+    """One request that reached the machine, and the names of the secrets that came with it."""
+
+    request: dict[str, Any]
+    secrets: tuple[str, ...]
+
+
+class _Failed(Exception):
+    def __init__(self, kind: str, text: str, step: str | None = None) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.step = step
+
+
+@dataclass
+class Machine:
+    """What one simulated machine is and has: `states` by step name, as the contract's `observed` says them.
+
+    With `store`, a JSON file of states, the file is read before each look and written after each change, so that somebody
+    can break one thing with an editor while the lab runs.
+    """
+
+    computer: str = "RP01"
+    os: str = "Windows Server 2012 R2 Standard"
+    build: int = 9600
+    powershell: str = "4.0"
+    bits: int = 64
+    elevated: bool = True
+    booted: str = "2026-11-20T06:00:00Z"
+    pending_reboot: bool = False
+    shared_configuration: bool = False
+    states: dict[str, JsonState] = field(default_factory=dict)
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    """Added to each look: tables with step (or null), kind and text."""
+    holder: Holder | None = None
+    faults: MachineFaults = field(default_factory=MachineFaults)
+    store: Path | None = None
+    exchanges: list[Exchange] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.RLock()
+        self._backups: set[str] = set()
+        if self.store is not None:
+            self._save()
+
+    def hello(self, run: str) -> dict[str, Any]:
+        return {
+            "event": "hello",
+            "protocol": 1,
+            "run": run,
+            "computer": self.computer,
+            "os": self.os,
+            "build": self.build,
+            "powershell": self.powershell,
+            "bits": self.bits,
+            "elevated": self.elevated,
+            "booted": self.booted,
+            "pending_reboot": self.pending_reboot,
+            "shared_configuration": self.shared_configuration,
+        }
+
+    def restart(self) -> None:
+        """What a person does after `reboot` was asked for."""
+        self.pending_reboot = False
+
+    def release(self, shell: str) -> None:
+        """A shell has gone, and its lock with it."""
+        with self._lock:
+            if self.holder is not None and self.holder.shell == shell:
+                self.holder = None
+
+    def answer(self, text: str, secrets: str | None, shell: str, first: bool, wait: Wait) -> Iterator[list[str]]:
+        """The events of one request, as bursts of lines: a burst is one output object. `wait` raises to stop."""
+        count = 0
+        try:
+            request = json.loads(text)
+            with self._lock:
+                self.exchanges.append(Exchange(request, tuple(sorted(json.loads(secrets) if secrets else {}))))
+            events = self._events(request, shell, first, wait)
+            held: list[str] = []
+            for event in events:
+                if event is None:  # something slow comes: what is held goes out first
+                    yield held
+                    held = []
+                    continue
+                count += 1
+                held.append(_line(event))
+        except _Failed as error:
+            count += 1
+            held.append(_line({"event": "failed", "step": error.step, "kind": error.kind, "text": str(error)}))
+        except (ValueError, KeyError, TypeError) as error:
+            count += 1
+            held = [_line({"event": "failed", "step": None, "kind": "error", "text": f"{type(error).__name__}: {error}"})]
+        held.append(_line({"event": "done", "count": count}))
+        yield held
+
+    def _events(self, request: dict[str, Any], shell: str, first: bool, wait: Wait) -> Iterator[dict[str, Any] | None]:
+        if first:
+            yield self.hello(request["run"])
+        if request["lock"]:
+            self._take_lock(request, shell)
+        if request["operation"] == "observe":
+            if not request["lock"] and self.holder is not None:
+                yield {"event": "note", "step": None, "kind": "holder", "text": f"the host is {self.holder}"}
+            yield from self._observe(request)
+        elif request["operation"] == "apply":
+            yield from self._apply(request, shell, wait)
+        elif request["operation"] != "upload":
+            raise _Failed("error", f"this script knows no operation '{request['operation']}'")
+
+    def _take_lock(self, request: dict[str, Any], shell: str) -> None:
+        with self._lock:
+            if self.holder is None:
+                self.holder = Holder(str(request.get("who", "another run")), self.booted, shell)
+            elif self.holder.shell != shell:
+                raise _Failed("busy", str(self.holder))
+
+    def _observe(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        asked = [step["name"] for step in request["steps"]]
+        for note in self.notes:
+            if note["step"] is None or note["step"] in asked:
+                yield {"event": "note", **note}
+        yield {"event": "observed", "steps": self._seen(asked)}
+
+    def _seen(self, names: list[str]) -> dict[str, JsonState]:
+        with self._lock:
+            self._load()
+            return {name: copy.deepcopy(self.states.get(name, {})) for name in names}
+
+    def _apply(self, request: dict[str, Any], shell: str, wait: Wait) -> Iterator[dict[str, Any] | None]:
+        if self.holder is None or self.holder.shell != shell:
+            raise _Failed("error", "apply without the lock; observe with lock comes first")
+        names = [step["name"] for step in request["steps"]]
+        for name in names:
+            yield {"event": "applying", "step": name}
+            if name in self.faults.fail:
+                kind, text = self.faults.fail[name]
+                raise _Failed(kind, text, name)
+        if self.faults.pause_s:
+            yield None
+            wait(self.faults.pause_s)
+        if self.faults.locked or self.faults.changed_on_disk >= MAX_ATTEMPTS:
+            raise _Failed("locked", "applicationHost.config cannot be written: another process holds it", names[-1])
+        for _ in range(self.faults.changed_on_disk):
+            text = "applicationHost.config was changed or held by something else; read again and retried"
+            yield {"event": "note", "step": names[-1], "kind": "retried", "text": text}
+        changed = self._lay_over(request)
+        backup = f"lyncarr-{request['run']}"
+        if changed:
+            self._backups.add(backup)
+        reboot = bool(self.faults.reboot_after.intersection(names))
+        self.pending_reboot = self.pending_reboot or reboot
+        yield {
+            "event": "applied",
+            "steps": self._seen(names),
+            "backup": backup if backup in self._backups else None,
+            "reboot": reboot,
+        }
+
+    def _lay_over(self, request: dict[str, Any]) -> bool:
+        """Write the desired states over the stored ones; what they do not name stays. True where that changed something."""
+        with self._lock:
+            self._load()
+            before = copy.deepcopy(self.states)
+            for step in request["steps"]:
+                if step["name"] in self.faults.lying:
+                    continue
+                state = self.states.setdefault(step["name"], {})
+                for item, attributes in step["desired"].items():
+                    state.setdefault(item, {}).update(attributes)
+            self._save()
+            return before != self.states
+
+    def _load(self) -> None:
+        if self.store is not None:
+            self.states = json.loads(self.store.read_text(encoding="utf-8"))
+
+    def _save(self) -> None:
+        if self.store is not None:
+            self.store.write_text(json.dumps(self.states, indent=2) + "\n", encoding="utf-8")
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    return json.dumps(event, ensure_ascii=True, separators=(",", ":"))
+
+
+def preset_names() -> list[str]:
+    return sorted(path.stem for path in PRESETS.glob("*.json"))
+
+
+def load_preset(name: str) -> Machine:
+    """The machine recorded as `name`; raises UsageError with the nearest name, SiteError for a file that is no preset."""
+    if name not in preset_names():
+        near = difflib.get_close_matches(name, preset_names(), 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(preset_names())}."
+        raise UsageError(f"There is no preset '{name}'; {hint}")
+    path = PRESETS / f"{name}.json"
+    try:
+        recorded = json.loads(path.read_text(encoding="utf-8"))
+        return Machine(
+            computer=recorded["computer"],
+            os=recorded["os"],
+            build=recorded["build"],
+            powershell=recorded["powershell"],
+            states=recorded["steps"],
+            notes=recorded.get("notes", []),
+        )
+    except (ValueError, KeyError) as error:
+        raise SiteError(f"{path}: not a preset ({error}); record it again.") from error

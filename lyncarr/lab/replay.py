@@ -1,0 +1,244 @@
+"""The engine without a PowerShell: it speaks PSRP by psrpcore and answers from a Machine's stored states.
+
+It runs the shipped script only, told by its text, and proves wire, command line, faults and reports; never PowerShell.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from psrpcore import (
+    CreatePipelineEvent,
+    EndOfPipelineInputEvent,
+    InitRunspacePoolEvent,
+    PipelineInputEvent,
+    PSRPPayload,
+    ServerPipeline,
+    ServerRunspacePool,
+    SessionCapabilityEvent,
+    StreamType,
+)
+from psrpcore.types import (
+    ErrorCategory,
+    ErrorCategoryInfo,
+    ErrorRecord,
+    NETException,
+    PSInvocationState,
+    PSVersion,
+)
+
+from lyncarr.lab import wsman
+from lyncarr.lab.engine import Output
+from lyncarr.lab.machine import Machine
+
+COMMAND_NAME = "Invoke-LyncarrRequest"
+FRAGMENT_BYTES = 32_768
+
+
+class ReplayEngine:
+    """Answers from `machine`; `script` is the text that it takes for the shipped one."""
+
+    def __init__(self, machine: Machine, *, script: str) -> None:
+        self.machine = machine
+        self._script = script
+        self._lock = threading.Lock()
+        self._shells: set[ReplayShell] = set()
+
+    @property
+    def computer(self) -> str:
+        return self.machine.computer
+
+    def open(self, shell_id: str, creation: bytes, output: Output) -> ReplayShell:
+        shell = ReplayShell(self.machine, self._script, shell_id, creation, output)
+        with self._lock:
+            self._shells = {other for other in self._shells if other.running} | {shell}
+        return shell
+
+    def close(self) -> None:
+        with self._lock:
+            shells, self._shells = self._shells, set()
+        for shell in shells:
+            shell.close()
+
+
+class _Stopped(Exception):
+    """A pipeline was asked to stop."""
+
+
+class _PowerShellError(Exception):
+    """A terminating error as PowerShell would have raised it."""
+
+    def __init__(self, message: str, error_id: str, exception: str, category: ErrorCategory) -> None:
+        super().__init__(message)
+        self.error_id = error_id
+        self.exception = exception
+        self.category = category
+
+
+class _Pipeline:
+    """One pipeline: what it was given, and the means to stop it."""
+
+    def __init__(self, pipeline: ServerPipeline) -> None:
+        self.psrp = pipeline
+        self.input: list[Any] = []
+        self.stopping = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    def wait(self, seconds: float) -> None:
+        if self.stopping.wait(seconds):
+            raise _Stopped
+
+
+class ReplayShell:
+    """One runspace pool. psrpcore is not safe for threads: all of it happens under one lock."""
+
+    def __init__(self, machine: Machine, script: str, shell_id: str, creation: bytes, output: Output) -> None:
+        self._machine = machine
+        self._script = script
+        self._id = shell_id
+        self._output = output
+        self._lock = threading.RLock()
+        self._pipelines: dict[str, _Pipeline] = {}
+        self._defined = False
+        self.running = True
+        version = PSVersion(machine.powershell)
+        self._pool = ServerRunspacePool({"PSVersionTable": {"PSVersion": version, "WSManStackVersion": PSVersion("3.0")}})
+        self._take(None, creation)
+
+    def command(self, command_id: str, data: bytes) -> None:
+        with self._lock:
+            # The pipeline must be there before the message that describes it.
+            self._pipelines[command_id] = _Pipeline(ServerPipeline(self._pool, uuid.UUID(command_id)))
+            self._take(command_id, data)
+
+    def send(self, command_id: str | None, stream: str, data: bytes) -> None:
+        self._take(command_id, data)
+
+    def stop(self, command_id: str) -> None:
+        with self._lock:
+            if command_id in self._pipelines:
+                self._pipelines[command_id].stopping.set()
+
+    terminate = stop
+
+    def close(self) -> None:
+        self.running = False
+        with self._lock:
+            pipelines = list(self._pipelines.values())
+        for pipeline in pipelines:
+            pipeline.stopping.set()
+        for pipeline in pipelines:
+            if pipeline.thread is not None:
+                pipeline.thread.join(1.0)
+        self._machine.release(self._id)
+
+    def _take(self, command_id: str | None, data: bytes) -> None:
+        """Feed what the client sent, act on it, pass on what psrpcore answers by itself."""
+        with self._lock:
+            target = uuid.UUID(command_id) if command_id else None
+            self._pool.receive_data(PSRPPayload(data, StreamType.default, target))
+            while (event := self._pool.next_event()) is not None:
+                self._act(event)
+            self._drain()
+
+    def _act(self, event: Any) -> None:
+        if isinstance(event, SessionCapabilityEvent | InitRunspacePoolEvent):
+            return  # answered by psrpcore
+        pipeline = self._pipelines.get(str(event.pipeline_id).upper())
+        if pipeline is None:
+            raise wsman.unsupported(f"The replay host does not answer {type(event).__name__}.")
+        if isinstance(event, CreatePipelineEvent):
+            if event.pipeline.no_input:
+                self._start(pipeline)
+        elif isinstance(event, PipelineInputEvent):
+            pipeline.input.append(event.data)
+        elif isinstance(event, EndOfPipelineInputEvent):
+            self._start(pipeline)
+        else:
+            raise wsman.unsupported(f"The replay host does not answer {type(event).__name__}.")
+
+    def _start(self, pipeline: _Pipeline) -> None:
+        # Private, because start() tells the client that the pipeline runs, and PowerShell does not.
+        pipeline.psrp._change_state(PSInvocationState.Running, emit=False)
+        pipeline.thread = threading.Thread(target=self._run, args=(pipeline,), name="lab-pipeline", daemon=True)
+        pipeline.thread.start()
+
+    def _run(self, pipeline: _Pipeline) -> None:
+        """Write each burst as it comes, and the last one together with the pipeline's end: that is one answer on the wire."""
+        held: list[Any] = []
+        try:
+            for burst in self._bursts(pipeline):
+                self._write(pipeline, held)
+                held = burst
+        except _Stopped:
+            with self._lock:
+                pipeline.psrp.stop()
+                self._drain()
+        except _PowerShellError as error:
+            with self._lock:
+                # psrpcore has no public way to fail.
+                pipeline.psrp._change_state(PSInvocationState.Failed, error=_error_record(error))
+                self._drain()
+        else:
+            self._write(pipeline, held, last=True)
+
+    def _write(self, pipeline: _Pipeline, objects: list[Any], *, last: bool = False) -> None:
+        with self._lock:
+            for value in objects:
+                pipeline.psrp.write_output(value)
+            if last:
+                pipeline.psrp.complete()
+            self._drain()
+
+    def _bursts(self, pipeline: _Pipeline) -> Iterator[list[Any]]:
+        """The output objects of a pipeline."""
+        request = self._request(pipeline)
+        first, self._defined = not self._defined, True
+        secrets = str(pipeline.input[0]) if pipeline.input else None
+        for lines in self._machine.answer(request, secrets, self._id, first, pipeline.wait):
+            rewrite = self._machine.faults.rewrite
+            yield rewrite(lines) if rewrite is not None else ["\n".join(lines)]
+
+    def _request(self, pipeline: _Pipeline) -> str:
+        """The request in a pipeline that is the shipped script, or its command once the script has run."""
+        commands = pipeline.psrp.metadata.commands
+        command = commands[0]
+        parameters = dict(command.parameters)
+        if len(commands) != 1 or (command.is_script and command.command_text != self._script):
+            raise _PowerShellError(
+                "This is a replay host: it has no PowerShell and runs only the script that lyncarr ships. "
+                "Start the lab with --powershell to run any other.",
+                "ReplayRunsShippedScriptOnly",
+                "System.Management.Automation.PSNotSupportedException",
+                ErrorCategory.NotImplemented,
+            )
+        if not command.is_script and not (command.command_text == COMMAND_NAME and self._defined):
+            raise _PowerShellError(
+                f"The term '{command.command_text}' is not recognized as the name of a cmdlet, function, script file, or operable program.",
+                "CommandNotFoundException",
+                "System.Management.Automation.CommandNotFoundException",
+                ErrorCategory.ObjectNotFound,
+            )
+        return str(parameters.get("Request", ""))
+
+    def _drain(self) -> None:
+        """Hand on what psrpcore has to say, all packets of one target at once."""
+        packets: dict[str | None, list[bytes]] = {}
+        while (payload := self._pool.data_to_send(FRAGMENT_BYTES)) is not None:
+            target = str(payload.pipeline_id).upper() if payload.pipeline_id else None
+            packets.setdefault(target, []).append(payload.data)
+        for target, data in packets.items():
+            self._output.write(target, data)
+
+
+def _error_record(error: _PowerShellError) -> ErrorRecord:
+    exception = NETException(Message=str(error), HResult=-2146233087)
+    exception.PSObject.type_names = [error.exception, "System.Management.Automation.RuntimeException", *exception.PSTypeNames]
+    return ErrorRecord(
+        Exception=exception,
+        CategoryInfo=ErrorCategoryInfo(Category=error.category, Reason=error.exception.rsplit(".", 1)[-1]),
+        FullyQualifiedErrorId=error.error_id,
+    )

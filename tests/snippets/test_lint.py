@@ -1,0 +1,59 @@
+"""The PowerShell text that goes to hosts keeps the rules of lint.ps1, and each rule finds what it is for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lyncarr.powershell.bundle import MAIN, compose
+from tests.snippets.snippet_lint import FOLDER, Report, Sample, read_samples, run_lint
+
+pytestmark = pytest.mark.powershell
+
+SNIPPETS = FOLDER.parents[1] / "ps_snippets"
+PRODUCT = "ps_snippets"
+PLACED = "placed"
+PLACED_FILES = {
+    "_other.ps1": "function Get-LyncarrOther { 1 }\n",
+    "_sample.ps1": "function Get-LyncarrSample {\n    $x = 1\n    exit $x\n}\n",
+}
+SAMPLES = tuple(read_samples())
+
+
+def product_files() -> dict[str, str]:
+    """Every snippet; the entry point with its dispatch filled in, so that a step without its functions is found."""
+    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(SNIPPETS.glob("*.ps1"))}
+    return files | {MAIN: compose(())}
+
+
+@pytest.fixture(scope="module")
+def report(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    bundles = {sample.name: {sample.file: sample.text} for sample in SAMPLES}
+    return run_lint(pwsh, {PRODUCT: product_files(), PLACED: PLACED_FILES, **bundles}, tmp_path_factory.mktemp("lint"))
+
+
+def test_snippets_keep_the_rules(report: Report) -> None:
+    assert [str(finding) for finding in report.of(PRODUCT)] == []
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_sample(report: Report, sample: Sample) -> None:
+    findings = report.of(sample.name)
+    assert {finding.rule for finding in findings} == sample.expected, [str(finding) for finding in findings]
+
+
+def test_each_rule_has_samples_of_both_kinds(report: Report) -> None:
+    assert {sample.rule for sample in SAMPLES if sample.expected} == set(report.rules)
+    assert {sample.rule for sample in SAMPLES if not sample.expected} == set(report.rules)
+
+
+def test_each_exception_is_needed(report: Report) -> None:
+    used = {(finding.rule, finding.excuse) for finding in report.findings if finding.bundle == PRODUCT}
+    exceptions = json.loads((FOLDER / "data" / "exceptions.json").read_text(encoding="ascii"))["exceptions"]
+    assert [entry for entry in exceptions if (entry["rule"], entry["reason"]) not in used] == []
+
+
+def test_finding_tells_file_and_line(report: Report) -> None:
+    (finding,) = report.of(PLACED)
+    assert (finding.file, finding.line, finding.rule) == ("_sample.ps1", 3, "no-exit")
