@@ -18,14 +18,19 @@ from lyncarr.config.site import Site, Tables
 from lyncarr.core.errors import SiteError
 
 MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 64
 
 Place: TypeAlias = tuple[int | str, ...]
 
 _SECRET_KEYS = frozenset({"password"})
+_SWITCHES = frozenset({"yes", "no", "on", "off", "true", "false"})
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _TWICE = re.compile(r"Cannot declare \((?P<key>.*)\) twice")
+# Where it stands is said in other words, and a character that the parser stumbled over may be one of a secret.
+_NOT_TO_SHOW = re.compile(r"\((?:at line \d+, column \d+|at end of document)\)|(?<=haracter) '.*'", re.DOTALL)
 _BARE_WORD = re.compile(r"\s*(?P<key>[A-Za-z0-9_.\"' -]+?)\s*=\s*(?P<word>[A-Za-z][^\s#]*)")
+_DOTTED = re.compile(r"""(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*)+""")
 # TOML's 0x1BB is an integer like any other once it is read, but nobody writes a port like that and means it.
 _OTHER_BASE = re.compile(r"(?:^|[{,])\s*(?P<key>port|http_port|https_port|timeout_s)\s*=\s*[+-]?0[xob]", re.MULTILINE)
 
@@ -41,8 +46,7 @@ def load_site(path: Path) -> Site:
     try:
         tables = Tables.model_validate(data, context={"folder": path.absolute().parent})
     except ValidationError as error:
-        problems = [_problem(details) for details in error.errors(include_url=False)]
-        raise SiteProblems(path, problems) from None
+        raise SiteProblems(path, [_problem(details) for details in error.errors(include_url=False) if not _follows(details)]) from None
     problems = [*_other_bases(text), *_unnamed_hosts(tables)]
     farms = complete(tables.farms, tables.website.port)
     problems += farms.problems
@@ -71,6 +75,9 @@ def _read(path: Path) -> str:
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
+    if any(run[0].count(".") > MAX_DEPTH for run in _DOTTED.finditer(text)):
+        # tomllib needs memory by the square of a dotted key's length: 400 KB of dots are more than a machine has.
+        raise SiteError(f"{path}: a key has more than {MAX_DEPTH} parts; expected a site file as lyncarr init writes it.")
     try:
         return tomllib.loads(text)
     except RecursionError:
@@ -82,34 +89,30 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 def _explained(message: str, text: str) -> str:
     """A TOML error in our words. The line's value is never shown: it may be a password without quotes."""
     found = _LINE.search(message)
-    number = int(found[1]) if found else None
-    where = f"line {number}: " if number else ""
-    line = text.splitlines()[number - 1] if number and number <= text.count("\n") + 1 else ""
+    number = int(found[1]) if found else text.rstrip().count("\n") + 1
+    line = text.split("\n")[number - 1]
+    where = f"line {number}: "
     if twice := _TWICE.search(message):
         key = ".".join(part.strip(" '\"") for part in twice["key"].split(",") if part.strip())
-        hint = " expected [[farms]] in two pairs of brackets for each farm." if key == "farms" else " expected each table once."
-        return f"{where}the table [{key}] stands in the file twice;{hint}"
+        hint = "[[farms]] in two pairs of brackets for each farm" if key == "farms" else "each table once"
+        return f"{where}the table [{key}] stands in the file twice; expected {hint}."
     if "Cannot overwrite a value" in message:
-        return f"{where}a key stands twice in the same table, or is a value here and a table there; expected each key once."
+        key = line.partition("=")[0].strip(" \t[]")
+        return f"{where}{quoted(key)} stands in its table twice, or is a value and a table; expected each key once."
     if message.startswith("Invalid value") and (word := _BARE_WORD.match(line)):
         return f"{where}the value of {word['key']} has no quotes; {_expected_of(word['key'], word['word'])}"
     if "Exceeds the limit" in message:
         return "a number has thousands of digits; expected one within its range."
-    reason = message[: found.start()].strip() if found else message.replace("(at end of document)", "").strip()
+    reason = _NOT_TO_SHOW.sub("", message).strip()
     if not found:
-        return f"this is not TOML at its end ({_reason(reason)}); expected a closed string, list or table, and key = value."
-    return f"{where}this is not TOML ({_reason(reason)}); expected key = value, [table] or a comment."
+        return f"the file ends within something ({reason}); expected every string, list and table to be closed, and key = value."
+    return f"{where}this is not TOML ({reason}); expected key = value, [table] or a comment."
 
 
 def _expected_of(key: str, word: str) -> str:
-    if key.rsplit(".", 1)[-1].strip() not in _SECRET_KEYS and word.lower() in ("yes", "no", "on", "off", "true", "false"):
+    if key.rsplit(".", 1)[-1].strip() not in _SECRET_KEYS and word.lower() in _SWITCHES:
         return f"expected {'true' if word.lower() in ('yes', 'on', 'true') else 'false'} for a switch, or text in quotes."
     return "expected text in quotes."
-
-
-def _reason(message: str) -> str:
-    # The parser quotes a character at most, which may be one of an unquoted secret: leave that out as well.
-    return re.sub(r"\s*'.*'", "", message, flags=re.DOTALL)[:1].lower() + re.sub(r"\s*'.*'", "", message, flags=re.DOTALL)[1:]
 
 
 def _other_bases(text: str) -> list[Problem]:
@@ -153,6 +156,11 @@ def _problem(details: Mapping[str, Any]) -> Problem:
         hint = f"; did you mean '{near[0]}'?" if near else ""
         return Problem(_key(place), f"{quoted(value)} is none of the words it may be; expected {expected}{hint}")
     return Problem(_key(place), f"{_what(place, value)}; expected {expected}")
+
+
+def _follows(details: Mapping[str, Any]) -> bool:
+    """True for a list that is too short only because of items that are problems of their own."""
+    return details["type"] == "too_short" and bool(details["input"])
 
 
 def _inner(key: str) -> Place:

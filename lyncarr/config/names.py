@@ -99,13 +99,15 @@ def pattern_matches(pattern: str, host: str) -> bool:
     '*' stands for any number of characters, '?' for exactly one (URL Rewrite Module 2.0 Configuration Reference).
     """
     # Not a regular expression: several '*' in one backtrack for minutes on a hostile pattern.
-    given = host.lower()
+    pattern, given = pattern.lower(), host.lower()
+    if not given.startswith(re.split(r"[*?]", pattern, maxsplit=1)[0]):
+        return False
     taken = [True] + [False] * len(given)  # taken[n]: the pattern so far takes the first n characters
-    for token in pattern.lower():
-        if token == "*":
+    for sign in pattern:
+        if sign == "*":
             taken = list(accumulate(taken, or_))
         else:
-            taken = [False, *(before and token in ("?", character) for before, character in zip(taken, given, strict=False))]
+            taken = [False, *(before and sign in ("?", character) for before, character in zip(taken, given, strict=False))]
     return taken[-1]
 
 

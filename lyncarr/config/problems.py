@@ -8,10 +8,15 @@ from pathlib import Path
 
 from lyncarr.core.errors import SiteError
 
+MAX_SHOWN = 50
+
 
 @dataclass(frozen=True)
 class Problem:
-    """`key` is the place in the site file, 'farms[1].servers[0]', or empty for the file as a whole; `text` what is wrong and what was expected."""
+    """`key` is the place in the site file, 'farms[1].servers[0]', or empty for the file as a whole.
+
+    `text` says what is wrong and what was expected.
+    """
 
     key: str
     text: str
@@ -25,4 +30,7 @@ class SiteProblems(SiteError):
 
     def __init__(self, path: Path, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(f"{path}: {problem}" for problem in self.problems))
+        lines = [f"{path}: {problem}" for problem in self.problems[:MAX_SHOWN]]
+        if len(self.problems) > MAX_SHOWN:
+            lines.append(f"{path}: {len(self.problems) - MAX_SHOWN} more problems are not shown; mend these first")
+        super().__init__("\n".join(lines))

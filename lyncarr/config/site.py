@@ -1,7 +1,7 @@
 """The site file's tables as pydantic models, and `Site`, what the rest of the program reads.
 
-A field's description says what is expected there, its "each" what of each item of a list; loader.py puts them into error messages. Paths are relative to the site file
-and are kept absolute; pass `context={"folder": Path}` when validating.
+A field's description says what is expected there, its "each" what of each item of a list; loader.py puts them into error
+messages. Paths are relative to the site file and are kept absolute; pass `context={"folder": Path}` when validating.
 """
 
 from __future__ import annotations
@@ -157,6 +157,7 @@ class Certificates(Table):
 
     trusted_roots: tuple[SitePath, ...] = Field(
         default=(),
+        max_length=100,
         description="a list of certificate files, DER or PEM, relative to the site file",
         json_schema_extra={"each": "a certificate file, DER or PEM, as text"},
     )
@@ -210,7 +211,10 @@ class Sha256Table(Table):
 
 
 class Installers(Table):
-    """[installers]: a Path is a file here, a str an https URL that the host fetches. `auto` takes what is given and else what is installed."""
+    """[installers]: a Path is a file here, a str an https URL that the host fetches.
+
+    `source` auto installs what is given here and expects the rest on the host.
+    """
 
     source: Literal["auto", "msi"] = Field(default="auto", description="auto or msi")
     url_rewrite: PathOrUrl | None = Field(default=None, description="a file, relative to the site file, or an https URL")
@@ -241,7 +245,8 @@ class FarmTable(Table):
     name: Fqdn = Field(description="the published name, such as meet.contoso.com")
     servers: tuple[Server, ...] = Field(
         min_length=1,
-        description="a list of one or more server names or addresses",
+        max_length=100,
+        description="a list of 1 to 100 server names or addresses",
         json_schema_extra={"each": "the name or address of a server, as text"},
     )
     kind: FarmKind = Field(default="lync", description="lync or office-web-apps")
@@ -275,7 +280,8 @@ class Tables(Table):
     installers: Installers = Field(default=Installers(), description="a table")
     farms: tuple[FarmTable, ...] = Field(
         min_length=1,
-        description="one or more [[farms]] tables, in two pairs of brackets",
+        max_length=500,
+        description="1 to 500 [[farms]] tables, each in two pairs of brackets",
         json_schema_extra={"each": "a [[farms]] table"},
     )
 
@@ -284,6 +290,8 @@ class Tables(Table):
     def _names_differ(cls, hosts: dict[str, HostConfig]) -> dict[str, HostConfig]:
         seen: dict[str, str] = {}
         for name in hosts:
+            if not name or not name.isprintable():
+                raise at(name, "is a name that cannot be shown; expected a plain name, such as [hosts.rp01]")
             other = seen.setdefault(name.lower(), name)
             if other != name:
                 raise at(name, f"differs from hosts.{other} in letter case only; expected each host once")

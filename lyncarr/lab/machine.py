@@ -74,8 +74,7 @@ class _Failed(Exception):
 class Machine:
     """What one simulated machine is and has: `states` by step name, as the contract's `observed` says them.
 
-    With `store`, a JSON file of states, the file is read before each look and written after each change, so that somebody
-    can break one thing with an editor while the lab runs.
+    Notes are tables with step (or None), kind and text, added to each look.
     """
 
     computer: str = "RP01"
@@ -89,17 +88,22 @@ class Machine:
     shared_configuration: bool = False
     states: dict[str, JsonState] = field(default_factory=dict)
     notes: list[dict[str, Any]] = field(default_factory=list)
-    """Added to each look: tables with step (or null), kind and text."""
     holder: Holder | None = None
     faults: MachineFaults = field(default_factory=MachineFaults)
-    store: Path | None = None
     exchanges: list[Exchange] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
         self._backups: set[str] = set()
-        if self.store is not None:
-            self._save()
+        self._store: Path | None = None
+
+    def keep_in(self, store: Path) -> None:
+        """Keep the states in a JSON file: it is read before each look and written after each change.
+
+        So somebody can break one thing with an editor while the lab runs.
+        """
+        self._store = store
+        self._save()
 
     def hello(self, run: str) -> dict[str, Any]:
         return {
@@ -230,12 +234,12 @@ class Machine:
             return before != self.states
 
     def _load(self) -> None:
-        if self.store is not None:
-            self.states = json.loads(self.store.read_text(encoding="utf-8"))
+        if self._store is not None:
+            self.states = json.loads(self._store.read_text(encoding="utf-8"))
 
     def _save(self) -> None:
-        if self.store is not None:
-            self.store.write_text(json.dumps(self.states, indent=2) + "\n", encoding="utf-8")
+        if self._store is not None:
+            self._store.write_text(json.dumps(self.states, indent=2) + "\n", encoding="utf-8")
 
 
 def _line(event: Mapping[str, Any]) -> str:

@@ -83,12 +83,14 @@ def _build(package: Package, work: Path, target: Path) -> None:
 def _tool(command: list[str], work: Path) -> None:
     try:
         # wixl takes the paths inside a .wxs as relative to where it runs.
-        done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(  # noqa: S603 the lab's own command lines
+            command, cwd=work, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
     except FileNotFoundError as error:
         raise ConfigurationError(f"{command[0]} is needed to make the lab's installer packages: apt-get install wixl msitools") from error
     if done.returncode != 0:
         raise ConfigurationError(
-            f"{command[0]} could not make the lab's package {command[-1]}: run it by hand in a copy of standins/packages",
+            f"{command[0]} could not make one of the lab's packages: is it this Debian's version? Reinstall wixl and msitools",
             detail=done.stderr,
         )
 

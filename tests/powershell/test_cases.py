@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +20,6 @@ CASES = sorted((Path(__file__).parents[1] / "cases").glob("*/*.json"))
 FINISHED = json.loads((Path(__file__).parent / "finished.json").read_text())
 FARMS = [{"name": f"{label}.contoso.com", "servers": ["fepool.contoso.local"]} for label in ("dialin", "meet")]
 STAGES = tuple(stage for stage in RUNBOOK if stage.name == "farms")
-
-
-@pytest.fixture(scope="module")
-def engine(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    one = Engine(pwsh, tmp_path_factory.mktemp("engine"))
-    yield one
-    one.close()
-
-
-@pytest.fixture(scope="module")
-def bare_engine(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """The schema is read once a process: hosts without ARR need their own."""
-    one = Engine(pwsh, tmp_path_factory.mktemp("bare-engine"))
-    yield one
-    one.close()
 
 
 def squeezed(xml: str) -> str:

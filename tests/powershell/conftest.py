@@ -1,0 +1,25 @@
+"""Engine processes that the tests of this folder share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.powershell.engine import Engine
+
+
+@pytest.fixture(scope="module")
+def engine(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A PowerShell process for hosts with URL Rewrite and ARR."""
+    one = Engine(pwsh, tmp_path_factory.mktemp("engine"))
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def bare_engine(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The same for hosts without them: the schema is read once a process."""
+    one = Engine(pwsh, tmp_path_factory.mktemp("bare-engine"))
+    yield one
+    one.close()

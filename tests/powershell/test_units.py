@@ -1,0 +1,148 @@
+"""Each step of stage farms alone and in pairs: an enabled rule of ours never stands without its host condition."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from lyncarr.core.model import Stage
+from lyncarr.core.plan import select, steps_of
+from lyncarr.steps import RUNBOOK
+from tests.powershell.engine import Engine, Machine, Session
+from tests.powershell.hosts import configuration, inner
+from tests.sites import site_of
+
+FINISHED = json.loads((Path(__file__).parent / "finished.json").read_text())
+FARMS = [{"name": f"{label}.contoso.com", "servers": ["fepool.contoso.local"]} for label in ("dialin", "meet")]
+(STAGE,) = (stage for stage in RUNBOOK if stage.name == "farms")
+NAMES = [step.name for step in STAGE.steps]
+BARE = ""
+LOOSE = """<rule name="ARR_meet.contoso.com_loadbalance_SSL" patternSyntax="Wildcard" stopProcessing="true">
+<match url="*" /><conditions><add input="{HTTPS}" pattern="on" /></conditions>
+<action type="Rewrite" url="http://meet.contoso.com/{R:0}" /></rule>
+<rule name="ARR_dialin.contoso.com_loadbalance" patternSyntax="Wildcard" stopProcessing="true">
+<match url="*" /><action type="Rewrite" url="http://dialin.contoso.com/{R:0}" /></rule>
+<rule name="ARR_dialin.contoso.com_loadbalance_SSL" enabled="false">
+<match url=".*" /><conditions /><action type="None" /></rule>
+"""
+STARTS = {
+    "bare": configuration(),
+    "farms only": configuration(FINISHED["farms"]),
+    "drifted": configuration(FINISHED["farms"].replace('timeout="00:15:00"', "").replace("8080", "80"), LOOSE),
+    "finished": configuration(FINISHED["farms"], FINISHED["rules"]),
+}
+
+
+def loose_rules(text: str) -> list[str]:
+    """Names of the enabled rules that lead to our farms and answer for any host."""
+    rules = ElementTree.fromstring(text.encode()).find("system.webServer/rewrite/globalRules")
+    assert rules is not None
+    found = []
+    for rule in rules:
+        action = rule.find("action")
+        leads = action is not None and ".contoso.com/" in action.get("url", "")
+        hosts = [c for c in rule.iterfind("conditions/add") if c.get("input") == "{HTTP_HOST}"]
+        if leads and rule.get("enabled", "true") == "true" and not hosts:
+            found.append(str(rule.get("name")))
+    return found
+
+
+SELECTIONS = [(name,) for name in NAMES] + list(itertools.combinations(NAMES, 2))
+
+
+@pytest.mark.powershell
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("names", SELECTIONS, ids="+".join)
+def test_no_selection_leaves_a_rule_without_its_host(names: tuple[str, ...], start: str, engine: Engine, tmp_path: Path) -> None:
+    site = site_of(FARMS, tmp_path)
+    stages = select(RUNBOOK, names)
+    machine = Machine(tmp_path / "host", STARTS[start])
+    session = Session(engine, machine, site, stages)
+    session.observe()
+    outcome = session.apply()
+    selected = {step.name for step in steps_of(stages)}
+    if outcome.failed is not None:
+        assert start == "bare"
+        assert "needs step farms" in outcome.failed["text"]
+        assert "farms" not in selected
+        assert machine.text == STARTS[start], "a step without its prerequisite writes nothing"
+    elif "ssl-offload" in selected:
+        assert loose_rules(machine.text) == []
+        assert len(ElementTree.fromstring(machine.text.encode()).findall(".//globalRules/rule")) == 2
+    else:
+        assert inner(machine.text, "globalRules") == inner(STARTS[start], "globalRules"), "rules belong to their own unit"
+
+
+@pytest.mark.powershell
+@pytest.mark.parametrize("start", ["farms only", "finished"])
+@pytest.mark.parametrize("name", ["ssl-offload", "http-rules", "host-conditions"])
+def test_even_half_of_the_unit_makes_no_loose_rule(name: str, start: str, engine: Engine, tmp_path: Path) -> None:
+    """The command line never sends half of it; the script does not rely on that."""
+    half = Stage("farms", tuple(step for step in STAGE.steps if step.name == name), transaction=True)
+    machine = Machine(tmp_path / "host", STARTS[start])
+    session = Session(engine, machine, site_of(FARMS, tmp_path), (half,))
+    session.observe()
+    session.apply()
+    assert loose_rules(machine.text) == []
+
+
+@pytest.mark.powershell
+@pytest.mark.parametrize("fault", ["changed-on-disk", "locked"])
+def test_a_commit_that_lost_the_race_is_done_again_from_a_fresh_read(fault: str, engine: Engine, tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "host", STARTS["bare"])
+    (machine.configuration.parent / "standin-faults.txt").write_text(f"{fault}\n")
+    session = Session(engine, machine, site_of(FARMS, tmp_path), (STAGE,))
+    session.observe()
+    outcome = session.apply()
+    assert outcome.failed is None
+    assert [event.data["kind"] for event in outcome.events if event.name == "note"] == ["retried"]
+    assert loose_rules(machine.text) == []
+    assert machine.restarts == 1
+
+
+@pytest.mark.powershell
+def test_a_file_that_stays_locked_commits_nothing(engine: Engine, tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "host", STARTS["bare"])
+    (machine.configuration.parent / "standin-faults.txt").write_text("locked\n" * 5)
+    session = Session(engine, machine, site_of(FARMS, tmp_path), (STAGE,))
+    session.observe()
+    outcome = session.apply()
+    assert outcome.failed is not None
+    assert outcome.failed["kind"] == "locked"
+    assert machine.text == STARTS["bare"]
+
+
+@pytest.mark.powershell
+def test_a_library_that_lies_is_seen_in_the_second_look(engine: Engine, tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "host", STARTS["bare"])
+    (machine.configuration.parent / "standin-faults.txt").write_text("lie\n")
+    session = Session(engine, machine, site_of(FARMS, tmp_path), (STAGE,))
+    session.observe()
+    outcome = session.apply()
+    assert outcome.applied is not None
+    assert outcome.applied["steps"]["proxy-timeout"] == {}
+
+
+@pytest.mark.powershell
+def test_a_backup_is_made_before_the_first_write_and_holds_what_was(engine: Engine, tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "host", STARTS["drifted"])
+    session = Session(engine, machine, site_of(FARMS, tmp_path), (STAGE,))
+    session.observe()
+    outcome = session.apply()
+    backup = machine.inetsrv / "backup" / outcome.applied["backup"] / "applicationHost.config"
+    assert backup.read_bytes().decode() == STARTS["drifted"]
+
+
+@pytest.mark.powershell
+def test_a_restart_that_is_owed_is_drift_and_is_paid_once(engine: Engine, tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "host", STARTS["finished"])
+    (machine.programdata / "restart-needed").touch()
+    session = Session(engine, machine, site_of(FARMS, tmp_path), (STAGE,))
+    assert session.observe()["farms"]["iisreset"] == {"pending": True}
+    assert session.apply().applied["steps"]["farms"]["iisreset"] == {"pending": False}
+    assert machine.restarts == 1
+    assert machine.text == STARTS["finished"]
