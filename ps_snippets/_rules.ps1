@@ -143,7 +143,7 @@ function Set-LyncarrRuleCondition {
         if ($Desired -icontains $text) { [void]$present.Add($text) } else { [void]$extra.Add($condition) }
     }
     foreach ($condition in $extra) {
-        $conditions.Remove($condition)
+        [void]$conditions.Remove($condition)
         $Context['Writes'] = [int]$Context['Writes'] + 1
     }
     foreach ($text in $Desired) {

@@ -218,6 +218,19 @@ function Save-LyncarrBackup {
     $script:LyncarrState['Backup'] = $Name
 }
 
+function Select-LyncarrUnresolved {
+    # Those of the names that this host cannot resolve. All are asked at once and given three seconds: a DMZ host without DNS takes its time.
+    # Emits items: call it in @(...). https://learn.microsoft.com/dotnet/api/system.net.dns.gethostaddressesasync
+    param([string[]]$Names)
+    $lookups = @{}
+    foreach ($name in $Names) { $lookups[$name] = [System.Net.Dns]::GetHostAddressesAsync($name) }
+    $watch = [System.Diagnostics.Stopwatch]::StartNew()
+    foreach ($name in $Names) {
+        while (-not $lookups[$name].get_IsCompleted() -and $watch.get_ElapsedMilliseconds() -lt 3000) { [System.Threading.Thread]::Sleep(20) }
+        if (-not $lookups[$name].get_IsCompleted() -or $lookups[$name].get_IsFaulted()) { $name }
+    }
+}
+
 function Get-LyncarrRestartFile {
     return [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData), 'lyncarr', 'restart-needed')
 }

@@ -2,20 +2,16 @@
 # Items: "<farm>", "<farm>/<server>" and "iisreset" (a restart that an earlier run owes). A farm's rules are not made here: a rule without its host condition takes everybody's traffic.
 
 function Add-LyncarrUnresolvedNote {
-    # Tells which server names this host cannot resolve. All are asked at once and given three seconds: a DMZ host without DNS takes its time.
+    # Tells which server names this host cannot resolve.
     param([System.Collections.IDictionary]$Desired)
-    $lookups = [ordered]@{}
+    $names = New-Object System.Collections.ArrayList
     foreach ($item in $Desired.get_Keys()) {
-        $names = $item.Split([char[]]'/')
+        $parts = $item.Split([char[]]'/')
         $address = $null
-        if ($names.Length -eq 2 -and -not [System.Net.IPAddress]::TryParse($names[1], [ref]$address)) { $lookups[$names[1]] = [System.Net.Dns]::GetHostAddressesAsync($names[1]) }
+        if ($parts.Length -eq 2 -and -not [System.Net.IPAddress]::TryParse($parts[1], [ref]$address) -and -not $names.Contains($parts[1])) { [void]$names.Add($parts[1]) }
     }
-    $watch = [System.Diagnostics.Stopwatch]::StartNew()
-    foreach ($name in $lookups.get_Keys()) {
-        while (-not $lookups[$name].get_IsCompleted() -and $watch.get_ElapsedMilliseconds() -lt 3000) { [System.Threading.Thread]::Sleep(20) }
-        if (-not $lookups[$name].get_IsCompleted() -or $lookups[$name].get_IsFaulted()) {
-            Add-LyncarrNote -Kind 'unresolved' -Text "the host cannot resolve ${name}: add it to its hosts file, or give it a DNS server that knows it"
-        }
+    foreach ($name in @(Select-LyncarrUnresolved -Names ([string[]]$names.ToArray()))) {
+        Add-LyncarrNote -Kind 'unresolved' -Text "the host cannot resolve ${name}: add it to its hosts file, or give it a DNS server that knows it"
     }
 }
 
@@ -74,7 +70,7 @@ function Set-LyncarrFarm {
         if (@($Attributes['servers']) -inotcontains [string]$server.GetAttributeValue('address')) { [void]$extra.Add($server) }
     }
     foreach ($server in $extra) {
-        $servers.Remove($server)
+        [void]$servers.Remove($server)
         $Context['Writes'] = [int]$Context['Writes'] + 1
     }
 }

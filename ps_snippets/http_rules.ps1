@@ -35,7 +35,7 @@ function Set-HttpRulesState {
     $collection = Get-LyncarrNeededCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'
     foreach ($farm in $Desired.get_Keys()) {
         foreach ($rule in @(Get-LyncarrFarmExtra -Rules @(Get-LyncarrRule -Context $Context) -Farm $farm -Parameters $Parameters)) {
-            $collection.Remove($rule['Element'])
+            [void]$collection.Remove($rule['Element'])
             $Context['Writes'] = [int]$Context['Writes'] + 1
         }
     }

@@ -113,7 +113,9 @@ def dial(address: str, port: int, where: str, deadline: Deadline) -> TimedSocket
 
 def _no_connection(where: str, problem: OSError | None) -> str:
     if isinstance(problem, ConnectionRefusedError):
-        return f"{where} refused the connection: nothing listens on that port. Is WinRM on there (Enable-PSRemoting), and is the port right?"
+        return (
+            f"{where} refused the connection: nothing listens on that port. Is WinRM on there (Enable-PSRemoting), and is the port right?"
+        )
     if problem is None or isinstance(problem, TimeoutError):
         return f"{where} did not answer in time. Is the address right, the machine on, and the port open in every firewall between?"
     return f"{where} cannot be reached. Check the address, the network and the firewalls between."

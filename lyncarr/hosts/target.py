@@ -64,7 +64,7 @@ class Target:
         if self.auth in ("basic", "certificate") and self.tls.mode == "off":
             raise UsageError(f'Logging on by "{self.auth}" needs TLS; use another --tls than off, or --auth negotiate.')
         if self.auth == "basic" and ":" in self.user:
-            raise UsageError('A user name for --auth basic cannot hold a colon; use the name without one, or --auth negotiate.')
+            raise UsageError("A user name for --auth basic cannot hold a colon; use the name without one, or --auth negotiate.")
         if self.auth == "certificate":
             if self.certificate is None or self.key is None:
                 raise UsageError('Logging on by "certificate" needs the keys certificate and key of the host in the site file.')

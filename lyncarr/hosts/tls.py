@@ -187,9 +187,11 @@ def _no_handshake(error: ssl.SSLError, target: Target) -> LyncarrError:
             f"{target.where} does not speak TLS on that port; WinRM over HTTPS has port 5986 unless it was changed.", detail=detail
         )
     if error.reason in _OLD_TLS:
-        return ProtocolError(f"{target.where} offers no TLS 1.2; switch it on there, or use tls = \"off\" with NTLM.", detail=detail)
+        return ProtocolError(f'{target.where} offers no TLS 1.2; switch it on there, or use tls = "off" with NTLM.', detail=detail)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
-        return TransientError(f"{target.where} broke off while TLS was being set up. Is WinRM's HTTPS listener on that port?", detail=detail)
+        return TransientError(
+            f"{target.where} broke off while TLS was being set up. Is WinRM's HTTPS listener on that port?", detail=detail
+        )
     return ProtocolError(f"TLS with {target.where} could not be set up; is its HTTPS listener's certificate in order?", detail=detail)
 
 

@@ -20,24 +20,25 @@ CERTIFICATE = "publisher.cer"
 
 @dataclass(frozen=True)
 class Package:
-    """One product: the .wxs it is made of, the file name that Microsoft gives it, what it adds to applicationHost.config, its variant."""
+    """One product: the .wxs it is made of, the file name that Microsoft gives it, the list of what it adds to
+    applicationHost.config, and rows that msibuild puts into the finished package."""
 
     product: str
     source: str
     file: str
-    additions: str | None = None
+    adds: str | None = None
     rows: tuple[str, ...] = ()
 
 
-URL_REWRITE = Package("url_rewrite", "rewrite", "rewrite_amd64_en-US.msi", "sections-rewrite.xml")
-ARR = Package("arr", "arr", "requestRouter_amd64.msi", "sections-arr.xml")
+URL_REWRITE = Package("url_rewrite", "rewrite", "rewrite_amd64_en-US.msi", "package-rewrite.xml")
+ARR = Package("arr", "arr", "requestRouter_amd64.msi", "package-arr.xml")
 EXTERNAL_CACHE = Package("external_cache", "external_cache", "ExternalDiskCache_amd64.msi")
 WEB_FARM = Package("web_farm", "web_farm", "webfarm_v1.1_amd64_en_US.msi")
 REBOOTING = Package(
     "arr",
     "arr",
     "requestRouter_reboot.msi",
-    "sections-arr.xml",
+    "package-arr.xml",
     ("INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('ScheduleReboot', '', 6602)",),
 )
 """Ends with 3010."""
@@ -45,7 +46,7 @@ FAILING = Package(
     "arr",
     "arr",
     "requestRouter_fails.msi",
-    "sections-arr.xml",
+    "package-arr.xml",
     ("INSERT INTO `LaunchCondition` (`Condition`, `Description`) VALUES ('0', 'This package refuses every computer.')",),
 )
 """Ends with 1603."""
@@ -71,10 +72,10 @@ def build_packages(folder: Path) -> None:
 
 def _build(package: Package, work: Path, target: Path) -> None:
     shutil.copyfile(STANDINS / "packages" / f"{package.source}.wxs", work / "package.wxs")
-    if package.additions is not None:
-        additions = (STANDINS / "config" / package.additions).read_text(encoding="utf-8")
+    if package.adds is not None:
+        description = (STANDINS / "config" / package.adds).read_text(encoding="utf-8")
         action = (STANDINS / "packages" / "declare.js").read_text(encoding="ascii")
-        (work / "declare.js").write_text(f"var ADDITIONS = {json.dumps(additions)};\n{action}", encoding="ascii")
+        (work / "declare.js").write_text(f"var PACKAGE = {json.dumps(description)};\n{action}", encoding="ascii")
     _tool(["wixl", "-a", "x64", "-o", str(target), "package.wxs"], work)
     for row in package.rows:
         _tool(["msibuild", str(target), "-q", row], work)

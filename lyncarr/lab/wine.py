@@ -161,13 +161,13 @@ def default_cache() -> Path:
 
 
 def open_machine(command: str, preset: str, folder: Path) -> tuple[list[str], dict[str, str], Callable[[], None]]:
-    """A machine in `folder` for the lab: the command line of PowerShell's own PSRP server on it, its environment, and what ends it."""
+    """A machine in `folder` for lab/powershell.py: the command, the whole environment of its processes, and what ends them all."""
     if preset not in PRESETS:
         raise UsageError(
             f"--powershell on Wine starts from {', '.join(PRESETS)}, not '{preset}': start from arr and run lyncarr provision for the rest"
         )
     machine = template(command, default_cache(), PRESETS[preset]).copy(folder)
-    return machine.powershell("-s"), machine.environment(), machine.stop
+    return [command], machine.environment(), machine.stop
 
 
 def _make_bare(machine: WineMachine, system: System) -> None:
@@ -188,7 +188,7 @@ def _make_bare(machine: WineMachine, system: System) -> None:
         (lab / "programs" / f"{program}.exe").write_bytes(trampoline(rf"C:\windows\system32\cscript.exe //nologo {script}"))
     (machine.system32 / "netsh.exe").unlink()
     shutil.copyfile(lab / "programs" / "netsh.exe", machine.system32 / "netsh.exe")
-    shutil.copytree(STANDINS / "config", lab / "iis" / "config", ignore=shutil.ignore_patterns("sections-*"))
+    shutil.copytree(STANDINS / "config", lab / "iis" / "config", ignore=shutil.ignore_patterns("package-*"))
     (lab / "iis" / "config" / "schema").mkdir()
     shutil.copyfile(STANDINS / "schema" / "IIS_schema.xml", lab / "iis" / "config" / "schema" / "IIS_schema.xml")
     modules = machine.system32 / "WindowsPowerShell" / "v1.0" / "Modules" / "Vendor"

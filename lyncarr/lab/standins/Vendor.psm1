@@ -1,6 +1,6 @@
 # Commands that Windows Server brings and the engine's host does not: roles and features, Authenticode.
 # What they answer comes from C:\windows\lab: features.txt (State|Name|Parent|Kind|DisplayName, Kind 'default' where the parent brings it
-# along and 'tool' where -IncludeManagementTools does), signers.txt (SHA256 Status certificate-file), faults.txt (one a line, used once:
+# along and 'tool' where -IncludeManagementTools does), packages\signers.txt (SHA256 Status certificate-file), faults.txt (one a line, used once:
 # role-fails, role-reboot), iis\ (what the role lays into inetsrv).
 
 $lab = [System.IO.Path]::Combine([Environment]::GetFolderPath('Windows'), 'lab')
@@ -123,11 +123,11 @@ function Get-AuthenticodeSignature {
         finally { $stream.Dispose() }
         $status = [System.Management.Automation.SignatureStatus]::NotSigned
         $certificate = $null
-        foreach ($line in [System.IO.File]::ReadAllLines("$lab\signers.txt")) {
+        foreach ($line in [System.IO.File]::ReadAllLines("$lab\packages\signers.txt")) {
             $fields = $line.Split([char[]]' ')
             if ($fields[0] -ieq $hash) {
                 $status = [System.Management.Automation.SignatureStatus]$fields[1]
-                $certificate = [System.Security.Cryptography.X509Certificates.X509Certificate2]::new("$lab\$($fields[2])")
+                $certificate = [System.Security.Cryptography.X509Certificates.X509Certificate2]::new("$lab\packages\$($fields[2])")
             }
         }
         [pscustomobject]@{ Path = $path; Status = $status; StatusMessage = "$status"; SignerCertificate = $certificate }

@@ -38,7 +38,8 @@ def lay_out(root: Path, packages: tuple[str, ...] = (REWRITE, ARR)) -> Path:
 
 
 def _parse(file: Path) -> ElementTree.Element:
-    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))  # noqa: S314: files of this package
+    """Only for files of this package, hence the plain parser."""
+    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))  # noqa: S314
     return ElementTree.fromstring(file.read_text(encoding="utf-8"), parser)  # noqa: S314
 
 

@@ -25,3 +25,8 @@ function Restart-LyncarrIis {
     [System.IO.File]::AppendAllText([System.IO.Path]::Combine($env:LYNCARR_TEST_PROGRAMDATA, 'iisreset.log'), "iisreset /noforce`n")
     Set-LyncarrRestartPending -Pending $false
 }
+
+function Select-LyncarrUnresolved {
+    param([string[]]$Names)
+    foreach ($name in $Names) { if ($name.EndsWith('.invalid', [StringComparison]::Ordinal)) { $name } }
+}

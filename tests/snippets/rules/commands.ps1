@@ -48,12 +48,16 @@ $Rules['known-parameter'] = {
             $declared = @(Get-Parameter $Bundle.Functions[$name].Ast)
             $known = @(foreach ($parameter in $declared) { $parameter.Name.VariablePath.UserPath })
             $switches = @(foreach ($parameter in $declared) { if ((Get-ConstraintName $parameter) -eq 'switch') { $parameter.Name.VariablePath.UserPath } })
+            $where = $Bundle.Functions[$name].File.Name
             foreach ($argument in @(Get-PositionalArgument $node $switches)) { New-Fault $argument "an argument of $name without its parameter's name" $name }
         }
-        elseif ($Facts.Commands.ContainsKey($name)) { $known = $Facts.Commands[$name].Split(' ') + $CommonParameters }
+        elseif ($Facts.Commands.ContainsKey($name)) {
+            $known = $Facts.Commands[$name].Split(' ') + $CommonParameters
+            $where = 'both 4.0 and 5.1'
+        }
         else { continue }
         foreach ($used in @(Get-UsedParameter $node)) {
-            if ($known -notcontains $used.ParameterName) { New-Fault $used "$name has no parameter -$($used.ParameterName) on both 4.0 and 5.1; names are written in full" $name }
+            if ($known -notcontains $used.ParameterName) { New-Fault $used "$name has no parameter -$($used.ParameterName) in $where; names are written in full" $name }
         }
     }
 }

@@ -1,5 +1,5 @@
-// Custom action of the stand-in packages: lays ADDITIONS (a <configuration> that names only what is new, put before this text when
-// the package is built) over applicationHost.config, as the real packages do through IIS' configuration library.
+// Custom action of the stand-in packages: puts what PACKAGE lists (the text of config/package-*.xml, laid before this one when the
+// package is built) into applicationHost.config, where the real packages use IIS' own configuration library.
 
 function openXml() {
     var document = new ActiveXObject("Msxml2.DOMDocument.3.0");
@@ -8,35 +8,45 @@ function openXml() {
     return document;
 }
 
-function elementsOf(node) {
-    var found = [];
-    for (var child = node.firstChild; child; child = child.nextSibling) if (child.nodeType == 1) found.push(child);
-    return found;
+function depthOf(node) {
+    return node.parentNode.nodeType == 9 ? 0 : 1 + depthOf(node.parentNode);
 }
 
-function counterpart(parent, element) {
-    var children = elementsOf(parent);
-    for (var i = 0; i < children.length; i++)
-        if (children[i].nodeName == element.nodeName && children[i].getAttribute("name") == element.getAttribute("name")) return children[i];
-    return null;
+function indent(depth) {
+    var text = "\n";
+    for (var i = 0; i < depth; i++) text += "    ";
+    return text;
 }
 
-function merge(target, additions, indent) {
-    var wanted = elementsOf(additions);
-    for (var i = 0; i < wanted.length; i++) {
-        var present = counterpart(target, wanted[i]);
-        if (!present) {
-            present = target.ownerDocument.createElement(wanted[i].nodeName);
-            for (var a = 0; a < wanted[i].attributes.length; a++)
-                present.setAttribute(wanted[i].attributes.item(a).nodeName, wanted[i].attributes.item(a).nodeValue);
-            var end = target.lastChild;
-            if (end && end.nodeType == 3) end.nodeValue = "\n" + indent;
-            else target.appendChild(target.ownerDocument.createTextNode("\n" + indent));
-            target.appendChild(present);
-            target.appendChild(target.ownerDocument.createTextNode("\n" + indent.substring(4)));
-        }
-        merge(present, wanted[i], indent + "    ");
+// The child with this tag and this name (null: any), appended as the last one where it is not there.
+function child(parent, tag, name) {
+    for (var node = parent.firstChild; node; node = node.nextSibling)
+        if (node.nodeType == 1 && node.nodeName == tag && (name === null || node.getAttribute("name") == name)) return node;
+    var document = parent.ownerDocument;
+    var depth = depthOf(parent);
+    var end = parent.lastChild;
+    // Two texts side by side would become one, so the closing tag's indentation is changed and written again.
+    if (end && end.nodeType == 3) end.nodeValue = indent(depth + 1);
+    else parent.appendChild(document.createTextNode(indent(depth + 1)));
+    var created = document.createElement(tag);
+    if (name !== null) created.setAttribute("name", name);
+    parent.appendChild(created);
+    parent.appendChild(document.createTextNode(indent(depth)));
+    return created;
+}
+
+function copyAttributes(from, to, except) {
+    for (var i = 0; i < from.attributes.length; i++) {
+        var attribute = from.attributes.item(i);
+        if (attribute.nodeName != except) to.setAttribute(attribute.nodeName, attribute.nodeValue);
     }
+}
+
+function declareSection(root, section) {
+    var names = section.getAttribute("path").split("/");
+    var group = child(root, "configSections", null);
+    for (var i = 0; i < names.length - 1; i++) group = child(group, "sectionGroup", names[i]);
+    copyAttributes(section, child(group, "section", names[names.length - 1]), "path");
 }
 
 function declare() {
@@ -44,10 +54,16 @@ function declare() {
     // Expanded as a whole: Wine's answer ends in a NUL, so nothing may be put behind it.
     var path = shell.ExpandEnvironmentStrings("%windir%\\system32\\inetsrv\\config\\applicationHost.config");
     var configuration = openXml();
-    if (!configuration.load(path)) return 3;
-    var additions = openXml();
-    if (!additions.loadXML(ADDITIONS)) return 3;
-    merge(configuration.documentElement, additions.documentElement, "    ");
+    var description = openXml();
+    if (!configuration.load(path) || !description.loadXML(PACKAGE)) return 3;
+    var root = configuration.documentElement;
+    for (var node = description.documentElement.firstChild; node; node = node.nextSibling) {
+        if (node.nodeName == "section") declareSection(root, node);
+        if (node.nodeName == "module") {
+            var modules = child(child(root, "system.webServer", null), "globalModules", null);
+            copyAttributes(node, child(modules, "add", node.getAttribute("name")), "name");
+        }
+    }
     configuration.save(path);
     return 1;
 }

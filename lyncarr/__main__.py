@@ -1,0 +1,5 @@
+"""`python -m lyncarr`."""
+
+from lyncarr.cli.main import main
+
+main()

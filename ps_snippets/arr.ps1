@@ -1,0 +1,135 @@
+# URL Rewrite, ARR and what may go with them, from their Windows Installer packages. $Parameters: packages (by product: file, url, sha256),
+# publisher, busy_tries and busy_wait_s for the times that another installation runs.
+
+function Get-LyncarrProduct {
+    # Version of an installed product, '' where it tells none, null where it is not installed. Never by ProductCode: each build has another.
+    param([string]$Name)
+    switch -CaseSensitive ($Name) {
+        'URL Rewrite' { $file = [System.IO.Path]::Combine((Get-LyncarrInetsrv), 'rewrite.dll') }
+        'Application Request Routing' { $file = [System.IO.Path]::Combine((Get-LyncarrProgramFiles), 'IIS', $Name, 'requestRouter.dll') }
+        default { return Find-LyncarrUninstall -Name "Microsoft $Name" }
+    }
+    $key = "SOFTWARE\Microsoft\IIS Extensions\$Name"
+    $version = Get-LyncarrFileVersion -Path $file
+    if ($null -eq $version -or -not (Test-LyncarrRegistryKey -Key $key)) { return $null }
+    if ($version -ceq '') { $version = [string](Get-LyncarrRegistryValue -Key $key -Name 'Version') }
+    return $version
+}
+
+function Get-ArrState {
+    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    $state = [ordered]@{}
+    foreach ($name in $Desired.get_Keys()) {
+        $version = Get-LyncarrProduct -Name $name
+        if ($null -ne $version) {
+            $state[$name] = @{ installed = $true }
+            Add-LyncarrNote -Kind 'version' -Text "$name $version".Trim()
+        }
+        elseif (-not $Parameters['packages'].Contains($name)) { Add-LyncarrNote -Kind 'needs' -Text (Get-LyncarrNoPackageText -Name $name -Parameters $Parameters) }
+    }
+    if (@($Context['Steps']) -cnotcontains 'iis' -and (Get-LyncarrService -Name 'W3SVC') -ceq 'absent') { Add-LyncarrNote -Kind 'needs' -Text 'needs step iis: this host has no IIS' }
+    return $state
+}
+
+function Get-LyncarrNoPackageText {
+    param([string]$Name, [System.Collections.IDictionary]$Parameters)
+    return "$Name needs an installer: set installers.$($Parameters['keys'][$Name]) in the site file"
+}
+
+function Get-LyncarrSignerName {
+    # CN of an X.500 subject, else O; '' where the text is not a subject from end to end or names either twice. Values may stand in quotes,
+    # with a comma or a whole 'CN=...' in them, hence no looking for a part of the text.
+    param([string]$Subject)
+    $names = @{}
+    $end = 0
+    foreach ($match in [regex]::Matches($Subject, '\G([A-Za-z0-9.]+)=(?:"((?:[^"]|"")*)"|([^",+]*))(?:, | \+ |\z)')) {
+        $end = $match.Index + [string]$match.Value.Length
+        $name = $match.Groups[1].Value
+        if (@('CN', 'O') -ccontains $name) {
+            if ($names.Contains($name)) { return '' }
+            $names[$name] = ($match.Groups[2].Value + $match.Groups[3].Value).Replace('""', '"')
+        }
+    }
+    if ($end -ne ([string]$Subject).Length) { return '' }
+    if ($names.Contains('CN')) { return $names['CN'] }
+    return [string]$names['O']
+}
+
+function Compare-LyncarrPackage {
+    # Ends the request unless the package is, bit for bit and by its signature, the one that the site file means.
+    param([string]$Name, [System.IO.Stream]$Stream, [string]$Path, [System.Collections.IDictionary]$Package, [string]$Publisher)
+    $hash = Get-LyncarrSha256 -Stream $Stream
+    if ($hash -cne [string]$Package['sha256']) { Stop-Lyncarr -Kind 'installer' -Text "the package of $Name has SHA-256 $hash on the host and not $($Package['sha256']): nothing of it was run; get it from its publisher again" }
+    $signature = Get-LyncarrSignature -Path $Path
+    if ($signature['Status'] -cne 'Valid') { Stop-Lyncarr -Kind 'installer' -Text "Windows finds the signature of the package of $Name to be $($signature['Status']): nothing of it was run; get it from its publisher again" }
+    $signer = Get-LyncarrSignerName -Subject $signature['Subject']
+    if ($signer -cne $Publisher) { Stop-Lyncarr -Kind 'installer' -Text "the package of $Name is signed by '$signer' and not by '${Publisher}': nothing of it was run; where that is right, set installers.publisher in the site file" }
+}
+
+function Get-LyncarrInstallerText {
+    # https://learn.microsoft.com/windows/win32/msi/error-codes
+    param([int]$Code)
+    switch ($Code) {
+        1602 { return 'it was cancelled' }
+        1603 { return 'it failed and was rolled back' }
+        1618 { return 'another installation is running all the time: wait for it, or restart the host' }
+        1619 { return 'the package could not be opened' }
+        1620 { return 'the file is no package of Windows Installer' }
+        1625 { return 'a policy of the host forbids it' }
+        1633 { return 'it is not for 64-bit Windows' }
+        1638 { return 'another version is installed: remove it in Programs and Features first' }
+        default { return 'an error of Windows Installer' }
+    }
+}
+
+function Install-LyncarrPackage {
+    # Emits live events: called as a statement. Ends the request unless the product is seen to be installed, or Windows must restart for that.
+    param([string]$Name, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    $package = $Parameters['packages'][$Name]
+    $path = Get-LyncarrPackagePath -Run $Context['Run'] -Name $package['file']
+    $log = Get-LyncarrInstallerLog -Name $package['file']
+    if ($package.Contains('url')) {
+        Add-LyncarrProgress -Text "downloading $Name"
+        Send-LyncarrEvent
+        Receive-LyncarrFile -Url $package['url'] -Path $path
+    }
+    $watch = [System.Diagnostics.Stopwatch]::StartNew()
+    $held = Open-LyncarrPackage -Path $path
+    try {
+        Compare-LyncarrPackage -Name $Name -Stream $held -Path $path -Package $package -Publisher $Parameters['publisher']
+        $code = 1618
+        for ($try = 1; $code -eq 1618 -and $try -le [int]$Parameters['busy_tries']; $try++) {
+            if ($try -gt 1) { [System.Threading.Thread]::Sleep(1000 * [int]$Parameters['busy_wait_s']) }
+            $process = Start-LyncarrInstaller -Package $path -Log $log
+            try {
+                do {
+                    Add-LyncarrProgress -Text "installing $Name, $([int]$watch.Elapsed.TotalSeconds) s"
+                    Send-LyncarrEvent
+                } until ($process.WaitForExit(3000))
+                $code = [int]$process.get_ExitCode()
+            }
+            finally { $process.Close() }
+        }
+    }
+    finally { $held.Close() }
+    if (@(3010, 1641) -contains $code) { $Context['Reboot'] = $true; return }
+    if ($code -eq 0 -and $null -ne (Get-LyncarrProduct -Name $Name)) { return }
+    $why = Get-LyncarrInstallerText -Code $code
+    if ($code -eq 0) { $why = 'yet its file or its registry key is missing' }
+    Stop-Lyncarr -Kind 'installer' -Text "the installer of $Name ended with ${code}, $why; its log on the host is $log $(Read-LyncarrInstallerLog -Log $log)".TrimEnd()
+}
+
+function Set-ArrState {
+    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
+    $due = @(foreach ($name in $Desired.get_Keys()) { if ($null -eq (Get-LyncarrProduct -Name $name)) { $name } })
+    if ((Get-LyncarrService -Name 'W3SVC') -ceq 'absent') { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: this host has no IIS' }
+    foreach ($name in $due) {
+        if (-not $Parameters['packages'].Contains($name)) { Stop-Lyncarr -Kind 'needs' -Text (Get-LyncarrNoPackageText -Name $name -Parameters $Parameters) }
+    }
+    if (-not (Test-LyncarrUniversalRuntime)) { Stop-Lyncarr -Kind 'installer' -Text 'this host lacks the Universal C Runtime, without which the packages fail: install the update KB2999226 first' }
+    Save-LyncarrBackup -Name ('lyncarr-' + [string]$Context['Run'])
+    try {
+        foreach ($name in $due) { if (-not $Context['Reboot']) { Install-LyncarrPackage -Name $name -Parameters $Parameters -Context $Context } }
+    }
+    finally { Remove-LyncarrUpload }
+}

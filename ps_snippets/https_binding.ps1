@@ -1,0 +1,124 @@
+# The HTTPS binding of the web site, the certificate that HTTP.sys has for it, and the site itself. $Parameters: site, binding ('*:443:'),
+# port and endpoint ('0.0.0.0:443', as HTTP.sys calls it).
+
+function Find-LyncarrSite {
+    param([System.Collections.IDictionary]$Context, [string]$Name)
+    foreach ($site in $Context['Manager'].get_Sites()) { if ([string]::Equals($site.get_Name(), $Name, [StringComparison]::OrdinalIgnoreCase)) { return ,$site } }
+    return $null
+}
+
+function Get-LyncarrSslFlag {
+    # Bit 0 is SNI, bit 1 the central certificate store; higher ones are left alone. An old IIS has no such attribute.
+    param([Microsoft.Web.Administration.Binding]$Binding)
+    foreach ($known in $Binding.get_Schema().get_AttributeSchemas()) { if ($known.get_Name() -ceq 'sslFlags') { return [int]$Binding.GetAttributeValue('sslFlags') } }
+    return 0
+}
+
+function Get-LyncarrBinding {
+    # The https bindings of a site on a port, as plain tables; Element is the binding itself. Emits items.
+    param([Microsoft.Web.Administration.Site]$Site, [int]$Port)
+    foreach ($binding in $Site.get_Bindings()) {
+        $text = [string]$binding.get_BindingInformation()
+        $parts = [regex]::Match($text, '^(.*):([0-9]+):([^:]*)$')
+        if ($binding.get_Protocol() -ine 'https' -or $parts.Groups[2].Value -cne [string]$Port) { continue }
+        $address = $parts.Groups[1].Value
+        if ($address -ceq '') { $text = '*' + $text }
+        $flags = Get-LyncarrSslFlag -Binding $binding
+        if (($flags -band 1) -ne 0) { $address = $parts.Groups[3].Value }
+        elseif (@('', '*') -ccontains $address) { $address = '0.0.0.0' }
+        $table = @{ Element = $binding; Text = $text; Flags = $flags; Endpoint = "${address}:$Port"; Thumbprint = ''; Store = '' }
+        if (($flags -band 2) -ne 0) { $table['Store'] = 'the central certificate store' }
+        else {
+            $hash = $binding.get_CertificateHash()
+            if ($null -ne $hash) {
+                $table['Thumbprint'] = [BitConverter]::ToString([byte[]]$hash).Replace('-', '')
+                $table['Store'] = ([string]$binding.get_CertificateStoreName()).ToUpperInvariant()
+            }
+        }
+        $table
+    }
+}
+
+function Find-LyncarrBinding {
+    param([Microsoft.Web.Administration.Site]$Site, [System.Collections.IDictionary]$Parameters)
+    foreach ($binding in @(Get-LyncarrBinding -Site $Site -Port $Parameters['port'])) {
+        if ([string]::Equals($binding['Text'], $Parameters['binding'], [StringComparison]::OrdinalIgnoreCase)) { return $binding }
+    }
+    return $null
+}
+
+function Get-LyncarrNoSiteText {
+    param([System.Collections.IDictionary]$Context, [string]$Name)
+    $names = @(foreach ($site in $Context['Manager'].get_Sites()) { "'" + $site.get_Name() + "'" })
+    return "this host has no web site '$Name', it has $([string]::Join(', ', [string[]]$names)): set website.name in the site file"
+}
+
+function Get-LyncarrForeignBinding {
+    # Tells what else answers on the port: bindings of other sites, and records of HTTP.sys that are not of IIS. An exact address and a name
+    # for SNI both win over 0.0.0.0.
+    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    $known = New-Object System.Collections.ArrayList
+    $port = [string]$Parameters['port']
+    foreach ($site in $Context['Manager'].get_Sites()) {
+        foreach ($binding in @(Get-LyncarrBinding -Site $site -Port $port)) {
+            [void]$known.Add($binding['Endpoint'])
+            if (-not [string]::Equals($site.get_Name(), $Parameters['site'], [StringComparison]::OrdinalIgnoreCase)) {
+                Add-LyncarrNote -Kind 'other-site' -Text "the web site '$($site.get_Name())' has an https binding on port $port too ($($binding['Text'])): requests for that address or name do not reach '$($Parameters['site'])'"
+            }
+        }
+    }
+    foreach ($record in @(Get-LyncarrSslRecord)) {
+        $endpoint = [string]$record['Endpoint']
+        if (-not $endpoint.EndsWith(":$port", [StringComparison]::Ordinal) -or $known.ToArray() -icontains $endpoint) { continue }
+        if ($record['Thumbprint'] -ceq [string]$Desired[$Parameters['binding']]['certificate']) { continue }
+        $what = 'which answers its own address or name with that certificate: remove it with netsh http delete sslcert where nothing needs it'
+        if ($endpoint -ceq [string]$Parameters['endpoint']) { $what = 'which this binding takes over' }
+        Add-LyncarrNote -Kind 'other-record' -Text "HTTP.sys has a record for $endpoint with certificate $($record['Thumbprint']) that is not of IIS, $what"
+    }
+}
+
+function Get-HttpsBindingState {
+    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    $state = [ordered]@{}
+    if ($Desired.get_Count() -eq 0) { return $state }
+    if ($null -eq (Get-LyncarrConfiguration -Context $Context)) {
+        if (@($Context['Steps']) -cnotcontains 'iis') { Add-LyncarrNote -Kind 'needs' -Text 'needs step iis: this host has no IIS' }
+        return $state
+    }
+    Get-LyncarrForeignBinding -Desired $Desired -Parameters $Parameters -Context $Context
+    $site = Find-LyncarrSite -Context $Context -Name $Parameters['site']
+    if ($null -eq $site) {
+        Add-LyncarrNote -Kind 'needs' -Text (Get-LyncarrNoSiteText -Context $Context -Name $Parameters['site'])
+        return $state
+    }
+    $state[$Parameters['site']] = @{ started = [bool](Test-LyncarrSiteStarted -Site $site) }
+    $binding = Find-LyncarrBinding -Site $site -Parameters $Parameters
+    if ($null -ne $binding) { $state[$Parameters['binding']] = @{ sni = (($binding['Flags'] -band 1) -ne 0); certificate = $binding['Thumbprint']; store = $binding['Store'] } }
+    return $state
+}
+
+function Set-HttpsBindingState {
+    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
+    if ($null -eq (Get-LyncarrConfiguration -Context $Context)) { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: this host has no IIS' }
+    $site = Find-LyncarrSite -Context $Context -Name $Parameters['site']
+    if ($null -eq $site) { Stop-Lyncarr -Kind 'binding' -Text (Get-LyncarrNoSiteText -Context $Context -Name $Parameters['site']) }
+    $want = $Desired[$Parameters['binding']]
+    $key = Get-LyncarrKeyState -Thumbprint $want['certificate']
+    if ($null -eq $key -or -not $key['private_key']) { Stop-Lyncarr -Kind 'needs' -Text "needs step certificate: $($want['certificate']) is not in LocalMachine\My with a private key" }
+    $hash = New-Object byte[] 20
+    for ($index = 0; $index -lt 20; $index++) { $hash[$index] = [Convert]::ToByte(([string]$want['certificate']).Substring(2 * $index, 2), 16) }
+    $binding = Find-LyncarrBinding -Site $site -Parameters $Parameters
+    if ($null -eq $binding) {
+        [void]$site.get_Bindings().Add([string]$Parameters['binding'], [byte[]]$hash, 'MY')
+        $Context['Writes'] = [int]$Context['Writes'] + 1
+    }
+    else {
+        if (($binding['Flags'] -band 3) -ne 0) { Set-LyncarrAttribute -Element $binding['Element'] -Name 'sslFlags' -Value ($binding['Flags'] -band -bnot 3) -Context $Context }
+        if ($binding['Thumbprint'] -cne $want['certificate'] -or $binding['Store'] -cne 'MY') {
+            $binding['Element'].set_CertificateHash([byte[]]$hash)
+            $binding['Element'].set_CertificateStoreName('MY')
+            $Context['Writes'] = [int]$Context['Writes'] + 1
+        }
+    }
+    if (-not (Test-LyncarrSiteStarted -Site $site)) { $Context['StartSite'] = [string]$Parameters['site'] }
+}

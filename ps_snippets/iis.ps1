@@ -1,0 +1,37 @@
+# The Web Server role with what its wizard brings by default, and its service. A feature that the edition does not offer is no drift.
+
+function Get-LyncarrMissingFeature {
+    # Names that are offered and not installed. Emits items. Server Core may list the console as Removed, and cannot have it.
+    param([System.Collections.IDictionary]$Features)
+    $names = @(
+        'Web-Server', 'Web-WebServer', 'Web-Common-Http', 'Web-Default-Doc', 'Web-Dir-Browsing', 'Web-Http-Errors', 'Web-Static-Content',
+        'Web-Health', 'Web-Http-Logging', 'Web-Performance', 'Web-Stat-Compression', 'Web-Security', 'Web-Filtering'
+    )
+    foreach ($name in $names) { if ($Features.Contains($name) -and $Features[$name] -cne 'Installed') { $name } }
+    foreach ($name in @('Web-Mgmt-Tools', 'Web-Mgmt-Console')) { if ($Features[$name] -ceq 'Available') { $name } }
+}
+
+function Get-IisState {
+    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    $state = [ordered]@{}
+    $features = Get-LyncarrFeature
+    if ($features['Web-Server'] -ceq 'Installed') {
+        $state['Web-Server'] = @{ installed = $true; missing = @(Get-LyncarrMissingFeature -Features $features) }
+        Add-LyncarrNote -Kind 'version' -Text ('IIS ' + [string](Get-LyncarrRegistryValue -Key 'SOFTWARE\Microsoft\InetStp' -Name 'VersionString'))
+    }
+    $service = Get-LyncarrService -Name 'W3SVC'
+    if ($service -cne 'absent') { $state['W3SVC'] = @{ running = ($service -ceq 'running') } }
+    return $state
+}
+
+function Set-IisState {
+    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
+    $missing = @(Get-LyncarrMissingFeature -Features (Get-LyncarrFeature))
+    if ($missing.Count -gt 0) {
+        Save-LyncarrBackup -Name ('lyncarr-' + [string]$Context['Run'])
+        Add-LyncarrProgress -Text "installing $($missing.Count) roles and features of Windows, which takes minutes"
+        Send-LyncarrEvent
+        $Context['Reboot'] = Install-LyncarrFeature -Names $missing
+    }
+    if (-not $Context['Reboot'] -and (Get-LyncarrService -Name 'W3SVC') -cne 'running') { Start-LyncarrService -Name 'W3SVC' }
+}

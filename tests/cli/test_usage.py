@@ -1,0 +1,107 @@
+"""The real console script: misuse ends before any contact, with one sentence and the nearest name; nothing on standard output."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SITE = """
+[hosts.rp01]
+address = "192.0.2.10"
+user = "Administrator"
+password = "env:LYNCARR_TEST_PASSWORD"
+
+[[farms]]
+name = "dialin.contoso.com"
+servers = ["fepool.contoso.local"]
+"""
+
+
+def lyncarr(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": "/usr/bin:/bin", "LANG": "C", **environment}
+    return subprocess.run(
+        [sys.executable, "-m", "lyncarr", *words], cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "lyncarr.toml").write_text(SITE)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["plam"], 64, "plan"),
+        (["plan", "--hots", "rp01"], 64, "--host"),
+        (["plan"], 64, "rp01"),
+        (["plan", "--host"], 64, "--host"),
+        (["plan", "--host", "rp01", "--port", "0"], 64, "--port"),
+        (["plan", "--host", "rp01", "--port", "a"], 64, "--port"),
+        (["plan", "--host", "rp01", "--timeout", "-1"], 64, "--timeout"),
+        (["plan", "--host", "rp01", "--auth", "kerberoast"], 64, "negotiate"),
+        (["plan", "--host", "rp01", "--auth", "basic", "--tls", "off"], 64, "TLS"),
+        (["plan", "--host", "rp01", "--tls", "maybe"], 64, "pin:sha256"),
+        (["plan", "--host", "rp01", "--step", "proxy-timout"], 64, "proxy-timeout"),
+        (["plan", "--host", "rp01", "--output", "yaml"], 64, "json"),
+        (["plan", "--host", "a b"], 64, "--host"),
+        (["provision", "--host", "rp01"], 64, "--yes"),
+        (["explain", "proxy"], 64, "proxy-timeout"),
+        (["explain"], 64, "STEP"),
+        (["plan", "--host", "rp01", "--site", "nowhere.toml"], 65, "nowhere.toml"),
+        (["plan", "--host", "rp01"], 78, "LYNCARR_TEST_PASSWORD"),
+        (["plan", "--host", "rp01", "--password-from", "prompt"], 78, "terminal"),
+        (["plan", "--host", "rp01", "--password-from", "s3cr3t-literal"], 78, "env:NAME"),
+        (["lab", "--preset", "nothing"], 64, "blank"),
+        (["lab", "--address", "192.0.2.1"], 64, "loopback"),
+    ],
+)
+def test_misuse(words: list[str], code: int, said: str, folder: Path) -> None:
+    done = lyncarr(*words, cwd=folder)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert "s3cr3t-literal" not in done.stderr
+
+
+def test_help_teaches_and_names_the_exit_codes(tmp_path: Path) -> None:
+    done = lyncarr("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for word in ("init", "check", "plan", "provision", "steps", "explain", "lab", "130"):
+        assert word in done.stdout
+    assert lyncarr(cwd=tmp_path).stdout == done.stdout
+
+
+def test_version(tmp_path: Path) -> None:
+    assert lyncarr("--version", cwd=tmp_path).stdout.startswith("lyncarr 0.")
+
+
+def test_steps_and_explain(tmp_path: Path) -> None:
+    rows = json.loads(lyncarr("steps", "--output", "json", cwd=tmp_path).stdout)["steps"]
+    for row in rows:
+        said = lyncarr("explain", row["step"], cwd=tmp_path)
+        assert said.returncode == 0
+        assert row["title"] in said.stdout
+    timeout = lyncarr("explain", "proxy-timeout", cwd=tmp_path).stdout
+    assert all(number in timeout for number in ("200", "960", "600 to 900"))
+    rules = lyncarr("explain", "http-rules", cwd=tmp_path).stdout
+    assert "deletes every HTTP rule" in rules
+    assert "only ours" in rules
+
+
+def test_init_never_overwrites_and_check_rejects_the_placeholders(tmp_path: Path) -> None:
+    assert lyncarr("init", "contoso.com", cwd=tmp_path).returncode == 0
+    first = (tmp_path / "lyncarr.toml").read_bytes()
+    again = lyncarr("init", "example.org", cwd=tmp_path)
+    assert again.returncode == 65
+    assert (tmp_path / "lyncarr.toml").read_bytes() == first
+    checked = lyncarr("check", cwd=tmp_path)
+    assert checked.returncode == 65
+    assert "placeholder" in checked.stderr.lower()
+    assert "servers[0]" in checked.stderr

@@ -1,0 +1,70 @@
+"""Stage `farms` on simulated Windows servers: the shipped script, unmodified, through the wire."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lyncarr.core.diff import diff
+from lyncarr.core.plan import steps_of
+from lyncarr.steps import RUNBOOK
+from tests.sites import site_of
+from tests.windows.conftest import MakeMachine
+from tests.windows.wire import RUN, served, shell_on
+
+pytestmark = pytest.mark.wine
+
+STAGES = tuple(stage for stage in RUNBOOK if stage.name == "farms")
+FARMS = [
+    {"name": "dialin.contoso.com", "servers": ["fepool.contoso.local"]},
+    {"name": "wac.contoso.com", "servers": ["wac.contoso.local"], "kind": "office-web-apps"},
+]
+
+
+def drifted(states: object, site: object) -> dict[str, object]:
+    """What differs from the desired states, by step."""
+    changes = {step.name: diff(states[step.name], step.desired(site)) for step in steps_of(STAGES)}  # type: ignore[index]
+    return {name: found for name, found in changes.items() if found}
+
+
+@pytest.mark.parametrize("state", ["bare", "iis"])
+def test_plan_before_arr(make_machine: MakeMachine, tmp_path: Path, state: str) -> None:
+    """Getters answer where nothing is installed yet, and looking leaves nothing behind."""
+    site = site_of(FARMS, tmp_path)
+    machine = make_machine(state)
+    with served(machine) as lab, shell_on(lab) as shell:
+        states = shell.observe(STAGES, site, lock=False)
+    assert set(drifted(states, site)) == {step.name for step in steps_of(STAGES)}
+    assert states["proxy-timeout"] == {}
+    assert not (machine.drive / "ProgramData" / "lyncarr").exists()
+
+
+def test_converge(make_machine: MakeMachine, tmp_path: Path) -> None:
+    """Plan, apply, an empty second look; one thing broken by hand comes back alone."""
+    site = site_of(FARMS, tmp_path)
+    machine = make_machine("arr")
+    configuration = machine.inetsrv / "config" / "applicationHost.config"
+    fresh = configuration.read_bytes()
+    with served(machine) as lab:
+        with shell_on(lab) as shell:
+            assert set(drifted(shell.observe(STAGES, site, lock=True), site)) == {
+                "farms", "disk-cache", "proxy-timeout", "ssl-offload", "http-rules", "host-conditions",
+            }  # fmt: skip
+            assert configuration.read_bytes() == fresh
+            applied = shell.apply(STAGES, site)
+            assert drifted(applied["steps"], site) == {}
+            assert applied["backup"] == f"lyncarr-{RUN}"
+            assert (machine.inetsrv / "backup" / applied["backup"] / "applicationHost.config").read_bytes() == fresh
+            assert machine.restarts == 1
+            finished = configuration.read_bytes()
+            again = shell.apply(STAGES, site)
+            assert drifted(again["steps"], site) == {}
+            assert (machine.restarts, configuration.read_bytes()) == (1, finished)
+
+        assert finished.count(b'timeout="00:15:00"') == 2
+        configuration.write_bytes(finished.replace(b'timeout="00:15:00"', b'timeout="00:00:30"', 1))
+        with shell_on(lab) as shell:
+            assert set(drifted(shell.observe(STAGES, site, lock=True), site)) == {"proxy-timeout"}
+            assert drifted(shell.apply(STAGES, site)["steps"], site) == {}
+    assert configuration.read_bytes() == finished

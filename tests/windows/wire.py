@@ -1,0 +1,84 @@
+"""The shipped script on a simulated Windows server, through the lab's wire and an unmodified pypsrp."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from pypsrp.powershell import PowerShell, RunspacePool
+from pypsrp.wsman import WSMan
+
+from lyncarr.core.model import Event, Request, Stage, State, StepRequest
+from lyncarr.core.plan import steps_of
+from lyncarr.lab.powershell import PowerShellEngine
+from lyncarr.lab.server import LabServer
+from lyncarr.lab.wine import WineMachine
+from lyncarr.powershell.bundle import script_text
+from lyncarr.powershell.protocol import EventReader, encode_request
+
+RUN = "11111111-2222-3333-4444-555555555555"
+
+
+@contextmanager
+def served(machine: WineMachine) -> Iterator[LabServer]:
+    """The machine behind a WinRM endpoint."""
+    engine = PowerShellEngine([machine.engine], environment=machine.environment())
+    with LabServer(engine, https=False) as lab:
+        yield lab
+
+
+@contextmanager
+def shell_on(lab: LabServer, run: str = RUN) -> Iterator[Shell]:
+    """A runspace pool in a PowerShell process of its own, closed at the end."""
+    wsman = WSMan(
+        lab.address, port=lab.http_port, ssl=False, auth="ntlm", username=lab.user, password=lab.password, encryption="always", no_proxy=True
+    )
+    with wsman, RunspacePool(wsman) as pool:
+        yield Shell(pool, run)
+
+
+class Shell:
+    """Sends requests as lyncarr does: the script with the first one, then its function alone."""
+
+    def __init__(self, pool: RunspacePool, run: str) -> None:
+        self._pool = pool
+        self._run = run
+        self._number = 0
+
+    def send(
+        self, operation: str, steps: tuple[StepRequest, ...], *, lock: bool, secrets: Mapping[str, str] | None = None, **extra: Any
+    ) -> list[Event]:
+        """The checked events of one request."""
+        self._number += 1
+        request = Request(self._run, self._number, operation, steps, lock, {"who": "tests", **extra})
+        pipeline = PowerShell(self._pool)
+        if self._number == 1:
+            pipeline.add_script(script_text())
+        else:
+            pipeline.add_cmdlet("Invoke-LyncarrRequest")
+        pipeline.add_parameter("Request", encode_request(request))
+        output = pipeline.invoke(input=[json.dumps(secrets)] if secrets else None)
+        assert not pipeline.had_errors, [str(error) for error in pipeline.streams.error]
+        reader = EventReader(self._run, self._number, tuple(step.name for step in steps), self._number == 1, operation)
+        events = [event for text in output for event in reader.feed(text)]
+        reader.finish()
+        return events
+
+    def observe(self, stages: tuple[Stage, ...], site: Any, *, lock: bool) -> dict[str, State]:
+        events = self.send("observe", requests(stages, site), lock=lock)
+        failed = [event.data for event in events if event.name == "failed"]
+        assert not failed, failed
+        return next(event.data["steps"] for event in events if event.name == "observed")
+
+    def apply(self, stages: tuple[Stage, ...], site: Any, secrets: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+        """The data of `applied`."""
+        events = self.send("apply", requests(stages, site), lock=True, secrets=secrets)
+        failed = [event.data for event in events if event.name == "failed"]
+        assert not failed, failed
+        return next(event.data for event in events if event.name == "applied")
+
+
+def requests(stages: tuple[Stage, ...], site: Any) -> tuple[StepRequest, ...]:
+    return tuple(StepRequest(step.name, step.desired(site), step.parameters(site)) for step in steps_of(stages))
