@@ -81,8 +81,8 @@ function Add-LyncarrNote {
 }
 
 function Add-LyncarrProgress {
-    param([string]$Text, [int]$Percent)
-    Add-LyncarrEvent -Members @{ event = 'progress'; step = $script:LyncarrState['Step']; text = $Text; percent = $Percent }
+    param([string]$Text)
+    Add-LyncarrEvent -Members @{ event = 'progress'; step = $script:LyncarrState['Step']; text = $Text; percent = $null }
 }
 
 function Stop-Lyncarr {
@@ -150,6 +150,7 @@ function Invoke-LyncarrApply {
             }
         }
         $reboot = [bool]$context['Reboot']
+        if ($null -ne $context['StartSite']) { Start-LyncarrSite -Context $context }
         if ([bool]$context['RestartIis']) {
             Send-LyncarrEvent
             Restart-LyncarrIis

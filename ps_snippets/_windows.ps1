@@ -254,3 +254,290 @@ function Restart-LyncarrIis {
     if ($code -ne 0) { Stop-Lyncarr -Kind 'error' -Text "the configuration is written, but iisreset /noforce ended with ${code}: run it on the host, or run this again" }
     Set-LyncarrRestartPending -Pending $false
 }
+
+function Start-LyncarrProgram {
+    # Starts a program of System32; gives the process, to be waited for and closed.
+    # https://learn.microsoft.com/dotnet/api/system.diagnostics.processstartinfo
+    param([string]$Name, [string]$Arguments, [bool]$Read)
+    $start = New-Object System.Diagnostics.ProcessStartInfo
+    $start.FileName = [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::System), $Name)
+    $start.Arguments = $Arguments
+    $start.UseShellExecute = $false
+    $start.CreateNoWindow = $true
+    $start.RedirectStandardOutput = $Read
+    return [System.Diagnostics.Process]::Start($start)
+}
+
+function Get-LyncarrFeature {
+    # Name -> install state of every role and feature that this edition offers. Asked without a name: an unknown one may be an error.
+    # https://learn.microsoft.com/powershell/module/servermanager/get-windowsfeature
+    if ($null -eq (Get-Command -Name Get-WindowsFeature -ErrorAction SilentlyContinue)) { Stop-Lyncarr -Kind 'unfit' -Text 'This Windows has no server roles (no Get-WindowsFeature); lyncarr needs Windows Server.' }
+    $features = @{}
+    foreach ($feature in @(Get-WindowsFeature -ErrorAction Stop)) { $features[[string]$feature.Name] = [string]$feature.InstallState }
+    return $features
+}
+
+function Install-LyncarrFeature {
+    # True where Windows must restart first. Names of its enumerations are not translated, its messages are.
+    # https://learn.microsoft.com/powershell/module/servermanager/install-windowsfeature
+    param([string[]]$Names)
+    $why = ''
+    try {
+        $result = Install-WindowsFeature -Name $Names -ErrorAction Stop -WarningAction SilentlyContinue
+        if ([bool]$result.Success) { return ([string]$result.RestartNeeded -cne 'No') }
+        $why = [string]$result.ExitCode
+    }
+    catch { $why = $_.Exception.GetBaseException().Message.Trim() }
+    Stop-Lyncarr -Kind 'feature' -Text "Windows did not install $([string]::Join(', ', $Names)) ($why): try Install-WindowsFeature on the host, with -Source where its sources were removed"
+}
+
+function Get-LyncarrService {
+    # 'absent', 'running' or 'stopped'. https://learn.microsoft.com/dotnet/api/system.serviceprocess.servicecontrollerstatus (4 is Running)
+    param([string]$Name)
+    if (-not (Test-LyncarrRegistryKey -Key "SYSTEM\CurrentControlSet\Services\$Name")) { return 'absent' }
+    if ([int](Get-Service -Name $Name -ErrorAction Stop).Status -eq 4) { return 'running' }
+    return 'stopped'
+}
+
+function Start-LyncarrService {
+    param([string]$Name)
+    try { Start-Service -Name $Name -ErrorAction Stop -WarningAction SilentlyContinue }
+    catch { Stop-Lyncarr -Kind 'error' -Text "the service $Name does not start ($($_.Exception.GetBaseException().Message.Trim())): look at its start type and the System event log" }
+}
+
+function Get-LyncarrProgramFiles {
+    return [Environment]::GetFolderPath([Environment+SpecialFolder]::ProgramFiles)
+}
+
+function Get-LyncarrFileVersion {
+    # The version of a file, '' where it bears none, null where there is no such file.
+    param([string]$Path)
+    if (-not [System.IO.File]::Exists($Path)) { return $null }
+    return [string][System.Diagnostics.FileVersionInfo]::GetVersionInfo($Path).FileVersion
+}
+
+function Find-LyncarrUninstall {
+    # Version of the first of Windows' installed programs whose name begins with $Name, null where there is none.
+    # https://learn.microsoft.com/windows/win32/msi/uninstall-registry-key
+    param([string]$Name)
+    $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
+    try {
+        foreach ($part in @('SOFTWARE', 'SOFTWARE\WOW6432Node')) {
+            $list = $base.OpenSubKey("$part\Microsoft\Windows\CurrentVersion\Uninstall")
+            if ($null -eq $list) { continue }
+            foreach ($entry in $list.GetSubKeyNames()) {
+                $product = $list.OpenSubKey($entry)
+                if (([string]$product.GetValue('DisplayName')).StartsWith($Name, [StringComparison]::Ordinal)) { return [string]$product.GetValue('DisplayVersion') }
+            }
+        }
+        return $null
+    }
+    finally { $base.Close() }
+}
+
+function Get-LyncarrData {
+    # %ProgramData%\lyncarr. Get-LyncarrFolder makes it, and makes it one for Administrators only, before the lock is taken.
+    return [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData), 'lyncarr')
+}
+
+function Get-LyncarrPackagePath {
+    # Where the package $Name of a run lies. Both come from a request and become parts of a path.
+    param([string]$Run, [string]$Name)
+    if ($Run -cnotmatch '^[0-9a-f-]{36}\z' -or $Name -cnotmatch '^[a-z_]{1,40}\z') { throw "'$Run' and '$Name' name no package" }
+    return [System.IO.Path]::Combine((Get-LyncarrData), $Run, "$Name.msi")
+}
+
+function Add-LyncarrUpload {
+    # One piece of a package. Pieces come in order: one that does not begin where the file ends, such as one sent twice, is refused.
+    param([System.Collections.IDictionary]$Request)
+    if ($null -eq $script:LyncarrState['Lock']) { Stop-Lyncarr -Kind 'error' -Text 'upload without the lock; observe with lock comes first' }
+    $path = Get-LyncarrPackagePath -Run ([string]$Request['run']) -Name ([string]$Request['file'])
+    if (([string]$Request['data']).Length -gt 300000) { throw 'a piece of more than 300,000 characters' }
+    $bytes = [Convert]::FromBase64String([string]$Request['data'])
+    [void][System.IO.Directory]::CreateDirectory([System.IO.Path]::GetDirectoryName($path))
+    $mode = [System.IO.FileMode]::Open
+    if ([int]$Request['offset'] -eq 0) { $mode = [System.IO.FileMode]::CreateNew }
+    $stream = [System.IO.File]::Open($path, $mode, [System.IO.FileAccess]::Write, [System.IO.FileShare]::None)
+    try {
+        if ($stream.Seek(0, [System.IO.SeekOrigin]::End) -ne [int]$Request['offset']) { throw 'a piece that does not begin where the one before it ended' }
+        $stream.Write($bytes, 0, $bytes.Length)
+    }
+    finally { $stream.Close() }
+}
+
+function Remove-LyncarrUpload {
+    # Deletes the packages of this run, and of runs that ended before they could. One that Windows Installer still reads is left to the next run.
+    foreach ($folder in [System.IO.Directory]::GetDirectories((Get-LyncarrData))) {
+        try { [System.IO.Directory]::Delete($folder, $true) }
+        catch [System.IO.IOException] { continue }
+    }
+}
+
+function Receive-LyncarrFile {
+    # .NET 4.5 must be told to speak TLS 1.2; 0 means that Windows decides, which may be better than that.
+    # https://learn.microsoft.com/dotnet/api/system.net.servicepointmanager.securityprotocol
+    param([string]$Url, [string]$Path)
+    [void][System.IO.Directory]::CreateDirectory([System.IO.Path]::GetDirectoryName($Path))
+    $protocols = [int][System.Net.ServicePointManager]::SecurityProtocol
+    if ($protocols -ne 0) { [System.Net.ServicePointManager]::SecurityProtocol = [System.Net.SecurityProtocolType]($protocols -bor 3072) }
+    $client = New-Object System.Net.WebClient
+    try { $client.DownloadFile($Url, $Path) }
+    catch { Stop-Lyncarr -Kind 'installer' -Text "the host cannot download $Url ($($_.Exception.GetBaseException().Message.Trim())): download it yourself and name the file in the site file" }
+    finally { $client.Dispose() }
+}
+
+function Open-LyncarrPackage {
+    # Open for reading, and closed to every writer until it is installed: what was checked is what runs.
+    param([string]$Path)
+    return [System.IO.File]::Open($Path, [System.IO.FileMode]::Open, [System.IO.FileAccess]::Read, [System.IO.FileShare]::Read)
+}
+
+function Get-LyncarrSha256 {
+    # Upper hex. This class and not SHA256.Create(), whose managed code a host under FIPS policy refuses.
+    param([System.IO.Stream]$Stream)
+    return [BitConverter]::ToString((New-Object System.Security.Cryptography.SHA256CryptoServiceProvider).ComputeHash($Stream)).Replace('-', '')
+}
+
+function Get-LyncarrSignature {
+    # What Windows thinks of the Authenticode signature (a name that is not translated), and the subject of the signer.
+    # https://learn.microsoft.com/dotnet/api/system.management.automation.signaturestatus
+    param([string]$Path)
+    $signature = Get-AuthenticodeSignature -LiteralPath $Path -ErrorAction Stop
+    $subject = ''
+    if ($null -ne $signature.SignerCertificate) { $subject = [string]$signature.SignerCertificate.Subject }
+    return @{ Status = [string]$signature.Status; Subject = $subject }
+}
+
+function Get-LyncarrErrorText {
+    # Windows' own sentence for an error code, in the host's language.
+    param([int]$Code)
+    return (New-Object System.ComponentModel.Win32Exception $Code).Message.Trim()
+}
+
+function Read-LyncarrInstallerLog {
+    # The line of the first action that failed and the one before it, which mostly says why; '' where there is none.
+    param([string]$Log)
+    if (-not [System.IO.File]::Exists($Log)) { return '' }
+    $before = ''
+    foreach ($line in [System.IO.File]::ReadAllLines($Log)) {
+        if ($line.Contains('Return value 3')) { return "$before $line".Trim() }
+        if ($line.Trim() -cne '') { $before = $line.Trim() }
+    }
+    return ''
+}
+
+function Open-LyncarrStore {
+    # A store of LocalMachine, for looking or for adding but never for both: what was written through one that was looked through can get lost.
+    # https://learn.microsoft.com/dotnet/api/system.security.cryptography.x509certificates.x509store
+    param([string]$Store, [string]$Mode)
+    $opened = New-Object System.Security.Cryptography.X509Certificates.X509Store ($Store, [System.Security.Cryptography.X509Certificates.StoreLocation]::LocalMachine)
+    $opened.Open($Mode)
+    return $opened
+}
+
+function Get-LyncarrCertificate {
+    # Emits the certificates of a store, or the one with a thumbprint.
+    param([string]$Store, [string]$Thumbprint)
+    $opened = Open-LyncarrStore -Store $Store -Mode 'ReadOnly'
+    try { foreach ($certificate in $opened.get_Certificates()) { if ($Thumbprint -ceq '' -or $certificate.get_Thumbprint() -ceq $Thumbprint) { $certificate } } }
+    finally { $opened.Close() }
+}
+
+function Add-LyncarrCertificate {
+    # $Data: the certificate as DER in base64.
+    param([string]$Store, [string]$Data)
+    $opened = Open-LyncarrStore -Store $Store -Mode 'ReadWrite'
+    try { $opened.Add((New-Object System.Security.Cryptography.X509Certificates.X509Certificate2 (,[Convert]::FromBase64String($Data)))) }
+    finally { $opened.Close() }
+}
+
+function Import-LyncarrKey {
+    # The certificate of the PFX with its private key into LocalMachine\My. The key belongs to the machine, stays, and cannot be exported.
+    # Bytes and password go to a .NET method: the arguments of a command are what module logging (event 4103) writes down.
+    # https://learn.microsoft.com/dotnet/api/system.security.cryptography.x509certificates.x509keystorageflags
+    param([System.Collections.IDictionary]$Secrets, [string]$Thumbprint)
+    $bytes = [Convert]::FromBase64String([string]$Secrets['pfx'])
+    $found = New-Object System.Security.Cryptography.X509Certificates.X509Certificate2Collection
+    $opened = Open-LyncarrStore -Store 'My' -Mode 'ReadWrite'
+    try {
+        $found.Import($bytes, [string]$Secrets['pfx_password'], [System.Security.Cryptography.X509Certificates.X509KeyStorageFlags]'MachineKeySet, PersistKeySet')
+        foreach ($certificate in $found) { if ($certificate.get_Thumbprint() -ceq $Thumbprint) { $opened.Add($certificate) } }
+    }
+    catch [System.Security.Cryptography.CryptographicException] {
+        $cause = $_.Exception.GetBaseException()
+        $move = 'import the PFX on the host by hand to see why'
+        # E_ACCESSDENIED: seen in remote sessions of an account that has no profile on the host yet.
+        if ($cause.get_HResult() -eq -2147024891) { $move = 'an account that never logged on at the host itself meets this: log on there once with it, then run again' }
+        Stop-Lyncarr -Kind 'certificate' -Text "Windows did not import the private key ($($cause.Message.Trim())): $move"
+    }
+    finally {
+        $opened.Close()
+        [array]::Clear($bytes, 0, $bytes.Length)
+    }
+}
+
+function Test-LyncarrPrivateKey {
+    # Is there a private key, and does it open? HasPrivateKey says yes to one that was deleted, too.
+    # .NET Framework 4.5 opens RSA keys of the older providers only; of others (0x80090014, NotSupported) it knows that they are there.
+    # https://learn.microsoft.com/dotnet/api/system.security.cryptography.x509certificates.x509certificate2.privatekey
+    param([System.Security.Cryptography.X509Certificates.X509Certificate2]$Certificate)
+    if (-not $Certificate.get_HasPrivateKey()) { return $false }
+    try { return ($null -ne $Certificate.get_PrivateKey()) }
+    catch [System.NotSupportedException] { return $true }
+    catch [System.Security.Cryptography.CryptographicException] {
+        if ($_.Exception.GetBaseException().get_HResult() -eq -2146893804) { return $true }
+        return Test-LyncarrDefaultKey -Certificate $Certificate
+    }
+}
+
+function Test-LyncarrDefaultKey {
+    # Is it the key in the machine's default container? Wine files every imported key there, and finds it by no other name.
+    param([System.Security.Cryptography.X509Certificates.X509Certificate2]$Certificate)
+    $container = New-Object System.Security.Cryptography.CspParameters
+    $container.Flags = [System.Security.Cryptography.CspProviderFlags]'UseMachineKeyStore, UseDefaultKeyContainer, UseExistingKey'
+    try { $modulus = [BitConverter]::ToString((New-Object System.Security.Cryptography.RSACryptoServiceProvider $container).ExportParameters($false).Modulus) }
+    catch [System.Security.Cryptography.CryptographicException] { return $false }
+    return [BitConverter]::ToString($Certificate.PublicKey.EncodedKeyValue.RawData).Contains($modulus)
+}
+
+function Get-LyncarrSslRecord {
+    # Emits address (or SNI name) and certificate of the records of HTTP.sys. netsh speaks the host's language, so only the form of the values
+    # is read: name:port at the end of a line, then 40 hexadecimal digits.
+    # https://learn.microsoft.com/windows-server/networking/technologies/netsh/netsh-http
+    $process = Start-LyncarrProgram -Name 'netsh.exe' -Arguments 'http show sslcert' -Read $true
+    try {
+        $text = $process.StandardOutput.ReadToEnd()
+        $process.WaitForExit()
+    }
+    finally { $process.Close() }
+    $endpoint = ''
+    foreach ($match in [regex]::Matches($text, '(?m)(\S+:[0-9]{1,5})\s*$|\b([0-9a-fA-F]{40})\b')) {
+        if ($match.Groups[1].Success) { $endpoint = $match.Groups[1].Value }
+        else { @{ Endpoint = $endpoint; Thumbprint = $match.Groups[2].Value.ToUpperInvariant() } }
+    }
+}
+
+function Test-LyncarrSiteStarted {
+    # Answered by the running service, which throws for a site that it does not know (yet), as one without an http binding.
+    # https://learn.microsoft.com/dotnet/api/microsoft.web.administration.objectstate (1 is Started)
+    param([Microsoft.Web.Administration.Site]$Site)
+    try { return ([int]$Site.get_State() -eq 1) }
+    catch [System.Runtime.InteropServices.COMException] { return $false }
+}
+
+function Start-LyncarrSite {
+    # After the commit, hence with a new manager; the service learns of what was committed a moment later.
+    param([System.Collections.IDictionary]$Context)
+    for ($attempt = 1; $true; $attempt++) {
+        Close-LyncarrIis -Context $Context
+        [void](Get-LyncarrConfiguration -Context $Context)
+        try {
+            [void](Find-LyncarrSite -Context $Context -Name $Context['StartSite']).Start()
+            return
+        }
+        catch [System.Runtime.InteropServices.COMException] {
+            if ($attempt -ge 5) { Stop-Lyncarr -Kind 'binding' -Text "the web site '$($Context['StartSite'])' does not start ($($_.Exception.GetBaseException().Message.Trim())): does another site or program hold its address and port?" }
+            [System.Threading.Thread]::Sleep(1000)
+        }
+    }
+}

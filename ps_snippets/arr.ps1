@@ -2,7 +2,7 @@
 # publisher, busy_tries and busy_wait_s for the times that another installation runs.
 
 function Get-LyncarrProduct {
-    # Version of an installed product, '' where it tells none, null where it is not installed. Never by ProductCode: each build has another.
+    # Version of an installed product, '' where it tells none, null where it is not there. Not by ProductCode: each build has another.
     param([string]$Name)
     switch -CaseSensitive ($Name) {
         'URL Rewrite' { $file = [System.IO.Path]::Combine((Get-LyncarrInetsrv), 'rewrite.dll') }
@@ -37,8 +37,8 @@ function Get-LyncarrNoPackageText {
 }
 
 function Get-LyncarrSignerName {
-    # CN of an X.500 subject, else O; '' where the text is not a subject from end to end or names either twice. Values may stand in quotes,
-    # with a comma or a whole 'CN=...' in them, hence no looking for a part of the text.
+    # CN of an X.500 subject, else O; '' where the text is no subject from end to end or holds one of them twice. A quoted value may hold
+    # a whole 'CN=...' of its own: hence no looking for a part of the text.
     param([string]$Subject)
     $names = @{}
     $end = 0
@@ -59,35 +59,22 @@ function Compare-LyncarrPackage {
     # Ends the request unless the package is, bit for bit and by its signature, the one that the site file means.
     param([string]$Name, [System.IO.Stream]$Stream, [string]$Path, [System.Collections.IDictionary]$Package, [string]$Publisher)
     $hash = Get-LyncarrSha256 -Stream $Stream
-    if ($hash -cne [string]$Package['sha256']) { Stop-Lyncarr -Kind 'installer' -Text "the package of $Name has SHA-256 $hash on the host and not $($Package['sha256']): nothing of it was run; get it from its publisher again" }
     $signature = Get-LyncarrSignature -Path $Path
-    if ($signature['Status'] -cne 'Valid') { Stop-Lyncarr -Kind 'installer' -Text "Windows finds the signature of the package of $Name to be $($signature['Status']): nothing of it was run; get it from its publisher again" }
     $signer = Get-LyncarrSignerName -Subject $signature['Subject']
-    if ($signer -cne $Publisher) { Stop-Lyncarr -Kind 'installer' -Text "the package of $Name is signed by '$signer' and not by '${Publisher}': nothing of it was run; where that is right, set installers.publisher in the site file" }
-}
-
-function Get-LyncarrInstallerText {
-    # https://learn.microsoft.com/windows/win32/msi/error-codes
-    param([int]$Code)
-    switch ($Code) {
-        1602 { return 'it was cancelled' }
-        1603 { return 'it failed and was rolled back' }
-        1618 { return 'another installation is running all the time: wait for it, or restart the host' }
-        1619 { return 'the package could not be opened' }
-        1620 { return 'the file is no package of Windows Installer' }
-        1625 { return 'a policy of the host forbids it' }
-        1633 { return 'it is not for 64-bit Windows' }
-        1638 { return 'another version is installed: remove it in Programs and Features first' }
-        default { return 'an error of Windows Installer' }
-    }
+    $wrong = ''
+    if ($hash -cne $Package['sha256']) { $wrong = "has SHA-256 $hash and not $($Package['sha256'])" }
+    elseif ($signature['Status'] -cne 'Valid') { $wrong = "has a signature that Windows calls $($signature['Status'])" }
+    elseif ($signer -cne $Publisher) { $wrong = "is signed by '$signer' and not by '$Publisher' (installers.publisher)" }
+    if ($wrong -cne '') { Stop-Lyncarr -Kind 'installer' -Text "the package of $Name on the host $wrong, so nothing of it was run: get it from its publisher again" }
 }
 
 function Install-LyncarrPackage {
-    # Emits live events: called as a statement. Ends the request unless the product is seen to be installed, or Windows must restart for that.
+    # Emits live events: a statement, never assigned. Ends the request unless the product is seen to be there or a restart is due.
+    # https://learn.microsoft.com/windows/win32/msi/error-codes: 1618 another installation runs, 3010 and 1641 restart needed
     param([string]$Name, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
     $package = $Parameters['packages'][$Name]
     $path = Get-LyncarrPackagePath -Run $Context['Run'] -Name $package['file']
-    $log = Get-LyncarrInstallerLog -Name $package['file']
+    $log = [System.IO.Path]::Combine((Get-LyncarrData), "$($package['file']).log")
     if ($package.Contains('url')) {
         Add-LyncarrProgress -Text "downloading $Name"
         Send-LyncarrEvent
@@ -100,7 +87,7 @@ function Install-LyncarrPackage {
         $code = 1618
         for ($try = 1; $code -eq 1618 -and $try -le [int]$Parameters['busy_tries']; $try++) {
             if ($try -gt 1) { [System.Threading.Thread]::Sleep(1000 * [int]$Parameters['busy_wait_s']) }
-            $process = Start-LyncarrInstaller -Package $path -Log $log
+            $process = Start-LyncarrProgram -Name 'msiexec.exe' -Arguments ('/i "' + $path + '" /qn /norestart /l*v "' + $log + '"') -Read $false
             try {
                 do {
                     Add-LyncarrProgress -Text "installing $Name, $([int]$watch.Elapsed.TotalSeconds) s"
@@ -114,9 +101,9 @@ function Install-LyncarrPackage {
     finally { $held.Close() }
     if (@(3010, 1641) -contains $code) { $Context['Reboot'] = $true; return }
     if ($code -eq 0 -and $null -ne (Get-LyncarrProduct -Name $Name)) { return }
-    $why = Get-LyncarrInstallerText -Code $code
-    if ($code -eq 0) { $why = 'yet its file or its registry key is missing' }
-    Stop-Lyncarr -Kind 'installer' -Text "the installer of $Name ended with ${code}, $why; its log on the host is $log $(Read-LyncarrInstallerLog -Log $log)".TrimEnd()
+    $why = 'yet its file or its registry key is missing'
+    if ($code -ne 0) { $why = Get-LyncarrErrorText -Code $code }
+    Stop-Lyncarr -Kind 'installer' -Text "msiexec ended with $code for ${Name}: $why Read $log on the host. $(Read-LyncarrInstallerLog -Log $log)".TrimEnd()
 }
 
 function Set-ArrState {
@@ -126,7 +113,8 @@ function Set-ArrState {
     foreach ($name in $due) {
         if (-not $Parameters['packages'].Contains($name)) { Stop-Lyncarr -Kind 'needs' -Text (Get-LyncarrNoPackageText -Name $name -Parameters $Parameters) }
     }
-    if (-not (Test-LyncarrUniversalRuntime)) { Stop-Lyncarr -Kind 'installer' -Text 'this host lacks the Universal C Runtime, without which the packages fail: install the update KB2999226 first' }
+    # Part of Windows since 2016, an update before. https://support.microsoft.com/kb/2999226
+    if ($null -eq (Get-LyncarrFileVersion -Path ([System.IO.Path]::Combine((Get-LyncarrInetsrv), '..', 'ucrtbase.dll')))) { Stop-Lyncarr -Kind 'installer' -Text 'this host lacks the Universal C Runtime, without which the packages fail: install the update KB2999226' }
     Save-LyncarrBackup -Name ('lyncarr-' + [string]$Context['Run'])
     try {
         foreach ($name in $due) { if (-not $Context['Reboot']) { Install-LyncarrPackage -Name $name -Parameters $Parameters -Context $Context } }

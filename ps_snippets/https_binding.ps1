@@ -3,29 +3,22 @@
 
 function Find-LyncarrSite {
     param([System.Collections.IDictionary]$Context, [string]$Name)
-    foreach ($site in $Context['Manager'].get_Sites()) { if ([string]::Equals($site.get_Name(), $Name, [StringComparison]::OrdinalIgnoreCase)) { return ,$site } }
+    foreach ($site in $Context['Manager'].get_Sites()) { if ($site.get_Name() -ieq $Name) { return ,$site } }
     return $null
-}
-
-function Get-LyncarrSslFlag {
-    # Bit 0 is SNI, bit 1 the central certificate store; higher ones are left alone. An old IIS has no such attribute.
-    param([Microsoft.Web.Administration.Binding]$Binding)
-    foreach ($known in $Binding.get_Schema().get_AttributeSchemas()) { if ($known.get_Name() -ceq 'sslFlags') { return [int]$Binding.GetAttributeValue('sslFlags') } }
-    return 0
 }
 
 function Get-LyncarrBinding {
     # The https bindings of a site on a port, as plain tables; Element is the binding itself. Emits items.
+    # Of sslFlags bit 0 is SNI and bit 1 the central certificate store, which has no record; the others are left alone.
     param([Microsoft.Web.Administration.Site]$Site, [int]$Port)
     foreach ($binding in $Site.get_Bindings()) {
         $text = [string]$binding.get_BindingInformation()
         $parts = [regex]::Match($text, '^(.*):([0-9]+):([^:]*)$')
         if ($binding.get_Protocol() -ine 'https' -or $parts.Groups[2].Value -cne [string]$Port) { continue }
         $address = $parts.Groups[1].Value
-        if ($address -ceq '') { $text = '*' + $text }
-        $flags = Get-LyncarrSslFlag -Binding $binding
+        $flags = [int]$binding.GetAttributeValue('sslFlags')
         if (($flags -band 1) -ne 0) { $address = $parts.Groups[3].Value }
-        elseif (@('', '*') -ccontains $address) { $address = '0.0.0.0' }
+        elseif ($address -ceq '*') { $address = '0.0.0.0' }
         $table = @{ Element = $binding; Text = $text; Flags = $flags; Endpoint = "${address}:$Port"; Thumbprint = ''; Store = '' }
         if (($flags -band 2) -ne 0) { $table['Store'] = 'the central certificate store' }
         else {
@@ -42,7 +35,7 @@ function Get-LyncarrBinding {
 function Find-LyncarrBinding {
     param([Microsoft.Web.Administration.Site]$Site, [System.Collections.IDictionary]$Parameters)
     foreach ($binding in @(Get-LyncarrBinding -Site $Site -Port $Parameters['port'])) {
-        if ([string]::Equals($binding['Text'], $Parameters['binding'], [StringComparison]::OrdinalIgnoreCase)) { return $binding }
+        if ($binding['Text'] -ieq $Parameters['binding']) { return $binding }
     }
     return $null
 }
@@ -54,26 +47,24 @@ function Get-LyncarrNoSiteText {
 }
 
 function Get-LyncarrForeignBinding {
-    # Tells what else answers on the port: bindings of other sites, and records of HTTP.sys that are not of IIS. An exact address and a name
-    # for SNI both win over 0.0.0.0.
+    # Tells what else answers on the port: bindings of other sites, and records of HTTP.sys that IIS does not know. An exact address and a
+    # name for SNI both win over 0.0.0.0.
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
     $known = New-Object System.Collections.ArrayList
     $port = [string]$Parameters['port']
     foreach ($site in $Context['Manager'].get_Sites()) {
         foreach ($binding in @(Get-LyncarrBinding -Site $site -Port $port)) {
             [void]$known.Add($binding['Endpoint'])
-            if (-not [string]::Equals($site.get_Name(), $Parameters['site'], [StringComparison]::OrdinalIgnoreCase)) {
-                Add-LyncarrNote -Kind 'other-site' -Text "the web site '$($site.get_Name())' has an https binding on port $port too ($($binding['Text'])): requests for that address or name do not reach '$($Parameters['site'])'"
-            }
+            if ($site.get_Name() -ine $Parameters['site']) { Add-LyncarrNote -Kind 'other-site' -Text "the web site '$($site.get_Name())' has an https binding on port $port too ($($binding['Text'])): what is meant for it does not reach '$($Parameters['site'])'" }
         }
     }
     foreach ($record in @(Get-LyncarrSslRecord)) {
         $endpoint = [string]$record['Endpoint']
         if (-not $endpoint.EndsWith(":$port", [StringComparison]::Ordinal) -or $known.ToArray() -icontains $endpoint) { continue }
         if ($record['Thumbprint'] -ceq [string]$Desired[$Parameters['binding']]['certificate']) { continue }
-        $what = 'which answers its own address or name with that certificate: remove it with netsh http delete sslcert where nothing needs it'
-        if ($endpoint -ceq [string]$Parameters['endpoint']) { $what = 'which this binding takes over' }
-        Add-LyncarrNote -Kind 'other-record' -Text "HTTP.sys has a record for $endpoint with certificate $($record['Thumbprint']) that is not of IIS, $what"
+        $what = 'it answers there with its own certificate; remove it with netsh http delete sslcert where nothing needs it'
+        if ($endpoint -ceq $Parameters['endpoint']) { $what = 'the binding of this step takes its place' }
+        Add-LyncarrNote -Kind 'other-record' -Text "HTTP.sys has a record for $endpoint with certificate $($record['Thumbprint']) that IIS does not know: $what"
     }
 }
 

@@ -18,17 +18,16 @@ def init_site(domain: str, path: Path) -> None:
 
 
 def check_site(path: Path, output: Output) -> None:
-    from lyncarr.config.check import prepare
+    from lyncarr.config.check import check
     from lyncarr.config.loader import load_site
 
-    prepared = prepare(load_site(path), asker())
+    report = check(load_site(path), asker())
     if output is Output.json:
-        farms = [{"name": farm.name, "servers": list(farm.servers), "host_pattern": farm.host_pattern} for farm in prepared.farms]
-        print(json.dumps({"schema": 1, "event": "check", "warnings": list(prepared.warnings), "farms": farms}))
+        print(json.dumps({"schema": 1, "event": "check", "warnings": report.warnings, "facts": report.facts}))
         return
-    for farm in prepared.farms:
-        print(f"  {farm.name} -> {', '.join(farm.servers)} ({farm.http_port}/{farm.https_port}), {{HTTP_HOST}} {farm.host_pattern}")
-    for warning in prepared.warnings:
+    for fact in report.facts:
+        print(f"  {fact}")
+    for warning in report.warnings:
         print(f"warning: {warning}")
     print(f"{path} is good. lyncarr plan --host NAME shows what would change.")
 

@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`lyncarr ... | head`): not an error of ours, and no place left to say anything.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0
     except Exception as error:
         traceback.print_exc()

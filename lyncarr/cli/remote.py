@@ -75,6 +75,7 @@ def run(
         confirm=None if yes or not write else lambda plan, notes: agree(f"Apply these changes to {target.name}?"),
         interrupts=interrupts,
         plan_deadline_s=timeout,
+        warnings=prepared.warnings,
     )
     with _ctrl_c(interrupts):
         result = one.execute()

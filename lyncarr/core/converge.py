@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -42,10 +42,10 @@ class Listener(Protocol):
     def event(self, host: str, name: str, data: Mapping[str, Any]) -> None: ...
 
 
-class Uploader(Protocol):
-    """Brings files to the host before a unit that needs them; see powershell/upload.py."""
+class Reader(Protocol):
+    """Reads a file of Step.files: (offset in bytes, data in base64) of each piece, in order; see powershell/upload.py."""
 
-    def __call__(self, step: Step, site: Any, send: Callable[[Mapping[str, Any]], None]) -> None: ...
+    def __call__(self, file: Any) -> Iterable[tuple[int, str]]: ...
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Run:
     confirm: Callable[[Plan, list[Note]], bool] | None = None
     interrupts: Interrupts = field(default_factory=Interrupts)
     plan_deadline_s: float = PLAN_DEADLINE_S
-    upload: Uploader | None = None
+    read_file: Reader | None = None
     warnings: tuple[str, ...] = ()
     sleep: Callable[[float], None] = time.sleep
 
@@ -280,6 +280,15 @@ class Run:
     def run_id(self) -> str:
         return self._id
 
+    @property
+    def build(self) -> int:
+        """Windows' build number as the host told it."""
+        number: int = self._hello["build"]
+        return number
+
+    def drifted(self, step: Step) -> frozenset[str]:
+        return frozenset(change.item for change in self._results[step.name].changes)
+
 
 class _Shell:
     """One remote shell of a run, and the numbers of its requests."""
@@ -343,13 +352,16 @@ class _Shell:
         deadline = Deadline(INSTALL_DEADLINE_S if unit.stage.may_reboot else WRITE_DEADLINE_S)
         secrets: dict[str, Secret] = {}
         for step in unit.steps:
-            secrets.update(step.secrets(self._run.site))
-            if self._run.upload is not None:
-                self._run.upload(step, self._run.site, lambda extra: self._upload(extra, deadline))
+            secrets.update(step.secrets(self._run.site, self._run.build))
+            for name, file in step.files(self._run.site, self._run.drifted(step)).items():
+                self._upload(step, name, file, deadline)
         return self._send("apply", self._requests(unit.steps), deadline, lock=True, secrets=secrets)["applied"]
 
-    def _upload(self, extra: Mapping[str, Any], deadline: Deadline) -> None:
-        self._send("upload", (), deadline, lock=True, extra=extra)
+    def _upload(self, step: Step, name: str, file: Any, deadline: Deadline) -> None:
+        assert self._run.read_file is not None, "a run with files needs a reader"
+        self._run.listener.event(self._run.host, "progress", {"step": step.name, "text": f"sending {file.name}", "percent": None})
+        for offset, data in self._run.read_file(file):
+            self._send("upload", (), deadline, lock=True, extra={"file": name, "offset": offset, "data": data})
 
     def _requests(self, steps: tuple[Step, ...]) -> tuple[StepRequest, ...]:
         site = self._run.site

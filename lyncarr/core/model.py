@@ -95,8 +95,15 @@ class Step:
         """What applying needs beyond the state, as JSON-able data (installer sources, hashes). No secrets."""
         return {}
 
-    def secrets(self, site: Any) -> Mapping[str, Secret]:
-        """What applying needs and nobody may read, by name."""
+    def secrets(self, site: Any, build: int) -> Mapping[str, Secret]:
+        """What applying needs and nobody may read, by name, in the form that Windows of this `build` (such as 9600) understands."""
+        return {}
+
+    def files(self, site: Any, items: frozenset[str]) -> Mapping[str, Any]:
+        """What must lie on the host before applying, by the name that the snippet knows it by, where `items` are the drifted ones.
+
+        The values are of config/installers.py; powershell/upload.py reads them.
+        """
         return {}
 
 

@@ -233,6 +233,10 @@ def _translated(error: Exception, guard: GuardedSession) -> LyncarrError:
     detail = harmless(f"{type(chain[-1]).__name__}: {chain[-1]}", 400)
     if guard.clock.cancelled:
         return _stopped(target)
+    if guard.clock.until is not None and guard.clock.until.passed:
+        return LostConnectionError(
+            f"{target.where} did not finish within {guard.clock.until.seconds:.0f} s; the run was ended.", detail=detail
+        )
     if any(isinstance(one, TimeoutError | urllib3.exceptions.ReadTimeoutError) for one in chain):
         return LostConnectionError(
             f"{target.where} did not answer within {guard.clock.limit_s:.0f} s, or not in whole. Is it very busy, or is the network down?",

@@ -25,6 +25,10 @@ class TransientError(UnreachableError):
         self.pause_s = pause_s
 
 
+class UnavailableError(TransientError):
+    """503: the host is there, its service is not."""
+
+
 class StaleConnectionError(TransientError):
     """The kept connection was closed while idle, seen before anything was sent: log on again and send at once."""
 

@@ -44,11 +44,18 @@ class Account:
     def is_basic(self, header: str) -> bool:
         """Whether a Basic Authorization header names this account and its password."""
         try:
-            user, _, password = base64.b64decode(header.split(" ", 1)[1], validate=True).decode("utf-8").partition(":")
-        except (binascii.Error, UnicodeDecodeError, IndexError):
+            shown = base64.b64decode(header.split(" ", 1)[1], validate=True)
+        except (binascii.Error, IndexError):
             return False
-        same_user = user.rpartition("\\")[2].casefold() == self.user.casefold()
-        return same_user and hmac.compare_digest(password.encode(), self.password.encode())
+        user, _, password = shown.partition(b":")
+        name = user.decode("utf-8", "replace").rpartition("\\")[2]
+        # Clients disagree about the encoding; requests takes Latin-1 where it can.
+        known = [self.password.encode()] + [self.password.encode("latin-1")] * _is_latin(self.password)
+        return name.casefold() == self.user.casefold() and any(hmac.compare_digest(password, each) for each in known)
+
+
+def _is_latin(text: str) -> bool:
+    return all(ord(character) < 256 for character in text)
 
 
 class _UserFile:

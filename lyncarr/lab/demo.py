@@ -39,7 +39,9 @@ def main() -> int:
         )
         try:
             ready = json.loads(lab.stdout.readline()) if lab.stdout else {}
-            tell(f"A simulated Windows server answers on {ready['address']}:{ready['https_port']}. It replays states and runs no PowerShell.")
+            tell(
+                f"A simulated Windows server answers on {ready['address']}:{ready['https_port']}. It replays states and runs no PowerShell."
+            )
             good = run(2, "plan")
             good = run(0, "provision", "--yes") and good
             tell("\nAgain: there is nothing to do.")

@@ -131,18 +131,20 @@ class Machine:
             if self.holder is not None and self.holder.shell == shell:
                 self.holder = None
 
-    def answer(self, text: str, secrets: str | None, shell: str, first: bool, wait: Wait) -> Iterator[list[str]]:
-        """The events of one request, as bursts of lines: a burst is one output object. `wait` raises to stop."""
+    def answer(self, text: str, secrets: str | None, shell: str, first: bool, wait: Wait) -> Iterator[tuple[list[str], bool]]:
+        """The events of one request as bursts of lines, and whether a burst is the last; one is one output object.
+
+        `secrets` is the pipeline's input. `wait` is called for what takes long, and raises to stop.
+        """
         count = 0
+        held: list[str] = []
         try:
             request = json.loads(text)
             with self._lock:
                 self.exchanges.append(Exchange(request, tuple(sorted(json.loads(secrets) if secrets else {}))))
-            events = self._events(request, shell, first, wait)
-            held: list[str] = []
-            for event in events:
+            for event in self._events(request, shell, first, wait):
                 if event is None:  # something slow comes: what is held goes out first
-                    yield held
+                    yield held, False
                     held = []
                     continue
                 count += 1
@@ -152,9 +154,9 @@ class Machine:
             held.append(_line({"event": "failed", "step": error.step, "kind": error.kind, "text": str(error)}))
         except (ValueError, KeyError, TypeError) as error:
             count += 1
-            held = [_line({"event": "failed", "step": None, "kind": "error", "text": f"{type(error).__name__}: {error}"})]
+            held.append(_line({"event": "failed", "step": None, "kind": "error", "text": f"{type(error).__name__}: {error}"}))
         held.append(_line({"event": "done", "count": count}))
-        yield held
+        yield held, True
 
     def _events(self, request: dict[str, Any], shell: str, first: bool, wait: Wait) -> Iterator[dict[str, Any] | None]:
         if first:

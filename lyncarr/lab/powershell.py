@@ -16,7 +16,7 @@ import uuid
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from lyncarr.lab import wsman
 from lyncarr.lab.engine import Output
@@ -106,8 +106,7 @@ class PowerShellShell:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        assert self._process.stdin and self._process.stdout and self._process.stderr  # noqa: S101  (all three are pipes)
-        self._stdin: IO[bytes] = self._process.stdin
+        self._stdin = cast("IO[bytes]", self._process.stdin)
         self._listener = threading.Thread(target=self._hear, args=(self._process.stderr,), name="lab-stderr", daemon=True)
         self._listener.start()
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), name="lab-stdout", daemon=True)

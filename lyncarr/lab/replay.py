@@ -14,6 +14,7 @@ from psrpcore import (
     CreatePipelineEvent,
     EndOfPipelineInputEvent,
     InitRunspacePoolEvent,
+    PipelineHostResponseEvent,
     PipelineInputEvent,
     PSRPPayload,
     ServerPipeline,
@@ -119,8 +120,11 @@ class ReplayShell:
 
     def stop(self, command_id: str) -> None:
         with self._lock:
-            if command_id in self._pipelines:
-                self._pipelines[command_id].stopping.set()
+            pipeline = self._pipelines.get(command_id)
+            if pipeline is not None:
+                pipeline.stopping.set()
+                if pipeline.thread is None:  # it waits for input, and stops as soon as it begins
+                    self._start(pipeline)
 
     terminate = stop
 
@@ -145,8 +149,8 @@ class ReplayShell:
             self._drain()
 
     def _act(self, event: Any) -> None:
-        if isinstance(event, SessionCapabilityEvent | InitRunspacePoolEvent):
-            return  # answered by psrpcore
+        if isinstance(event, SessionCapabilityEvent | InitRunspacePoolEvent | PipelineHostResponseEvent):
+            return  # the first two are answered by psrpcore; host calls are made by faults, and nobody waits for their answer
         pipeline = self._pipelines.get(str(event.pipeline_id).upper())
         if pipeline is None:
             raise wsman.unsupported(f"The replay host does not answer {type(event).__name__}.")
@@ -168,11 +172,9 @@ class ReplayShell:
 
     def _run(self, pipeline: _Pipeline) -> None:
         """Write each burst as it comes, and the last one together with the pipeline's end: that is one answer on the wire."""
-        held: list[Any] = []
         try:
-            for burst in self._bursts(pipeline):
-                self._write(pipeline, held)
-                held = burst
+            for burst, last in self._bursts(pipeline):
+                self._write(pipeline, burst, last=last)
         except _Stopped:
             with self._lock:
                 pipeline.psrp.stop()
@@ -182,10 +184,8 @@ class ReplayShell:
                 # psrpcore has no public way to fail.
                 pipeline.psrp._change_state(PSInvocationState.Failed, error=_error_record(error))
                 self._drain()
-        else:
-            self._write(pipeline, held, last=True)
 
-    def _write(self, pipeline: _Pipeline, objects: list[Any], *, last: bool = False) -> None:
+    def _write(self, pipeline: _Pipeline, objects: list[Any], *, last: bool) -> None:
         with self._lock:
             for value in objects:
                 pipeline.psrp.write_output(value)
@@ -193,18 +193,20 @@ class ReplayShell:
                 pipeline.psrp.complete()
             self._drain()
 
-    def _bursts(self, pipeline: _Pipeline) -> Iterator[list[Any]]:
-        """The output objects of a pipeline."""
+    def _bursts(self, pipeline: _Pipeline) -> Iterator[tuple[list[Any], bool]]:
+        """The output objects of a pipeline, and whether they are its last."""
+        pipeline.wait(0)
         request = self._request(pipeline)
         first, self._defined = not self._defined, True
         secrets = str(pipeline.input[0]) if pipeline.input else None
-        for lines in self._machine.answer(request, secrets, self._id, first, pipeline.wait):
-            rewrite = self._machine.faults.rewrite
-            yield rewrite(lines) if rewrite is not None else ["\n".join(lines)]
+        rewrite = self._machine.faults.rewrite
+        for lines, last in self._machine.answer(request, secrets, self._id, first, pipeline.wait):
+            yield (["\n".join(lines)] if rewrite is None else rewrite(lines)), last
 
     def _request(self, pipeline: _Pipeline) -> str:
         """The request in a pipeline that is the shipped script, or its command once the script has run."""
-        commands = pipeline.psrp.metadata.commands
+        described: Any = pipeline.psrp.metadata
+        commands = described.commands
         command = commands[0]
         parameters = dict(command.parameters)
         if len(commands) != 1 or (command.is_script and command.command_text != self._script):

@@ -20,7 +20,7 @@ from lyncarr.lab.auth import SEALED_TYPE, Account, AuthStep, ConnectionAuth, Sea
 from lyncarr.lab.certs import Identity, server_identity
 from lyncarr.lab.engine import Engine
 from lyncarr.lab.faults import Faults, hits
-from lyncarr.lab.fragments import host_call
+from lyncarr.lab.fragments import END, FRAGMENT_HEAD, host_call
 from lyncarr.lab.shells import DEFAULT_IDLE_S, DEFAULT_LINGER_S, Reply, Shells
 
 SOAP_TYPE = "application/soap+xml;charset=UTF-8"
@@ -31,7 +31,8 @@ BACKLOG = 256
 REASONS = {200: "OK", 301: "Moved", 302: "Found", 307: "Moved", 308: "Moved", 400: "Bad Request", 401: "Unauthorized"}
 TLS_ALERT = b"\x15"
 PAGE = b"<!DOCTYPE html><html><body><h1>Welcome to the guest network</h1></body></html>"
-GARBAGE = b"\x00" * 16 + b"\x03\xff\xff\xff\xff" + b"this is not PSRP"
+# A sixth fragment of a message whose first five never came.
+GARBAGE = FRAGMENT_HEAD.pack(1 << 41, 5, END, 4) + b"junk"
 
 
 @dataclass
@@ -379,7 +380,8 @@ class _Connection:
         if self._auth.sealing_required and not record.sealed:
             # What Windows answers where AllowUnencrypted is false: 500 with nothing in it.
             return _Answer(500)
-        return replace(self._message(clear, record, faults), headers=headers)
+        answer = self._message(clear, record, faults)
+        return replace(answer, headers=(*headers, *answer.headers))
 
     def _message(self, clear: bytes, record: RequestRecord, faults: Faults) -> _Answer:
         message_id = ""

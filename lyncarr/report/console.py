@@ -11,7 +11,7 @@ from rich.text import Text
 
 from lyncarr.core.plan import HostResult, Note, Plan
 from lyncarr.report.events import restore_line
-from lyncarr.report.text import change_lines, clean
+from lyncarr.report.text import change_line, clean
 
 SAID = {
     "in-place": "Everything is in place; nothing to do.",
@@ -85,8 +85,7 @@ class ConsoleReport:
                 continue
             self._line(f"  {one.step.name:<16} {_counted(len(one.changes), 'change')}", "yellow")
             for change in one.changes:
-                for line in change_lines(change):
-                    self._line(f"      {line}")
+                self._line(f"      {change_line(change)}")
         for note in notes:
             self._line(f"  note: {clean(note.text)}", "cyan")
 

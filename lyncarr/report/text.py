@@ -39,9 +39,10 @@ def value(what: Any) -> str:
     return clean(str(what))
 
 
-def change_lines(change: Change) -> list[str]:
-    """One line a changed attribute: `item  attribute: old -> new`; an item that appears has one line each of its attributes."""
+def change_line(change: Change) -> str:
+    """`~ item  attribute: old -> new`, or `+ item  attribute: new, ...` for an item that appears."""
     item = clean(change.item)
     if isinstance(change.after, Mapping):
-        return [f"+ {item}  {name}: (absent) -> {value(after)}" for name, after in change.after.items()] or [f"+ {item}"]
-    return [f"~ {item}  {clean(change.attribute or '')}: {value(change.before)} -> {value(change.after)}"]
+        attributes = ", ".join(f"{name}: {value(after)}" for name, after in change.after.items())
+        return f"+ {item}  {attributes}" if attributes else f"+ {item}"
+    return f"~ {item}  {clean(change.attribute or '')}: {value(change.before)} -> {value(change.after)}"

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from lyncarr.core.model import Stage, Step
+from lyncarr.steps.arr import Arr
+from lyncarr.steps.certificate import Certificate
 from lyncarr.steps.disk_cache import DiskCache
 from lyncarr.steps.farms import Farms
 from lyncarr.steps.host_conditions import HostConditions
 from lyncarr.steps.http_rules import HttpRules
+from lyncarr.steps.https_binding import HttpsBinding
+from lyncarr.steps.iis import Iis
 from lyncarr.steps.proxy_timeout import ProxyTimeout
 from lyncarr.steps.ssl_offload import SslOffload
+from lyncarr.steps.trusted_roots import TrustedRoots
 
 RUNBOOK: tuple[Stage, ...] = (
+    # A process that ran before the packages came does not see what they brought to IIS' schema: hence a fresh shell.
+    Stage("install", (Iis(), Arr()), fresh_shell_after=True, may_reboot=True),
+    Stage("certificates", (TrustedRoots(), Certificate())),
+    Stage("binding", (HttpsBinding(),)),
     Stage(
         "farms",
         (Farms(), DiskCache(), ProxyTimeout(), SslOffload(), HttpRules(), HostConditions()),

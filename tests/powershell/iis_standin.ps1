@@ -126,6 +126,12 @@ Test-Fact '5 broken XML is told with its line' {
     Assert-Throws ([Runtime.InteropServices.COMException]) "Line number: 3`r`nError: Configuration file is not well-formed XML" { $manager.GetApplicationHostConfiguration().GetSection('webFarms') }
 }
 
+Test-Fact 'a file that is not UTF-8 is refused loudly' {
+    New-Machine
+    [IO.File]::WriteAllText((Get-File), (Read-File), [Text.Encoding]::Unicode)
+    Assert-Throws ([NotSupportedException]) 'UTF-8' { (New-Manager).GetApplicationHostConfiguration().GetSection('webFarms') }
+}
+
 Test-Fact '5 a bad section fails when it is asked for, the others are readable' {
     New-Machine -Edits @{ 'id="1"' = 'id="1" nosuch="x"' }
     $manager = New-Manager
@@ -186,7 +192,8 @@ Test-Fact '15 an attribute that the schema does not know' {
     foreach ($body in @({ $farm.GetAttribute('nosuch') }, { $farm.GetAttributeValue('nosuch') }, { $farm.SetAttributeValue('nosuch', 1) }, { $farm['nosuch'] = 1 })) {
         Assert-Throws ([Runtime.InteropServices.COMException]) 'Invalid index. (Exception from HRESULT: 0x80070585)' $body
     }
-    Assert-Equal 'name enabled' "$($farm.Schema.AttributeSchemas[0].Name) $($farm.Schema.AttributeSchemas[1].Name)"
+    $names = @(foreach ($schema in $farm.Schema.AttributeSchemas) { $schema.Name })
+    Assert-Equal $true ($names -ccontains 'name' -and $names -ccontains 'serverAutoStart' -and $names -cnotcontains 'nosuch')
 }
 
 Test-Fact '17 types on reading' {
@@ -450,24 +457,37 @@ Test-Fact '43 a manager that is read only' {
     Assert-Throws ([IO.FileLoadException]) 'opened for read only access' { $pools.RemoveAt(0) }
 }
 
+Test-Fact '17 time spans' {
+    New-Machine
+    $manager = New-Manager
+    $protocol = (Add-Farm (Get-Items $manager $farmsPath) 'a').GetChildElement('applicationRequestRouting').GetChildElement('protocol')
+    Assert-Equal ([TimeSpan]::FromMilliseconds(100)) $protocol.GetChildElement('cache').GetAttributeValue('requestConsolidationTimeout')
+    $restart = (Get-Items $manager 'system.applicationHost/applicationPools')[0].GetChildElement('recycling').GetChildElement('periodicRestart')
+    Assert-Equal ([TimeSpan]::FromHours(29)) $restart.GetAttributeValue('time')
+    $protocol.SetAttributeValue('timeout', [TimeSpan]::FromDays(1))
+    Assert-Equal ([TimeSpan]::FromDays(1)) $protocol.GetAttributeValue('timeout')
+}
+
 Test-Fact '44 a commit without changes writes nothing' {
     New-Machine
     $stamp = [DateTime]::new(2020, 1, 1, 0, 0, 0, [DateTimeKind]::Utc)
     [IO.File]::SetLastWriteTimeUtc((Get-File), $stamp)
     $manager = New-Manager
-    [void](Get-Items $manager $farmsPath)
+    $pool = (Get-Items $manager 'system.applicationHost/applicationPools')[0]
+    Assert-Throws ([InvalidCastException]) 'cast' { $pool.SetAttributeValue('autoStart', 'true') }
+    $pool.GetAttribute('autoStart').Delete()
     $manager.CommitChanges()
     Assert-Equal $stamp ([IO.File]::GetLastWriteTimeUtc((Get-File)))
 }
 
 Test-Fact '45 all that was not touched stays byte for byte' {
-    $odd = "<webFarms>`n`t<!-- kept --><webFarm  enabled = 'true'`n  name=`"a&amp;&#98;`"><server address='x'></server>`n`t</webFarm >`n<?pi data?></webFarms>"
+    $odd = "<webFarms>`n`t<!-- kept --><webFarm  enabled = 'true'`n  name=`"a`"><server address='x&amp;&#98;'></server>`n`t</webFarm >`n<?pi data?></webFarms>"
     New-Machine -Edits @{ '</configuration>' = "$odd`r`n</configuration>" }
     $text = Read-File
     [IO.File]::WriteAllBytes((Get-File), [byte[]]@(0xEF, 0xBB, 0xBF) + [Text.Encoding]::UTF8.GetBytes($text))
     $manager = New-Manager
     $farm = (Get-Items $manager $farmsPath)[0]
-    Assert-Equal 'a&b' $farm['name']
+    Assert-Equal 'x&b' $farm.GetCollection()[0]['address']
     $farm.SetAttributeValue('enabled', $false)
     Save-Manager $manager
     $bytes = [IO.File]::ReadAllBytes((Get-File))
@@ -654,6 +674,21 @@ Test-Fact 'an item can be copied by its written attributes, children and items' 
     Assert-Equal 'name=a patternSyntax=1' ([string]::Join(' ', [string[]]$written))
     Assert-Equal 'add' $rule.GetChildElement('conditions').Schema.CollectionSchema.AddElementNames
     Assert-Equal $null $rule.Schema.CollectionSchema
+}
+
+Test-Fact 'what no fact covers is refused by name' {
+    New-Machine
+    $manager = New-Manager
+    $site = $manager.Sites[0]
+    foreach ($body in @(
+            { $manager.GetWebConfiguration('Default Web Site') }, { $manager.GetAdministrationConfiguration() }, { $manager.get_ApplicationPools() }, { $manager.get_WorkerProcesses() },
+            { $manager.GetApplicationHostConfiguration().GetSection('webFarms', 'Default Web Site') }, { $site.get_Methods() }, { $site.get_RawAttributes() },
+            { $site.SetMetadata('lockItem', $true) }, { $site.Bindings.Remove($site.Bindings[0], $true) }, { $manager.Sites.Add('a', 'c:\a', 81) }, { $site.Attributes['nosuch'] },
+            { $site.Bindings[5] }, { [Microsoft.Web.Administration.ServerManager]::new($true, $null) })) {
+        Assert-Throws ([NotSupportedException]) 'stand-in: no fact covers ' $body
+    }
+    $manager.Dispose()
+    Assert-Throws ([NotSupportedException]) 'disposed' { $manager.GetApplicationHostConfiguration() }
 }
 
 Test-Fact 'what defaults of a collection set for its items is refused loudly' {

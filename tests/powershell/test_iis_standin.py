@@ -1,34 +1,30 @@
-"""The stand-in for Microsoft.Web.Administration answers as the real library is known to. The checks are in iis_standin.ps1, one process for all."""
+"""The stand-in for Microsoft.Web.Administration answers as the real library is known to. The checks are in iis_standin.ps1."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from lyncarr.lab.standins import inetsrv
+from tests.powershell import inetsrv
 
 CHECKS = Path(__file__).with_name("iis_standin.ps1")
-SOURCE = Path(inetsrv.__file__).with_name("Iis.cs")
+SOURCE = inetsrv.STANDINS / "Iis.cs"
 NAMES = re.findall(r"^Test-Fact '([^']+)' \{$", CHECKS.read_text(encoding="utf-8"), re.MULTILINE)
 
 pytestmark = pytest.mark.powershell
 
 
 @pytest.fixture(scope="module")
-def problems(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def problems(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What each check found, by its name; empty when it holds."""
-    engine = os.environ.get("LYNCARR_PWSH")
-    if not engine:
-        pytest.skip("LYNCARR_PWSH names no PowerShell")
     folder = tmp_path_factory.mktemp("iis")
     inetsrv.lay_out(folder / "templates" / "iis", packages=())
     inetsrv.lay_out(folder / "templates" / "arr")
-    command = [engine, "-NoProfile", "-File", str(CHECKS), str(SOURCE), str(folder / "templates"), str(folder / "work")]
+    command = [pwsh, "-NoProfile", "-File", str(CHECKS), str(SOURCE), str(folder / "templates"), str(folder / "work")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]

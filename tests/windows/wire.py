@@ -33,7 +33,14 @@ def served(machine: WineMachine) -> Iterator[LabServer]:
 def shell_on(lab: LabServer, run: str = RUN) -> Iterator[Shell]:
     """A runspace pool in a PowerShell process of its own, closed at the end."""
     wsman = WSMan(
-        lab.address, port=lab.http_port, ssl=False, auth="ntlm", username=lab.user, password=lab.password, encryption="always", no_proxy=True
+        lab.address,
+        port=lab.http_port,
+        ssl=False,
+        auth="ntlm",
+        username=lab.user,
+        password=lab.password,
+        encryption="always",
+        no_proxy=True,
     )
     with wsman, RunspacePool(wsman) as pool:
         yield Shell(pool, run)

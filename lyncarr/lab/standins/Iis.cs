@@ -563,7 +563,7 @@ namespace Microsoft.Web.Administration
         internal string File { get; }
         internal bool ReadOnly { get; }
         internal bool Frozen { get; set; }
-        internal bool Changed { get; private set; }
+        internal bool Changed { get; set; }
         internal bool Stale { get; set; }
         internal Layout Layout { get; } = new Layout();
 
@@ -571,10 +571,9 @@ namespace Microsoft.Web.Administration
 
         internal SectionGroup Groups { get { Load(); return groups; } }
 
-        internal void Touch()
+        internal void Guard()
         {
             if (Frozen || ReadOnly) throw Errors.Frozen();
-            Changed = true;
         }
 
         private void Load()
@@ -582,7 +581,9 @@ namespace Microsoft.Web.Administration
             if (document != null) return;
             read = ReadFile(File);
             byteOrderMark = read.Length > 2 && read[0] == 0xEF && read[1] == 0xBB && read[2] == 0xBF;
-            var text = new UTF8Encoding(false, true).GetString(read, byteOrderMark ? 3 : 0, read.Length - (byteOrderMark ? 3 : 0));
+            string text;
+            try { text = Text(); }
+            catch (DecoderFallbackException) { throw Errors.NoFact("a configuration file that is not UTF-8"); }
             try
             {
                 using (var reader = XmlReader.Create(new StringReader(text), new XmlReaderSettings { DtdProcessing = DtdProcessing.Prohibit })) while (reader.Read()) { }
@@ -665,7 +666,10 @@ namespace Microsoft.Web.Administration
             return place;
         }
 
-        internal IEnumerable<Markup> Before() => Markup.Parse(Encoding.UTF8.GetString(read, byteOrderMark ? 3 : 0, read.Length - (byteOrderMark ? 3 : 0)), new Layout()).Elements;
+        private string Text() => new UTF8Encoding(false, true).GetString(read, byteOrderMark ? 3 : 0, read.Length - (byteOrderMark ? 3 : 0));
+
+        // The root element as it was read, without what is pending.
+        internal Markup Before() => Markup.Parse(Text(), new Layout()).Elements.First();
 
         internal void Write()
         {
@@ -812,21 +816,24 @@ namespace Microsoft.Web.Administration
         // An attribute that is set to its default is written all the same.
         internal void Set(ConfigurationAttributeSchema schema, object value)
         {
-            Touch();
+            Guard();
             var typed = schema.Accept(value);
             Ensure().Set(schema.Name, schema.Format(typed));
+            Snapshot.Changed = true;
         }
 
         internal void Unset(ConfigurationAttributeSchema schema)
         {
-            Touch();
-            if (IsSet(schema.Name)) Markup.Attributes.Remove(Markup.Attribute(schema.Name));
+            Guard();
+            if (!IsSet(schema.Name)) return;
+            Markup.Attributes.Remove(Markup.Attribute(schema.Name));
+            Snapshot.Changed = true;
         }
 
-        private void Touch()
+        private void Guard()
         {
             if (removed) throw Errors.NoFact("writing to an element that was removed");
-            Snapshot.Touch();
+            Snapshot.Guard();
         }
 
         // The markup, made where it is missing. Children stand in the order of the schema, behind the items of a collection.
@@ -857,7 +864,7 @@ namespace Microsoft.Web.Administration
 
         internal void Add(int index, Entry entry)
         {
-            Touch();
+            Guard();
             if (index < 0) throw Errors.NoFact("a negative position");
             if (index > items.Count) throw Errors.Index();
             if (entry.removed) throw Errors.NoFact("adding an element again that was removed");
@@ -871,6 +878,7 @@ namespace Microsoft.Web.Administration
             entry.added = true;
             items.Insert(index, entry);
             Version++;
+            Snapshot.Changed = true;
         }
 
         // The text of the error when an item has the key of another one. Keys compare without letter case unless the schema says otherwise.
@@ -896,21 +904,23 @@ namespace Microsoft.Web.Administration
 
         internal void RemoveItem(Entry entry)
         {
-            Touch();
+            Guard();
             if (entry.IsSet("lockItem")) throw Errors.NoFact("removing a locked item of applicationHost.config");
             items.Remove(entry);
             Markup.Remove(entry.Markup);
             entry.removed = true;
             Version++;
+            Snapshot.Changed = true;
         }
 
         internal void Delete()
         {
-            Touch();
+            Guard();
             if (created) throw Errors.NoFact("Delete on an element that was not added yet");
             if (item) { owner.RemoveItem(this); return; }
             if (Markup == null) return;
             Markup.Parent.Remove(Markup);
+            Snapshot.Changed = true;
             removed = true;      // whether the same object may be written again is not known; a new one may
             if (owner == null) Snapshot.Forget(Path);
             else
@@ -1041,7 +1051,7 @@ namespace Microsoft.Web.Administration
 
         public void Clear()
         {
-            Entry.Snapshot.Touch();
+            Entry.Snapshot.Guard();
             foreach (var item in Entry.Items.ToList()) Entry.RemoveItem(item);
         }
 
@@ -1249,7 +1259,8 @@ namespace Microsoft.Web.Administration
 
         private CertificateRecord Change()
         {
-            Entry.Snapshot.Touch();
+            Entry.Snapshot.Guard();
+            Entry.Snapshot.Changed = true;
             if (!HttpSys.Pending.ContainsKey(Entry)) HttpSys.Pending[Entry] = Record ?? new CertificateRecord();
             return HttpSys.Pending[Entry];
         }
@@ -1333,7 +1344,7 @@ namespace Microsoft.Web.Administration
 
         internal override Site Wrap(Entry entry) => entry.Wrapped(() => new Site { HttpSys = HttpSys, StateFile = StateFile });
 
-        public Site this[string name] => this.FirstOrDefault(s => string.Equals(s.Name, name, StringComparison.OrdinalIgnoreCase));
+        public new Site this[string name] => this.FirstOrDefault(s => string.Equals(s.Name, name, StringComparison.OrdinalIgnoreCase));
 
         public Site Add(string name, string physicalPath, int port) => throw Errors.NoFact("Sites.Add and the id that it chooses");
     }
@@ -1447,7 +1458,7 @@ namespace Microsoft.Web.Administration
 
         private IEnumerable<string> BoundBefore()
         {
-            var open = new Stack<Markup>(snapshot.Before());
+            var open = new Stack<Markup>(new[] { snapshot.Before() });
             while (open.Count > 0)
             {
                 var element = open.Pop();

@@ -1,4 +1,4 @@
-"""Lays out an inetsrv folder for the stand-in of Microsoft.Web.Administration: a server with IIS, and with the packages asked for."""
+"""An inetsrv folder for the stand-in of Microsoft.Web.Administration: a server with IIS, and with the packages asked for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
-HERE = Path(__file__).parent
+STANDINS = Path(__file__).parents[2] / "lyncarr" / "lab" / "standins"
 IIS_SCHEMA = "IIS_schema.xml"
 REWRITE = "package-rewrite.xml"
 ARR = "package-arr.xml"
@@ -21,13 +21,13 @@ def lay_out(root: Path, packages: tuple[str, ...] = (REWRITE, ARR)) -> Path:
     config = root / "config"
     schema = config / "schema"
     schema.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(HERE / "config" / "redirection.config", config / "redirection.config")
-    shutil.copyfile(HERE / "schema" / IIS_SCHEMA, schema / IIS_SCHEMA)
-    configuration = _parse(HERE / "config" / "applicationHost.config")
+    shutil.copyfile(STANDINS / "config" / "redirection.config", config / "redirection.config")
+    shutil.copyfile(STANDINS / "schema" / IIS_SCHEMA, schema / IIS_SCHEMA)
+    configuration = _parse(STANDINS / "config" / "applicationHost.config")
     for name in packages:
-        package = _parse(HERE / "config" / name)
+        package = _parse(STANDINS / "config" / name)
         for file in package.attrib["schema"].split():
-            shutil.copyfile(HERE / "schema" / file, schema / file)
+            shutil.copyfile(STANDINS / "schema" / file, schema / file)
         _add_package(configuration, package)
     ElementTree.indent(configuration, "    ")
     text = '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(configuration, "unicode") + "\n"
@@ -38,9 +38,8 @@ def lay_out(root: Path, packages: tuple[str, ...] = (REWRITE, ARR)) -> Path:
 
 
 def _parse(file: Path) -> ElementTree.Element:
-    """Only for files of this package, hence the plain parser."""
-    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))  # noqa: S314
-    return ElementTree.fromstring(file.read_text(encoding="utf-8"), parser)  # noqa: S314
+    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
+    return ElementTree.fromstring(file.read_text(encoding="utf-8"), parser)
 
 
 def _add_package(configuration: ElementTree.Element, package: ElementTree.Element) -> None:

@@ -1,0 +1,71 @@
+"""What pypsrp raises, as errors of core/errors.py: faults of WS-Management by their code, never by their text, which is localised."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pypsrp.exceptions import InvalidPSRPOperation, WinRMTransportError, WSManFaultError
+
+from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, RefusedError, UnreachableError
+from lyncarr.hosts.guard import harmless
+from lyncarr.hosts.target import Target
+
+# Numbers of Windows' wsmerror.h; 5 and 995 are Win32's.
+ACCESS_DENIED = 5
+OPERATION_ABORTED = 995
+TIMED_OUT = 0x80338029
+UNKNOWN_SHELL = 0x8033805B
+QUOTAS = frozenset({0x8033803F, *range(0x803381A5, 0x803381AC), *range(0x803381E4, 0x803381EA)})
+
+
+@contextmanager
+def translated(target: Target, *, opened: bool) -> Iterator[None]:
+    """Around calls of pypsrp. `opened` tells whether the remote shell existed when the call began."""
+    with warnings.catch_warnings():
+        # pypsrp and its serializer warn about what a host sent, in their own words, on standard error.
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except LyncarrError:
+            raise
+        except WSManFaultError as fault:
+            raise _of_fault(fault, target, opened) from None
+        except InvalidPSRPOperation as error:
+            raise LostConnectionError(
+                f"PowerShell on {target.where} broke down; look into its event log.", detail=harmless(error, 400)
+            ) from None
+        except Exception as error:
+            # Whatever else comes out of a parser that was fed by the host.
+            if isinstance(error, WinRMTransportError):
+                error = ValueError(f"a fault that is none: {error.response_text}")
+            raise ProtocolError(
+                f"{target.where} sent something that is not PowerShell remoting; nothing more is read from it. Check the address.",
+                detail=harmless(f"{type(error).__name__}: {error}", 400),
+            ) from None
+
+
+def _of_fault(fault: WSManFaultError, target: Target, opened: bool) -> LyncarrError:
+    where, code = target.where, fault.code
+    detail = harmless(f"WSMan fault {code}: {fault.reason or fault.provider_fault}", 400)
+    if code == ACCESS_DENIED:
+        return RefusedError(
+            f"{where} denies {target.user or 'this client'} a remote shell; it must be an administrator there.", detail=detail
+        )
+    if code in QUOTAS:
+        return UnreachableError(
+            f"{where} allows no further remote shell for {target.user or 'this client'} (a quota of WinRM); "
+            "close others, or wait until they end by themselves.",
+            detail=detail,
+        )
+    if code in (UNKNOWN_SHELL, OPERATION_ABORTED):
+        return LostConnectionError(f"{where} no longer knows the remote shell. Was WinRM or the machine restarted?", detail=detail)
+    if code == TIMED_OUT:
+        return LostConnectionError(f"{where} did not do in time what was asked. Is it very busy?", detail=detail)
+    if opened:
+        return LostConnectionError(f"{where} reports a fault of WinRM ({harmless(code)}); look into its event log.", detail=detail)
+    return RefusedError(
+        f"{where} opens no remote PowerShell (WinRM fault {harmless(code)}). Is PowerShell remoting on there (Enable-PSRemoting)?",
+        detail=detail,
+    )

@@ -1,0 +1,144 @@
+"""Logging on by NTLM or Kerberos: one attempt, bound to one connection and, under TLS, to the certificate seen on it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+import spnego
+from spnego.channel_bindings import GssChannelBindings
+
+from lyncarr.core.errors import LostConnectionError, ProtocolError, RefusedError
+from lyncarr.core.model import Deadline
+from lyncarr.hosts.answers import judge, offered_methods, refused
+from lyncarr.hosts.guard import GuardedSession
+from lyncarr.hosts.retry import TransientError
+from lyncarr.hosts.target import Target
+
+MAX_LEGS = 4
+"""NTLM takes two, Kerberos one or two; a host that goes on asking is not logging anybody on."""
+_TOKEN = re.compile(r"\b(?:Negotiate|NTLM)\s+([A-Za-z0-9+/=]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class LoggedOn:
+    """`context` is spnego's, good for the session's present connection only. `answer` is the answer to the message that went along."""
+
+    context: Any
+    answer: requests.Response | None
+
+
+def log_on(
+    session: GuardedSession, *, message: bytes | None, headers: Mapping[str, str], answer_s: float, connect_by: Deadline
+) -> LoggedOn:
+    """Make a connection and log on to it.
+
+    `message` goes along with the later legs, which saves a request where messages are not sealed; None sends no message.
+    Raises RefusedError after the one attempt, TransientError where nothing but empty requests were lost.
+    """
+    target = session.target
+    empty_s = min(answer_s, max(connect_by.left(), 0.001))
+    opening = _empty(session, {}, empty_s, connect_by)
+    if opening.status_code != 401:
+        judge(opening, target)
+        raise ProtocolError(f"{target.where} asks nobody to log on, which WinRM always does; check the address and the port.")
+    offered = offered_methods(opening)
+    scheme = next((name for name in ("Negotiate", "NTLM") if name in offered), None)
+    if scheme is None:
+        raise refused(opening, target)
+    context = _context(target, session.certificate, sealed=message is None)
+    token = _step(context, None, target)
+    for leg in range(1, MAX_LEGS + 1):
+        legs_headers = {"Authorization": f"{scheme} {base64.b64encode(token or b'').decode('ascii')}"}
+        if message is None or leg == 1:
+            answer, carried = _empty(session, legs_headers, empty_s, None), False
+        else:
+            answer, carried = session.exchange(message, {**headers, **legs_headers}, answer_s=answer_s, connect_by=None), True
+        reply = _token_of(answer, target)
+        if answer.status_code == 401 and (reply is None or context.complete):
+            raise refused(answer, target)
+        if answer.status_code != 401:
+            judge(answer, target)
+        if reply is not None and not context.complete:
+            try:
+                token = _step(context, reply, target)
+            except ProtocolError:
+                if answer.status_code == 401 and leg > 1:
+                    raise refused(answer, target) from None
+                raise
+        if answer.status_code != 401:
+            if not context.complete:
+                raise ProtocolError(f"{target.where} ended the log-on before it was complete, so that it did not prove who it is.")
+            return LoggedOn(context, answer if carried else None)
+    raise RefusedError(f"{target.where} goes on asking for proof without end; the log-on was given up after one attempt.")
+
+
+def channel_binding(certificate: bytes) -> bytes:
+    """tls-server-end-point of RFC 5929, section 4.1, for a certificate in DER."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes
+
+    try:
+        algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm):
+        algorithm = None
+    if algorithm is None or algorithm.name in ("md5", "sha1"):
+        algorithm = hashes.SHA256()
+    digest = hashes.Hash(algorithm)
+    digest.update(certificate)
+    return b"tls-server-end-point:" + digest.finalize()
+
+
+def _context(target: Target, certificate: bytes | None, *, sealed: bool) -> Any:
+    binding = None if certificate is None else GssChannelBindings(application_data=channel_binding(certificate))
+    try:
+        return spnego.client(
+            target.user,
+            target.password.reveal() if target.password is not None else None,
+            hostname=target.address,
+            service="host",
+            channel_bindings=binding,
+            protocol=target.auth,
+            options=spnego.NegotiateOptions.wrapping_winrm if sealed else spnego.NegotiateOptions.none,
+        )
+    except Exception as error:
+        # spnego's providers raise what their system libraries raise.
+        raise RefusedError(
+            f"The method {target.auth} cannot be used from this machine; try --auth ntlm.", detail=type(error).__name__
+        ) from None
+
+
+def _step(context: Any, token: bytes | None, target: Target) -> bytes | None:
+    try:
+        step: bytes | None = context.step(token)
+    except Exception as error:
+        raise ProtocolError(
+            f"{target.where} sent something that is no part of a log-on; check the address and the port.", detail=type(error).__name__
+        ) from None
+    return step
+
+
+def _empty(session: GuardedSession, headers: Mapping[str, str], answer_s: float, connect_by: Deadline | None) -> requests.Response:
+    """A request without a message. Lost, it has done nothing, and the log-on may begin again."""
+    try:
+        return session.exchange(b"", headers, answer_s=answer_s, connect_by=connect_by)
+    except LostConnectionError as error:
+        if session.clock.cancelled:
+            raise
+        raise TransientError(str(error), detail=error.detail) from None
+
+
+def _token_of(answer: requests.Response, target: Target) -> bytes | None:
+    found = _TOKEN.search(answer.headers.get("WWW-Authenticate", ""))
+    if found is None:
+        return None
+    try:
+        return base64.b64decode(found.group(1), validate=True)
+    except binascii.Error:
+        raise ProtocolError(f"{target.where} sent something that is no part of a log-on; check the address and the port.") from None

@@ -1,0 +1,117 @@
+"""PSRP messages from a host, checked before pypsrp reads them.
+
+pypsrp believes fragments (a short one is cut, an unknown one kept for ever), and runs what a host calls for. Here a fragment is
+whole, a message is bounded, of a kind that is expected, and without a document type; what asks this side to act is refused.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from pypsrp.messages import Message, MessageType
+from pypsrp.powershell import Fragmenter
+from pypsrp.serializer import Serializer
+
+from lyncarr.core.errors import ProtocolError
+from lyncarr.hosts.guard import MAX_BODY_BYTES, refuse_document_type
+from lyncarr.hosts.target import Target
+
+# [MS-PSRP] 2.2.4: object id, fragment id, flags, length, all big-endian. 2.2.1: destination, type, pool, pipeline, little-endian.
+_FRAGMENT = struct.Struct(">QQBI")
+_START, _END = 1, 2
+_HEADER_BYTES = 40
+MAX_MESSAGES = 20_000
+"""In one answer. A full envelope of 500 KB has room for about 4,000 of the smallest."""
+MAX_OPEN = 64
+"""Messages begun and not ended. Windows sends one after the other."""
+
+READ = frozenset(
+    {
+        MessageType.SESSION_CAPABILITY,
+        MessageType.APPLICATION_PRIVATE_DATA,
+        MessageType.RUNSPACEPOOL_INIT_DATA,
+        MessageType.RUNSPACEPOOL_STATE,
+        MessageType.PIPELINE_OUTPUT,
+        MessageType.PIPELINE_STATE,
+        MessageType.ERROR_RECORD,
+    }
+)
+UNREAD = frozenset(
+    {
+        MessageType.DEBUG_RECORD,
+        MessageType.VERBOSE_RECORD,
+        MessageType.WARNING_RECORD,
+        MessageType.PROGRESS_RECORD,
+        MessageType.INFORMATION_RECORD,
+        MessageType.USER_EVENT,
+        MessageType.RUNSPACE_AVAILABILITY,
+    }
+)
+"""Nobody looks at these: they are dropped without being parsed."""
+HOST_CALLS = frozenset({MessageType.RUNSPACEPOOL_HOST_CALL, MessageType.PIPELINE_HOST_CALL})
+
+
+class GuardedFragmenter(Fragmenter):
+    """Takes the place of a runspace pool's `_fragmenter`. Raises ProtocolError for everything that no honest host sends."""
+
+    def __init__(self, target: Target, max_size: int, serializer: Serializer) -> None:
+        super().__init__(max_size, serializer)
+        self._target = target
+        self._open: dict[int, tuple[int, bytearray]] = {}
+
+    def defragment(self, data: bytes) -> list[Message]:
+        """The messages that end in `data`, which is a number of whole fragments."""
+        messages = []
+        offset = 0
+        count = 0
+        while offset < len(data):
+            if offset + _FRAGMENT.size > len(data):
+                raise self._broken("a fragment without its header")
+            object_id, number, flags, length = _FRAGMENT.unpack_from(data, offset)
+            offset += _FRAGMENT.size
+            if offset + length > len(data):
+                raise self._broken("a fragment shorter than it says")
+            whole = self._joined(object_id, number, flags, data[offset : offset + length])
+            offset += length
+            if whole is None:
+                continue
+            count += 1
+            if count > MAX_MESSAGES:
+                raise self._broken(f"more than {MAX_MESSAGES} messages in one answer")
+            if self._wanted(whole):
+                messages.append(Message.unpack(whole, self.serializer))
+        return messages
+
+    def _joined(self, object_id: int, number: int, flags: int, part: bytes) -> bytes | None:
+        """The message that ends with this fragment, None where more of it is to come."""
+        expected, parts = self._open.pop(object_id, (0, bytearray()))
+        if number != expected or bool(flags & _START) != (number == 0):
+            raise self._broken(f"fragment {number} where {expected} was expected")
+        parts += part
+        if flags & _END:
+            return bytes(parts)
+        self._open[object_id] = (number + 1, parts)
+        if len(self._open) > MAX_OPEN:
+            raise self._broken(f"more than {MAX_OPEN} unfinished messages")
+        if sum(len(other) for _, other in self._open.values()) > MAX_BODY_BYTES:
+            raise self._broken(f"a message of more than {MAX_BODY_BYTES} bytes")
+        return None
+
+    def _wanted(self, message: bytes) -> bool:
+        if len(message) < _HEADER_BYTES:
+            raise self._broken("a message without its header")
+        kind = int.from_bytes(message[4:8], "little")
+        if kind in HOST_CALLS:
+            raise ProtocolError(
+                f"{self._target.where} asks this side to answer a prompt, which lyncarr's script never does; nothing was answered. "
+                "Is that a machine of yours, and its PowerShell endpoint the standard one?"
+            )
+        if kind in UNREAD:
+            return False
+        if kind not in READ:
+            raise self._broken(f"a message of type 0x{kind:08x}")
+        refuse_document_type(message[_HEADER_BYTES:], self._target)
+        return True
+
+    def _broken(self, what: str) -> ProtocolError:
+        return ProtocolError(f"{self._target.where} broke the PowerShell remoting protocol ({what}); nothing more is read from it.")

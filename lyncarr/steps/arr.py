@@ -1,0 +1,56 @@
+"""URL Rewrite and Application Request Routing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lyncarr.core.model import State, Step
+
+PRODUCTS = {
+    "url_rewrite": "URL Rewrite",
+    "web_farm": "Web Farm Framework",
+    "arr": "Application Request Routing",
+    "external_cache": "External Cache",
+}
+"""Key in [installers] -> product, in the order of installation: ARR's package asks for the two before it."""
+
+NEEDED = ("url_rewrite", "arr")
+BUSY_TRIES = 9
+BUSY_WAIT_S = 15
+"""Windows installs one package at a time: two minutes of patience, then the run ends."""
+
+
+class Arr(Step):
+    name = "arr"
+    noun = "Arr"
+    title = "URL Rewrite 2.1 and Application Request Routing 3.0 are installed."
+    reason = (
+        "ARR 3 forwards the requests, URL Rewrite holds the rules that say where to. ARR's own package brings what it needs of the Web "
+        "Farm Framework; that and External Cache are installed only where [installers] names their packages. The runbook takes them "
+        "from the Web Platform Installer, which Microsoft retired in 2022: here they come as packages, from this machine or an https "
+        "address. Each is run only if its SHA-256 and the signer of its signature are right on the host. What is there is told by file "
+        "and registry key; any version is in place."
+    )
+    source = "The runbook, step 2; Microsoft, 'Install Application Request Routing Version 2', and Windows Installer's error codes"
+    snippet = "arr.ps1"
+
+    def desired(self, site: Any) -> State:
+        given = {installer.role for installer in site.installers}
+        return {product: {"installed": True} for role, product in PRODUCTS.items() if role in NEEDED or role in given}
+
+    def parameters(self, site: Any) -> Mapping[str, Any]:
+        packages: dict[str, dict[str, str]] = {}
+        for installer in site.installers:
+            package = {"file": installer.role, "sha256": installer.sha256}
+            packages[PRODUCTS[installer.role]] = package if installer.url is None else {**package, "url": installer.url}
+        return {
+            "packages": packages,
+            "keys": {product: role for role, product in PRODUCTS.items()},
+            "publisher": site.site.installers.publisher,
+            "busy_tries": BUSY_TRIES,
+            "busy_wait_s": BUSY_WAIT_S,
+        }
+
+    def files(self, site: Any, items: frozenset[str]) -> Mapping[str, Any]:
+        return {i.role: i for i in site.installers if i.path is not None and PRODUCTS[i.role] in items}

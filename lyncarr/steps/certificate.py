@@ -1,0 +1,47 @@
+"""The public certificate and its private key."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from lyncarr.core.model import Attributes, Secret, State, Step
+from lyncarr.steps.trusted_roots import stored_data, stored_state
+
+ITEM = "public certificate"
+
+
+class Certificate(Step):
+    name = "certificate"
+    noun = "Certificate"
+    title = "The public certificate is in the machine's store with a private key that opens, and its chain is complete."
+    reason = (
+        "Clients outside see this certificate for every published name. Its key belongs to the machine, so that HTTP.sys can use it "
+        "whoever is logged on, and cannot be exported again. Intermediates of the PFX go to LocalMachine\\CA, since phones do not fetch "
+        "them. The PFX is wrapped anew on this machine with a password of its own for one run, in the form that the host's Windows reads "
+        "(before Server 2019 that is TripleDES with SHA-1); it crosses the wire inside the encrypted session and never lies on a disk. "
+        "Older certificates for the same name are told and left alone."
+    )
+    source = "The runbook, step 3; Microsoft, 'Request and configure certificates for your reverse HTTP proxy in Lync Server 2013'"
+    snippet = "certificate.ps1"
+
+    def desired(self, site: Any) -> State:
+        if site.public is None:
+            return {}
+        state: dict[str, Attributes] = dict(stored_state(site.public.intermediates))
+        state[ITEM] = {"thumbprint": site.public.thumbprint, "private_key": True}
+        return state
+
+    def parameters(self, site: Any) -> Mapping[str, Any]:
+        if site.public is None:
+            return {"certificates": {}}
+        return {"certificates": stored_data(site.public.intermediates), "name": site.public.subject}
+
+    def secrets(self, site: Any, build: int) -> Mapping[str, Secret]:
+        if site.public is None:
+            return {}
+        from lyncarr.config.certificates import MODERN_PFX_BUILD, rewrap
+
+        pfx, password = rewrap(site.public, modern=build >= MODERN_PFX_BUILD)
+        return {"pfx": Secret(base64.b64encode(pfx).decode("ascii")), "pfx_password": password}

@@ -1,0 +1,39 @@
+"""The address at which the proxy answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lyncarr.core.model import State, Step
+
+
+class HttpsBinding(Step):
+    name = "https-binding"
+    noun = "HttpsBinding"
+    title = "The web site has an HTTPS binding with the public certificate, for all addresses and names, and is started."
+    reason = (
+        "One binding without host name answers for every published name, also to clients that send no SNI; the rules tell the names "
+        "apart. When the certificate changes the binding stays and only its record in HTTP.sys is renewed. Another site or another "
+        "program's record on the same port may take requests away: these are told, not touched. Without a public certificate in the "
+        "site file the binding is left as it is."
+    )
+    source = "The runbook, step 4; Microsoft, 'Adding an HTTPS binding', and the reference of site/bindings/binding (sslFlags)"
+    snippet = "https_binding.ps1"
+
+    def desired(self, site: Any) -> State:
+        if site.public is None:
+            return {}
+        return {
+            site.website.name: {"started": True},
+            site.website.https: {"sni": False, "certificate": site.public.thumbprint, "store": "MY"},
+        }
+
+    def parameters(self, site: Any) -> Mapping[str, Any]:
+        address = site.website.https.rsplit(":", 2)[0]
+        return {
+            "site": site.website.name,
+            "binding": site.website.https,
+            "port": site.website.port,
+            "endpoint": f"{'0.0.0.0' if address == '*' else address}:{site.website.port}",  # noqa: S104  as HTTP.sys calls all addresses
+        }

@@ -1,0 +1,38 @@
+"""The authorities that the proxy trusts."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lyncarr.core.model import State, Step
+
+
+def stored_state(certificates: Iterable[Any]) -> State:
+    """Desired state of certificates without a key (config.certificates.RootCertificate), told apart by their labels."""
+    return {one.label: {"store": one.store, "thumbprint": one.thumbprint} for one in certificates}
+
+
+def stored_data(certificates: Iterable[Any]) -> Mapping[str, str]:
+    """The certificates themselves by label, DER in base64."""
+    return {one.label: base64.b64encode(one.der).decode("ascii") for one in certificates}
+
+
+class TrustedRoots(Step):
+    name = "trusted-roots"
+    noun = "TrustedRoots"
+    title = "The authorities that issued the internal servers' certificates are trusted by the machine."
+    reason = (
+        "The proxy stands outside the domain and knows nothing of the company's own authority, so ARR refuses the Front Ends' "
+        "certificates with 502.3. Self-signed certificates go to LocalMachine\\Root, others to LocalMachine\\CA: one that is not "
+        "self-signed in Root makes Schannel refuse clients. Certificates that are there besides are left alone."
+    )
+    source = "The runbook, step 3; Microsoft, 'Request and configure certificates for your reverse HTTP proxy in Lync Server 2013'"
+    snippet = "trusted_roots.ps1"
+
+    def desired(self, site: Any) -> State:
+        return stored_state(site.roots)
+
+    def parameters(self, site: Any) -> Mapping[str, Any]:
+        return {"certificates": stored_data(site.roots)}

@@ -1,0 +1,2 @@
+'begun'
+while ($true) { [System.Threading.Thread]::Sleep(50) }

@@ -1,0 +1,2 @@
+[Console]::Error.WriteLine('out of order')
+[Environment]::Exit(3)

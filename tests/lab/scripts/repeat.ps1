@@ -1,0 +1,2 @@
+param([string]$Text, [int]$Times)
+$Text * $Times

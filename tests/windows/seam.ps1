@@ -1,0 +1,184 @@
+# Checks of the seam, on a simulated server with IIS and ARR. Writes one line a check: "ok NAME" or "failed NAME: why".
+param([string]$Snippets)
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+foreach ($name in @('_windows.ps1', '_runtime.ps1')) { . ([System.IO.Path]::Combine($Snippets, $name)) }
+$script:LyncarrState = @{ Held = (New-Object System.Collections.ArrayList); Lock = $null; Backup = $null; Failure = $null; Sent = 0; Step = $null }
+$inetsrv = 'C:\windows\system32\inetsrv'
+$programData = 'C:\ProgramData\lyncarr'
+
+function Test-That {
+    # $Check emits what was seen; it must be the one value $Expected.
+    param([string]$Name, [psobject]$Expected, [scriptblock]$Check)
+    $script:LyncarrState['Failure'] = $null
+    try {
+        $seen = @(& $Check)
+        if ($seen.Count -eq 1 -and $seen[0] -ceq $Expected) { "ok $Name" }
+        else { "failed ${Name}: [$($seen -join ' | ')] instead of [$Expected]" }
+    }
+    catch { "failed ${Name}: $($_.Exception.Message) at $($_.InvocationInfo.ScriptLineNumber)" }
+}
+
+function Get-Failure {
+    # "KIND: text" of what stops, or the exception's type.
+    param([scriptblock]$Action)
+    try { & $Action }
+    catch {
+        if ($null -ne $script:LyncarrState['Failure']) { return "$($script:LyncarrState['Failure']): $($_.Exception.Message)" }
+        return $_.Exception.GetBaseException().GetType().Name
+    }
+    return 'nothing'
+}
+
+function Set-Key {
+    param([string]$Path, [string]$Name, [psobject]$Value)
+    $key = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey($Path)
+    if ($Name -ne '') { $key.SetValue($Name, $Value) }
+    $key.Close()
+}
+
+function Remove-Key {
+    param([string]$Path)
+    [Microsoft.Win32.Registry]::LocalMachine.DeleteSubKeyTree($Path, $false)
+}
+
+# The registry.
+Set-Key 'SOFTWARE\LyncarrTest' 'Text' 'some text'
+Set-Key 'SOFTWARE\LyncarrTest' 'Number' 7
+Test-That 'registry: text' 'some text' { Get-LyncarrRegistryValue -Key 'SOFTWARE\LyncarrTest' -Name 'Text' }
+Test-That 'registry: number' 7 { Get-LyncarrRegistryValue -Key 'SOFTWARE\LyncarrTest' -Name 'Number' }
+Test-That 'registry: no such value' $true { $null -eq (Get-LyncarrRegistryValue -Key 'SOFTWARE\LyncarrTest' -Name 'Missing') }
+Test-That 'registry: no such key' $true { $null -eq (Get-LyncarrRegistryValue -Key 'SOFTWARE\LyncarrTest\Missing' -Name 'Text') }
+Test-That 'registry: key' $true { Test-LyncarrRegistryKey -Key 'SOFTWARE\LyncarrTest' }
+Test-That 'registry: no key' $false { Test-LyncarrRegistryKey -Key 'SOFTWARE\LyncarrTest\Missing' }
+
+# A pending reboot, each sign alone.
+$names = 'SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName'
+$manager = 'SYSTEM\CurrentControlSet\Control\Session Manager'
+$servicing = 'SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending'
+$updates = 'SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\RebootRequired'
+Test-That 'pending reboot: none' $false { Test-LyncarrPendingReboot }
+Set-Key $servicing
+Test-That 'pending reboot: servicing' $true { Test-LyncarrPendingReboot }
+Remove-Key $servicing
+Set-Key $updates
+Test-That 'pending reboot: updates' $true { Test-LyncarrPendingReboot }
+Remove-Key $updates
+Set-Key $manager 'PendingFileRenameOperations' ([string[]]@('\??\C:\old.dll', ''))
+Test-That 'pending reboot: a file to replace' $true { Test-LyncarrPendingReboot }
+Set-Key $manager 'PendingFileRenameOperations' ([string[]]@())
+Test-That 'pending reboot: an empty list of files' $false { Test-LyncarrPendingReboot }
+$key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($manager, $true)
+$key.DeleteValue('PendingFileRenameOperations')
+$key.Close()
+Set-Key $names 'ComputerName' 'RENAMED'
+Test-That 'pending reboot: another name' $true { Test-LyncarrPendingReboot }
+Set-Key $names 'ComputerName' ([Environment]::MachineName.ToLowerInvariant())
+Test-That 'pending reboot: the same name in another case' $false { Test-LyncarrPendingReboot }
+
+# hello.
+$hello = Get-LyncarrHello -Run 'r'
+Test-That 'hello: product' 'Windows Server 2012 R2 Standard' { $hello['os'] }
+Test-That 'hello: build' 9600 { $hello['build'] }
+Test-That 'hello: bits' 64 { $hello['bits'] }
+Test-That 'hello: elevated' $true { $hello['elevated'] }
+Test-That 'hello: computer' ([Environment]::MachineName) { $hello['computer'] }
+Test-That 'hello: run' 'r' { $hello['run'] }
+Test-That 'hello: booted in the past' $true {
+    $booted = [datetime]::MinValue
+    [datetime]::TryParse($hello['booted'], [cultureinfo]::InvariantCulture, 'AdjustToUniversal', [ref]$booted) -and $booted -lt [datetime]::UtcNow
+}
+Test-That 'hello: can be sent' $true { (ConvertTo-LyncarrJson -Value $hello).StartsWith('{') }
+
+# Shared configuration.
+$redirection = "$inetsrv\config\redirection.config"
+$original = [System.IO.File]::ReadAllText($redirection)
+Test-That 'shared configuration: as installed' $false { Test-LyncarrSharedConfiguration }
+foreach ($text in @('true', 'True', 'false')) {
+    [System.IO.File]::WriteAllText($redirection, "<configuration><configurationRedirection enabled=`"$text`" path=`"\\files\iis`" /></configuration>")
+    Test-That "shared configuration: $text" ($text -ne 'false') { Test-LyncarrSharedConfiguration }
+}
+Test-That 'hello: not shared any more' $false { (Get-LyncarrHello -Run 'r')['shared_configuration'] }
+[System.IO.File]::Delete($redirection)
+Test-That 'shared configuration: no IIS' $false { Test-LyncarrSharedConfiguration }
+[System.IO.File]::WriteAllText($redirection, $original)
+
+# Programs.
+Test-That 'program: exit code' 3 { Invoke-LyncarrProgram -Path 'C:\windows\system32\cmd.exe' -Arguments '/c exit 3' }
+Test-That 'program: missing' 'Win32Exception' { Get-Failure { Invoke-LyncarrProgram -Path 'C:\windows\system32\no-such.exe' -Arguments '' } }
+
+# The lock, within one process.
+Test-That 'lock: nobody yet' '' { Read-LyncarrHolder }
+$lock = Open-LyncarrLock -Holder '{"who":"seam"}'
+Test-That 'lock: taken' $true { $null -ne $lock }
+Test-That 'lock: who' '{"who":"seam"}' { Read-LyncarrHolder }
+Test-That 'lock: not twice' $true { $null -eq (Open-LyncarrLock -Holder '{"who":"second"}') }
+Test-That 'lock: the holder stays' '{"who":"seam"}' { Read-LyncarrHolder }
+$lock.Dispose()
+Test-That 'lock: let go' '' { Read-LyncarrHolder }
+Test-That 'lock: the folder' $programData { Get-LyncarrFolder }
+Test-That 'sharing violation: another error' $false { Test-LyncarrSharingViolation -Cause (New-Object System.IO.IOException 'other') }
+
+# The configuration.
+$context = @{ Manager = $null; Configuration = $null; Opened = $false; RestartIis = $false }
+Test-That 'configuration: opened' 'MACHINE/WEBROOT/APPHOST' {
+    [void](Get-LyncarrConfiguration -Context $context)
+    if ($null -ne $context['Configuration']) { 'MACHINE/WEBROOT/APPHOST' }
+}
+Test-That 'configuration: by path' "$inetsrv\Microsoft.Web.Administration.dll" { $context['Manager'].GetType().Assembly.Location }
+Test-That 'configuration: once a request' $true { [object]::ReferenceEquals((Get-LyncarrConfiguration -Context $context), $context['Configuration']) }
+$faults = "$inetsrv\config\standin-faults.txt"
+$sites = $context['Configuration'].GetSection('system.applicationHost/sites').GetCollection()
+$sites[0].SetAttributeValue('serverAutoStart', $false)
+[System.IO.File]::WriteAllText($faults, "changed-on-disk`n")
+Test-That 'commit: the file has changed' $false { Save-LyncarrIis -Context $context -LastAttempt $false }
+[System.IO.File]::WriteAllText($faults, "locked`n")
+Test-That 'commit: locked at the last attempt' 'FileLoadException' { Get-Failure { Save-LyncarrIis -Context $context -LastAttempt $true } }
+Close-LyncarrIis -Context $context
+(Get-LyncarrConfiguration -Context $context).GetSection('system.applicationHost/sites').GetCollection()[0].SetAttributeValue('serverAutoStart', $false)
+$context['RestartIis'] = $true
+Test-That 'commit: written' $true { Save-LyncarrIis -Context $context -LastAttempt $false }
+Test-That 'commit: a restart is owed from before it on' $true { Test-LyncarrRestartPending }
+Close-LyncarrIis -Context $context
+Test-That 'configuration: closed' $true { $null -eq $context['Manager'] -and -not $context['Opened'] }
+
+# The restart.
+[System.IO.File]::WriteAllText('C:\windows\lab\iisreset.exit', '5')
+Test-That 'restart: fails' 'error: the configuration is written, but iisreset /noforce ended with 5: run it on the host, or run this again' { Get-Failure { Restart-LyncarrIis } }
+Test-That 'restart: still owed' $true { Test-LyncarrRestartPending }
+[System.IO.File]::Delete('C:\windows\lab\iisreset.exit')
+Test-That 'restart: done' 'nothing' { Get-Failure { Restart-LyncarrIis } }
+Test-That 'restart: paid' $false { Test-LyncarrRestartPending }
+Test-That 'restart: what was called' 'iisreset /noforce,iisreset /noforce' { [string]::Join(',', [System.IO.File]::ReadAllLines('C:\windows\lab\programs.log')) }
+
+# Schema files.
+Test-That 'schema: farms' $true { Test-LyncarrSchema -Section 'webFarms' }
+Test-That 'schema: rules' $true { Test-LyncarrSchema -Section 'system.webServer/rewrite/globalRules' }
+Test-That 'schema: of IIS itself' $true { Test-LyncarrSchema -Section 'system.applicationHost/sites' }
+[System.IO.File]::Move("$inetsrv\config\schema\webfarm.xml", "$inetsrv\config\schema\webfarm.old")
+Test-That 'schema: half of it missing' $false { Test-LyncarrSchema -Section 'webFarms' }
+[System.IO.File]::Move("$inetsrv\config\schema\webfarm.old", "$inetsrv\config\schema\webfarm.xml")
+
+# The backup.
+Save-LyncarrBackup -Name 'lyncarr-one'
+Test-That 'backup: named' 'lyncarr-one' { $script:LyncarrState['Backup'] }
+Test-That 'backup: the same bytes' $true {
+    [BitConverter]::ToString([System.IO.File]::ReadAllBytes("$inetsrv\backup\lyncarr-one\applicationHost.config")) -ceq
+    [BitConverter]::ToString([System.IO.File]::ReadAllBytes("$inetsrv\config\applicationHost.config"))
+}
+Save-LyncarrBackup -Name 'lyncarr-two'
+Test-That 'backup: once a run' $false { [System.IO.Directory]::Exists("$inetsrv\backup\lyncarr-two") }
+$script:LyncarrState['Backup'] = $null
+[System.IO.File]::WriteAllText("$inetsrv\backup\lyncarr-one\applicationHost.config", 'older')
+Save-LyncarrBackup -Name 'lyncarr-one'
+Test-That 'backup: of this run, made by an earlier shell, stays' 'older' { [System.IO.File]::ReadAllText("$inetsrv\backup\lyncarr-one\applicationHost.config") }
+
+# Names.
+Test-That 'names: an address is one' $true { @(Select-LyncarrUnresolved -Names @('127.0.0.1')).Count -eq 0 }
+Test-That 'names: unknown' 'no-such-host.invalid' { Select-LyncarrUnresolved -Names @('127.0.0.1', 'no-such-host.invalid') }
+
+# A server without IIS.
+[System.IO.Directory]::Move($inetsrv, 'C:\windows\system32\inetsrv-away')
+$script:LyncarrState['Backup'] = $null
+Test-That 'no IIS: no configuration' $true { $null -eq (Get-LyncarrConfiguration -Context @{ Manager = $null; Configuration = $null; Opened = $false }) }
+Test-That 'no IIS: no backup' $true { Save-LyncarrBackup -Name 'lyncarr-three'; $null -eq $script:LyncarrState['Backup'] }
