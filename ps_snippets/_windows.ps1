@@ -269,10 +269,11 @@ function Start-LyncarrProgram {
 }
 
 function Get-LyncarrFeature {
-    # Name -> install state of every role and feature that this edition offers. Asked without a name: an unknown one may be an error.
+    # Name -> install state of every role and feature that this edition offers, none on a client. Asked without a name: an unknown one
+    # may be an error.
     # https://learn.microsoft.com/powershell/module/servermanager/get-windowsfeature
-    if ($null -eq (Get-Command -Name Get-WindowsFeature -ErrorAction SilentlyContinue)) { Stop-Lyncarr -Kind 'unfit' -Text 'This Windows has no server roles (no Get-WindowsFeature); lyncarr needs Windows Server.' }
     $features = @{}
+    if ($null -eq (Get-Command -Name Get-WindowsFeature -ErrorAction SilentlyContinue)) { return $features }
     foreach ($feature in @(Get-WindowsFeature -ErrorAction Stop)) { $features[[string]$feature.Name] = [string]$feature.InstallState }
     return $features
 }
@@ -297,6 +298,11 @@ function Get-LyncarrService {
     if (-not (Test-LyncarrRegistryKey -Key "SYSTEM\CurrentControlSet\Services\$Name")) { return 'absent' }
     if ([int](Get-Service -Name $Name -ErrorAction Stop).Status -eq 4) { return 'running' }
     return 'stopped'
+}
+
+function Stop-LyncarrWithoutIis {
+    # For what cannot go on without it.
+    if ((Get-LyncarrService -Name 'W3SVC') -ceq 'absent') { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: this host has no IIS' }
 }
 
 function Start-LyncarrService {
@@ -351,6 +357,7 @@ function Add-LyncarrUpload {
     # One piece of a package. Pieces come in order: one that does not begin where the file ends, such as one sent twice, is refused.
     param([System.Collections.IDictionary]$Request)
     if ($null -eq $script:LyncarrState['Lock']) { Stop-Lyncarr -Kind 'error' -Text 'upload without the lock; observe with lock comes first' }
+    Stop-LyncarrWithoutIis
     $path = Get-LyncarrPackagePath -Run ([string]$Request['run']) -Name ([string]$Request['file'])
     if (([string]$Request['data']).Length -gt 300000) { throw 'a piece of more than 300,000 characters' }
     $bytes = [Convert]::FromBase64String([string]$Request['data'])
@@ -360,7 +367,7 @@ function Add-LyncarrUpload {
     $stream = [System.IO.File]::Open($path, $mode, [System.IO.FileAccess]::Write, [System.IO.FileShare]::None)
     try {
         if ($stream.Seek(0, [System.IO.SeekOrigin]::End) -ne [int]$Request['offset']) { throw 'a piece that does not begin where the one before it ended' }
-        $stream.Write($bytes, 0, $bytes.Length)
+        [void]$stream.Write($bytes, 0, $bytes.Length)
     }
     finally { $stream.Close() }
 }
@@ -381,7 +388,7 @@ function Receive-LyncarrFile {
     $protocols = [int][System.Net.ServicePointManager]::SecurityProtocol
     if ($protocols -ne 0) { [System.Net.ServicePointManager]::SecurityProtocol = [System.Net.SecurityProtocolType]($protocols -bor 3072) }
     $client = New-Object System.Net.WebClient
-    try { $client.DownloadFile($Url, $Path) }
+    try { [void]$client.DownloadFile($Url, $Path) }
     catch { Stop-Lyncarr -Kind 'installer' -Text "the host cannot download $Url ($($_.Exception.GetBaseException().Message.Trim())): download it yourself and name the file in the site file" }
     finally { $client.Dispose() }
 }
@@ -392,10 +399,10 @@ function Open-LyncarrPackage {
     return [System.IO.File]::Open($Path, [System.IO.FileMode]::Open, [System.IO.FileAccess]::Read, [System.IO.FileShare]::Read)
 }
 
-function Get-LyncarrSha256 {
-    # Upper hex. This class and not SHA256.Create(), whose managed code a host under FIPS policy refuses.
+function Get-LyncarrHash {
+    # SHA-256 in upper hex. This class and not SHA256.Create(), whose managed code a host under FIPS policy refuses.
     param([System.IO.Stream]$Stream)
-    return [BitConverter]::ToString((New-Object System.Security.Cryptography.SHA256CryptoServiceProvider).ComputeHash($Stream)).Replace('-', '')
+    return [System.BitConverter]::ToString((New-Object System.Security.Cryptography.SHA256CryptoServiceProvider).ComputeHash($Stream)).Replace('-', '')
 }
 
 function Get-LyncarrSignature {
@@ -426,19 +433,19 @@ function Read-LyncarrInstallerLog {
     return ''
 }
 
-function Open-LyncarrStore {
+function Get-LyncarrStore {
     # A store of LocalMachine, for looking or for adding but never for both: what was written through one that was looked through can get lost.
     # https://learn.microsoft.com/dotnet/api/system.security.cryptography.x509certificates.x509store
     param([string]$Store, [string]$Mode)
     $opened = New-Object System.Security.Cryptography.X509Certificates.X509Store ($Store, [System.Security.Cryptography.X509Certificates.StoreLocation]::LocalMachine)
-    $opened.Open($Mode)
+    [void]$opened.Open($Mode)
     return $opened
 }
 
 function Get-LyncarrCertificate {
     # Emits the certificates of a store, or the one with a thumbprint.
     param([string]$Store, [string]$Thumbprint)
-    $opened = Open-LyncarrStore -Store $Store -Mode 'ReadOnly'
+    $opened = Get-LyncarrStore -Store $Store -Mode 'ReadOnly'
     try { foreach ($certificate in $opened.get_Certificates()) { if ($Thumbprint -ceq '' -or $certificate.get_Thumbprint() -ceq $Thumbprint) { $certificate } } }
     finally { $opened.Close() }
 }
@@ -446,8 +453,8 @@ function Get-LyncarrCertificate {
 function Add-LyncarrCertificate {
     # $Data: the certificate as DER in base64.
     param([string]$Store, [string]$Data)
-    $opened = Open-LyncarrStore -Store $Store -Mode 'ReadWrite'
-    try { $opened.Add((New-Object System.Security.Cryptography.X509Certificates.X509Certificate2 (,[Convert]::FromBase64String($Data)))) }
+    $opened = Get-LyncarrStore -Store $Store -Mode 'ReadWrite'
+    try { [void]$opened.Add((New-Object System.Security.Cryptography.X509Certificates.X509Certificate2 (,[Convert]::FromBase64String($Data)))) }
     finally { $opened.Close() }
 }
 
@@ -458,10 +465,10 @@ function Import-LyncarrKey {
     param([System.Collections.IDictionary]$Secrets, [string]$Thumbprint)
     $bytes = [Convert]::FromBase64String([string]$Secrets['pfx'])
     $found = New-Object System.Security.Cryptography.X509Certificates.X509Certificate2Collection
-    $opened = Open-LyncarrStore -Store 'My' -Mode 'ReadWrite'
+    $opened = Get-LyncarrStore -Store 'My' -Mode 'ReadWrite'
     try {
-        $found.Import($bytes, [string]$Secrets['pfx_password'], [System.Security.Cryptography.X509Certificates.X509KeyStorageFlags]'MachineKeySet, PersistKeySet')
-        foreach ($certificate in $found) { if ($certificate.get_Thumbprint() -ceq $Thumbprint) { $opened.Add($certificate) } }
+        [void]$found.Import($bytes, [string]$Secrets['pfx_password'], [System.Security.Cryptography.X509Certificates.X509KeyStorageFlags]'MachineKeySet, PersistKeySet')
+        foreach ($certificate in $found) { if ($certificate.get_Thumbprint() -ceq $Thumbprint) { [void]$opened.Add($certificate) } }
     }
     catch [System.Security.Cryptography.CryptographicException] {
         $cause = $_.Exception.GetBaseException()
@@ -495,9 +502,9 @@ function Test-LyncarrDefaultKey {
     param([System.Security.Cryptography.X509Certificates.X509Certificate2]$Certificate)
     $container = New-Object System.Security.Cryptography.CspParameters
     $container.Flags = [System.Security.Cryptography.CspProviderFlags]'UseMachineKeyStore, UseDefaultKeyContainer, UseExistingKey'
-    try { $modulus = [BitConverter]::ToString((New-Object System.Security.Cryptography.RSACryptoServiceProvider $container).ExportParameters($false).Modulus) }
+    try { $modulus = [System.BitConverter]::ToString((New-Object System.Security.Cryptography.RSACryptoServiceProvider $container).ExportParameters($false).Modulus) }
     catch [System.Security.Cryptography.CryptographicException] { return $false }
-    return [BitConverter]::ToString($Certificate.PublicKey.EncodedKeyValue.RawData).Contains($modulus)
+    return [System.BitConverter]::ToString($Certificate.PublicKey.EncodedKeyValue.RawData).Contains($modulus)
 }
 
 function Get-LyncarrSslRecord {

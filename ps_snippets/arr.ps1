@@ -43,7 +43,7 @@ function Get-LyncarrSignerName {
     $names = @{}
     $end = 0
     foreach ($match in [regex]::Matches($Subject, '\G([A-Za-z0-9.]+)=(?:"((?:[^"]|"")*)"|([^",+]*))(?:, | \+ |\z)')) {
-        $end = $match.Index + [string]$match.Value.Length
+        $end = $match.get_Index() + $match.get_Length()
         $name = $match.Groups[1].Value
         if (@('CN', 'O') -ccontains $name) {
             if ($names.Contains($name)) { return '' }
@@ -57,12 +57,11 @@ function Get-LyncarrSignerName {
 
 function Compare-LyncarrPackage {
     # Ends the request unless the package is, bit for bit and by its signature, the one that the site file means.
-    param([string]$Name, [System.IO.Stream]$Stream, [string]$Path, [System.Collections.IDictionary]$Package, [string]$Publisher)
-    $hash = Get-LyncarrSha256 -Stream $Stream
+    param([string]$Name, [string]$Hash, [string]$Path, [System.Collections.IDictionary]$Package, [string]$Publisher)
     $signature = Get-LyncarrSignature -Path $Path
     $signer = Get-LyncarrSignerName -Subject $signature['Subject']
     $wrong = ''
-    if ($hash -cne $Package['sha256']) { $wrong = "has SHA-256 $hash and not $($Package['sha256'])" }
+    if ($Hash -cne $Package['sha256']) { $wrong = "has SHA-256 $Hash and not $($Package['sha256'])" }
     elseif ($signature['Status'] -cne 'Valid') { $wrong = "has a signature that Windows calls $($signature['Status'])" }
     elseif ($signer -cne $Publisher) { $wrong = "is signed by '$signer' and not by '$Publisher' (installers.publisher)" }
     if ($wrong -cne '') { Stop-Lyncarr -Kind 'installer' -Text "the package of $Name on the host $wrong, so nothing of it was run: get it from its publisher again" }
@@ -83,7 +82,7 @@ function Install-LyncarrPackage {
     $watch = [System.Diagnostics.Stopwatch]::StartNew()
     $held = Open-LyncarrPackage -Path $path
     try {
-        Compare-LyncarrPackage -Name $Name -Stream $held -Path $path -Package $package -Publisher $Parameters['publisher']
+        Compare-LyncarrPackage -Name $Name -Hash (Get-LyncarrHash -Stream $held) -Path $path -Package $package -Publisher $Parameters['publisher']
         $code = 1618
         for ($try = 1; $code -eq 1618 -and $try -le [int]$Parameters['busy_tries']; $try++) {
             if ($try -gt 1) { [System.Threading.Thread]::Sleep(1000 * [int]$Parameters['busy_wait_s']) }
@@ -108,15 +107,15 @@ function Install-LyncarrPackage {
 
 function Set-ArrState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
-    $due = @(foreach ($name in $Desired.get_Keys()) { if ($null -eq (Get-LyncarrProduct -Name $name)) { $name } })
-    if ((Get-LyncarrService -Name 'W3SVC') -ceq 'absent') { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: this host has no IIS' }
-    foreach ($name in $due) {
-        if (-not $Parameters['packages'].Contains($name)) { Stop-Lyncarr -Kind 'needs' -Text (Get-LyncarrNoPackageText -Name $name -Parameters $Parameters) }
-    }
-    # Part of Windows since 2016, an update before. https://support.microsoft.com/kb/2999226
-    if ($null -eq (Get-LyncarrFileVersion -Path ([System.IO.Path]::Combine((Get-LyncarrInetsrv), '..', 'ucrtbase.dll')))) { Stop-Lyncarr -Kind 'installer' -Text 'this host lacks the Universal C Runtime, without which the packages fail: install the update KB2999226' }
-    Save-LyncarrBackup -Name ('lyncarr-' + [string]$Context['Run'])
     try {
+        Stop-LyncarrWithoutIis
+        $due = @(foreach ($name in $Desired.get_Keys()) { if ($null -eq (Get-LyncarrProduct -Name $name)) { $name } })
+        foreach ($name in $due) {
+            if (-not $Parameters['packages'].Contains($name)) { Stop-Lyncarr -Kind 'needs' -Text (Get-LyncarrNoPackageText -Name $name -Parameters $Parameters) }
+        }
+        # Part of Windows since 2016, an update before. https://support.microsoft.com/kb/2999226
+        if ($null -eq (Get-LyncarrFileVersion -Path ([System.IO.Path]::Combine((Get-LyncarrInetsrv), '..', 'ucrtbase.dll')))) { Stop-Lyncarr -Kind 'installer' -Text 'this host lacks the Universal C Runtime, without which the packages fail: install the update KB2999226' }
+        Save-LyncarrBackup -Name ('lyncarr-' + [string]$Context['Run'])
         foreach ($name in $due) { if (-not $Context['Reboot']) { Install-LyncarrPackage -Name $name -Parameters $Parameters -Context $Context } }
     }
     finally { Remove-LyncarrUpload }

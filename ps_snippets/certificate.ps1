@@ -11,7 +11,8 @@ function Get-LyncarrKeyState {
 
 function Get-CertificateState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
-    $state = Get-LyncarrStoredState -Desired $Desired
+    $state = [ordered]@{}
+    foreach ($item in @(Get-LyncarrStored -Desired $Desired)) { $state[$item] = $Desired[$item] }
     foreach ($item in $Desired.get_Keys()) {
         if (-not $Desired[$item].Contains('private_key')) { continue }
         $thumbprint = [string]$Desired[$item]['thumbprint']

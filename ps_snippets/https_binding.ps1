@@ -24,7 +24,7 @@ function Get-LyncarrBinding {
         else {
             $hash = $binding.get_CertificateHash()
             if ($null -ne $hash) {
-                $table['Thumbprint'] = [BitConverter]::ToString([byte[]]$hash).Replace('-', '')
+                $table['Thumbprint'] = [System.BitConverter]::ToString([byte[]]$hash).Replace('-', '')
                 $table['Store'] = ([string]$binding.get_CertificateStoreName()).ToUpperInvariant()
             }
         }
@@ -90,7 +90,7 @@ function Get-HttpsBindingState {
 
 function Set-HttpsBindingState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
-    if ($null -eq (Get-LyncarrConfiguration -Context $Context)) { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: this host has no IIS' }
+    if ($null -eq (Get-LyncarrConfiguration -Context $Context)) { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: this host has no configuration of IIS' }
     $site = Find-LyncarrSite -Context $Context -Name $Parameters['site']
     if ($null -eq $site) { Stop-Lyncarr -Kind 'binding' -Text (Get-LyncarrNoSiteText -Context $Context -Name $Parameters['site']) }
     $want = $Desired[$Parameters['binding']]
@@ -106,8 +106,8 @@ function Set-HttpsBindingState {
     else {
         if (($binding['Flags'] -band 3) -ne 0) { Set-LyncarrAttribute -Element $binding['Element'] -Name 'sslFlags' -Value ($binding['Flags'] -band -bnot 3) -Context $Context }
         if ($binding['Thumbprint'] -cne $want['certificate'] -or $binding['Store'] -cne 'MY') {
-            $binding['Element'].set_CertificateHash([byte[]]$hash)
-            $binding['Element'].set_CertificateStoreName('MY')
+            [void]$binding['Element'].set_CertificateHash([byte[]]$hash)
+            [void]$binding['Element'].set_CertificateStoreName('MY')
             $Context['Writes'] = [int]$Context['Writes'] + 1
         }
     }

@@ -26,7 +26,9 @@ function Get-IisState {
 
 function Set-IisState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
-    $missing = @(Get-LyncarrMissingFeature -Features (Get-LyncarrFeature))
+    $features = Get-LyncarrFeature
+    if (-not $features.Contains('Web-Server')) { Stop-Lyncarr -Kind 'unfit' -Text 'This Windows does not offer the role Web-Server; lyncarr needs Windows Server.' }
+    $missing = @(Get-LyncarrMissingFeature -Features $features)
     if ($missing.Count -gt 0) {
         Save-LyncarrBackup -Name ('lyncarr-' + [string]$Context['Run'])
         Add-LyncarrProgress -Text "installing $($missing.Count) roles and features of Windows, which takes minutes"

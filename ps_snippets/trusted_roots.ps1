@@ -1,28 +1,28 @@
 # Certificates without a key in the stores of LocalMachine: self-signed ones in Root, others in CA. Items are told apart by "store".
 
-function Get-LyncarrStoredState {
-    # Those of $Desired that are in their store.
+function Get-LyncarrStored {
+    # The items of $Desired that are in their store. Emits names.
     param([System.Collections.IDictionary]$Desired)
-    $state = [ordered]@{}
     foreach ($item in $Desired.get_Keys()) {
         if (-not $Desired[$item].Contains('store')) { continue }
-        if (@(Get-LyncarrCertificate -Store $Desired[$item]['store'] -Thumbprint $Desired[$item]['thumbprint']).Count -gt 0) { $state[$item] = $Desired[$item] }
+        if (@(Get-LyncarrCertificate -Store $Desired[$item]['store'] -Thumbprint $Desired[$item]['thumbprint']).Count -gt 0) { $item }
     }
-    return $state
 }
 
 function Add-LyncarrStored {
     # Adds those that are not. $Data: the certificates by item, DER in base64.
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Data)
-    $there = Get-LyncarrStoredState -Desired $Desired
+    $there = @(Get-LyncarrStored -Desired $Desired)
     foreach ($item in $Data.get_Keys()) {
-        if (-not $there.Contains($item)) { Add-LyncarrCertificate -Store $Desired[$item]['store'] -Data $Data[$item] }
+        if ($there -cnotcontains $item) { Add-LyncarrCertificate -Store $Desired[$item]['store'] -Data $Data[$item] }
     }
 }
 
 function Get-TrustedRootsState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
-    return Get-LyncarrStoredState -Desired $Desired
+    $state = [ordered]@{}
+    foreach ($item in @(Get-LyncarrStored -Desired $Desired)) { $state[$item] = $Desired[$item] }
+    return $state
 }
 
 function Set-TrustedRootsState {

@@ -56,6 +56,7 @@ def run(
     from lyncarr.config.check import prepare
     from lyncarr.config.loader import load_site
     from lyncarr.hosts.psrp import PsrpHost
+    from lyncarr.powershell.upload import pieces
 
     site = load_site(path)
     target = target_of(connection, site)
@@ -75,6 +76,7 @@ def run(
         confirm=None if yes or not write else lambda plan, notes: agree(f"Apply these changes to {target.name}?"),
         interrupts=interrupts,
         plan_deadline_s=timeout,
+        read_file=pieces,
         warnings=prepared.warnings,
     )
     with _ctrl_c(interrupts):

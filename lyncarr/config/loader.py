@@ -103,6 +103,8 @@ def _explained(message: str, text: str) -> str:
         return f"{where}the value of {word['key']} has no quotes; {_expected_of(word['key'], word['word'])}"
     if "Exceeds the limit" in message:
         return "a number has thousands of digits; expected one within its range."
+    if "Unescaped" in message or "Invalid hex value" in message:
+        return f"{where}a backslash in double quotes begins an escape; expected single quotes around it, or / in paths."
     reason = _NOT_TO_SHOW.sub("", message).strip()
     if not found:
         return f"the file ends within something ({reason}); expected every string, list and table to be closed, and key = value."

@@ -47,7 +47,7 @@ def at(key: str, text: str) -> PydanticCustomError:
 
 def _text(value: str) -> str:
     if not value:
-        raise ValueError("is empty")
+        raise ValueError("is empty; expected text")
     if not value.isprintable():
         raise ValueError(f"{quoted(value)} holds a character that cannot be shown; expected plain text")
     return value

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from lyncarr.core import fitness
 from lyncarr.core.diff import diff
@@ -34,6 +34,9 @@ INSTALL_DEADLINE_S = 45 * 60.0
 WRITE_DEADLINE_S = 5 * 60.0
 LOCK_WAIT_S = 90.0
 LOCK_POLL_S = 2.0
+MAX_NOTES = 1_000
+MAX_NOTE_CHARS = 4_000
+"""A host may send many notes, and long ones; they are kept until the end of the run."""
 
 
 class Listener(Protocol):
@@ -42,10 +45,8 @@ class Listener(Protocol):
     def event(self, host: str, name: str, data: Mapping[str, Any]) -> None: ...
 
 
-class Reader(Protocol):
-    """Reads a file of Step.files: (offset in bytes, data in base64) of each piece, in order; see powershell/upload.py."""
-
-    def __call__(self, file: Any) -> Iterable[tuple[int, str]]: ...
+Reader: TypeAlias = Callable[[Any], Iterable[tuple[int, str]]]
+"""Reads a value of Step.files: (offset in bytes, data in base64) of each piece, in order; see powershell/upload.py."""
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Run:
         self._id = str(uuid.uuid4())
         self._events = 0
         self._computer: str | None = None
-        self._notes: list[Note] = []
+        self._notes: dict[Note, None] = {}
         self._backup: str | None = None
         self._hello: Mapping[str, Any] = {}
         self._results = {step.name: StepResult(step, "skipped") for step in steps_of(self.stages)}
@@ -113,7 +114,7 @@ class Run:
         if confirm is None:
             return "pending", PENDING
         self._refuse_install_before_reboot(plan)
-        if not confirm(plan, self._notes):
+        if not confirm(plan, list(self._notes)):
             return "pending", PENDING
         return self._converge(shown)
 
@@ -125,8 +126,10 @@ class Run:
             self._notes.clear()
             observed = shell.observe(lock=True, deadline=Deadline(self.plan_deadline_s))
             plan = self._planned(observed)
-            self.listener.event(self.host, "plan", {"plan": plan, "notes": list(self._notes)})
-            if shown is not None and dict(observed) != dict(shown):
+            changed = shown is not None and dict(observed) != dict(shown)
+            if shown is None or changed:
+                self.listener.event(self.host, "plan", {"plan": plan, "notes": list(self._notes)})
+            if changed:
                 return ("changed", PENDING) if plan.pending else ("in-place", IN_PLACE)
             if not plan.pending:
                 return "in-place", IN_PLACE
@@ -143,10 +146,8 @@ class Run:
                     if self.interrupts.requested:
                         return "interrupted", INTERRUPTED
                 if due and stage.fresh_shell_after and remaining:
-                    stack.close()
-                    shell = stack.enter_context(_Shell(self))
-                    observed = shell.observe(lock=True, deadline=Deadline(self.plan_deadline_s), stages=remaining)
-                    plan = self._planned(observed, remaining)
+                    shell.close()
+                    plan = self._planned(self._look_again(shell, remaining), remaining)
                     if plan.blocked:
                         raise self._blocked(plan)
         return "applied", IN_PLACE
@@ -187,31 +188,42 @@ class Run:
 
     def _apply(self, shell: _Shell, unit: Unit) -> bool:
         """Write one unit and judge what was seen again; True where the host must restart first."""
-        for step in unit.steps:
-            self._results[step.name].result = "unknown"
         with self.interrupts.writing():
             self._wrote = True
+            for step in unit.steps:
+                self._results[step.name].result = "unknown"
             try:
                 applied = shell.apply(unit)
-                seen, reboot = applied["steps"], bool(applied["reboot"])
             except LostConnectionError as lost:
-                seen, reboot = self._look_after_loss(shell, unit, lost), False
+                self._judge(unit, self._look_after_loss(shell, unit, lost), lost=lost)
+                return False
             except StepFailedError as error:
                 self._blame(unit, error)
                 raise
-        failure = None
+            if not applied["reboot"]:
+                self._judge(unit, applied["steps"])
+            else:
+                for step in unit.steps:
+                    self._results[step.name].result = "applied"
+            return bool(applied["reboot"])
+
+    def _judge(self, unit: Unit, seen: Mapping[str, State], lost: LostConnectionError | None = None) -> None:
+        """Set the unit's results by what was seen after the write; raises for what is not in place.
+
+        `lost` is the reason why nobody heard the answer: then a write that did not happen is its fault, not the step's.
+        """
+        failure: LyncarrError | None = None
         for step in unit.steps:
             result = self._results[step.name]
-            left = () if reboot else diff(seen[step.name], step.desired(self.site))
+            left = diff(seen[step.name], step.desired(self.site))
             if left:
-                wrong = StepFailedError(_not_in_place(step, left), step=step.name)
+                wrong = StepFailedError(_not_in_place(step, left), step=step.name) if lost is None else _not_done(step, lost)
                 result.result, result.error = "failed", (wrong.code, str(wrong))
                 failure = failure or wrong
             else:
                 result.result = "applied" if result.changes else "in-place"
         if failure:
             raise failure
-        return reboot
 
     def _blame(self, unit: Unit, error: StepFailedError) -> None:
         """Mark the guilty step of a unit that the host gave up; nothing of the others was committed."""
@@ -226,23 +238,34 @@ class Run:
         """The write is not sent again: wait until the old shell has let go of the lock, then see what it left."""
         self.listener.event(self.host, "reconnecting", {"cause": str(lost)})
         shell.close()
+        try:
+            return self._look_again(shell, (Stage(unit.stage.name, unit.steps),), UnreachableError)
+        except (BusyError, UnreachableError) as error:
+            raise lost from error
+
+    def _look_again(self, shell: _Shell, stages: tuple[Stage, ...], *patient: type[LyncarrError]) -> Mapping[str, State]:
+        """Open `shell` anew and observe under the lock, which the shell before it may hold for a while after its end.
+
+        `patient` are errors that are waited out too.
+        """
         end = Deadline(LOCK_WAIT_S)
         while True:
             try:
                 shell.open()
-                return shell.observe(lock=True, deadline=Deadline(self.plan_deadline_s), stages=(Stage(unit.stage.name, unit.steps),))
-            except (BusyError, UnreachableError) as error:
+                return shell.observe(lock=True, deadline=Deadline(self.plan_deadline_s), stages=stages)
+            except (BusyError, *patient):
                 shell.close()
                 if end.passed:
-                    raise lost from error
+                    raise
                 self.sleep(LOCK_POLL_S)
 
     def _all_notes(self) -> list[Note]:
         return [*(Note("warning", text) for text in self.warnings), *self._notes]
 
     def _note(self, note: Note) -> None:
-        if note not in self._notes:
-            self._notes.append(note)
+        if note not in self._notes and len(self._notes) >= MAX_NOTES:
+            raise ProtocolError(f"{self.host} sent more than {MAX_NOTES} notes in one run; nothing more is sent to it.")
+        self._notes[note] = None
 
     # What a shell reports back:
 
@@ -254,7 +277,7 @@ class Run:
         if event.name == "hello":
             self._greet(event.data)
         elif event.name == "note":
-            self._note(Note(event.data["kind"], event.data["text"], event.data["step"]))
+            self._note(Note(event.data["kind"], event.data["text"][:MAX_NOTE_CHARS], event.data["step"]))
         elif event.name == "applied":
             if event.data["backup"] not in (None, self.backup_name):
                 raise ProtocolError("The host named a configuration backup that is not of this run; nothing more is sent to it.")
@@ -358,7 +381,8 @@ class _Shell:
         return self._send("apply", self._requests(unit.steps), deadline, lock=True, secrets=secrets)["applied"]
 
     def _upload(self, step: Step, name: str, file: Any, deadline: Deadline) -> None:
-        assert self._run.read_file is not None, "a run with files needs a reader"
+        if self._run.read_file is None:
+            raise AssertionError("asked to send a file by a run that cannot read one")
         self._run.listener.event(self._run.host, "progress", {"step": step.name, "text": f"sending {file.name}", "percent": None})
         for offset, data in self._run.read_file(file):
             self._send("upload", (), deadline, lock=True, extra={"file": name, "offset": offset, "data": data})
@@ -380,6 +404,13 @@ def _failure(data: Mapping[str, Any], host: str) -> LyncarrError:
     where = f"Step {step}: " if step else ""
     end = "" if text.endswith(".") else "."
     return StepFailedError(f"{where}{text}{end}", step=step, kind=data["kind"])
+
+
+def _not_done(step: Step, lost: LostConnectionError) -> LostConnectionError:
+    return LostConnectionError(
+        f"The connection was lost while step {step.name} was written, and what was seen afterwards is not in place; run this again.",
+        detail=f"{lost} {lost.detail or ''}".strip(),
+    )
 
 
 def _not_in_place(step: Step, left: tuple[Any, ...]) -> str:

@@ -71,7 +71,7 @@ def select(runbook: tuple[Stage, ...], names: Iterable[str] = ()) -> tuple[Stage
     known = {step.name: step for stage in runbook for step in stage.steps}
     for name in wanted:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
+            near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
             hint = f"did you mean '{near[0]}'?" if near else "lyncarr steps lists them."
             raise UsageError(f"There is no step '{name}'; {hint}")
     units = {known[name].unit for name in wanted} - {None}

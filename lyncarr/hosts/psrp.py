@@ -151,6 +151,9 @@ class PsrpHost:
         """Delete the shell, as well as that goes within a few seconds, and close the connection. Raises nothing."""
         self._spent = True
         with self._lock:
+            if self._interrupted:
+                # The thread that interrupts may come to the lock after this one.
+                self._stop()
             self._delete()
             self._transport.close()
 

@@ -105,9 +105,10 @@ class ConnectionAuth:
     handshake has shown one that this host trusts.
     """
 
-    def __init__(self, account: Account, binding: bytes | None, *, client_certificate: bool = False) -> None:
+    def __init__(self, account: Account, binding: bytes | None, *, client_certificate: bool = False, basic: bool = True) -> None:
         self._account = account
         self._binding = binding
+        self._basic = basic and binding is not None
         self._client_certificate = client_certificate
         self._context: Any = None
 
@@ -122,7 +123,7 @@ class ConnectionAuth:
             if self._context is not None and self._context.complete:
                 return Verdict(True, "session")
             return self._refuse("none")
-        if scheme == "basic" and self._binding is not None:
+        if scheme == "basic" and self._basic:
             return Verdict(True, "granted") if self._account.is_basic(authorization) else self._refuse("refused")
         if scheme == MUTUAL.lower() and self._client_certificate:
             return Verdict(True, "granted")
@@ -132,7 +133,7 @@ class ConnectionAuth:
 
     def _refuse(self, step: AuthStep) -> Verdict:
         self._context = None
-        return Verdict(False, step, (NEGOTIATE, BASIC) if self._binding is not None else (NEGOTIATE,))
+        return Verdict(False, step, (NEGOTIATE, BASIC) if self._basic else (NEGOTIATE,))
 
     def _negotiate(self, authorization: str) -> Verdict:
         try:

@@ -46,7 +46,7 @@ class Faults:
     latency_s: float = 0.0
     """Waited before each answer."""
     redirect: At | None = None
-    """Answered with `redirect_status` and `redirect_to` before authentication: count over requests."""
+    """Answered with `redirect_status` and `redirect_to` before authentication, so all requests are counted."""
     redirect_status: int = 302
     redirect_to: str = "http://127.0.0.1:9/wsman"
     cut_request: At | None = None

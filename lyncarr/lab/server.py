@@ -88,7 +88,8 @@ class LabServer:
     """A simulated Windows host on the network, a context manager. It owns `engine` and closes it at the end.
 
     Ports of 0 become free ones. With `https` False there is no TLS endpoint; the http one is always there, and takes only
-    sealed messages. `client_authority` (PEM) is trusted for log-on by client certificate.
+    sealed messages. `client_authority` (PEM) is trusted for log-on by client certificate. `basic` False is Windows' default:
+    then Basic is not offered over TLS either.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class LabServer:
         password: str = "P@ssw0rd-of-the-lab",  # noqa: S107  (a host on loopback that guards nothing)
         certificate: Identity | None = None,
         client_authority: bytes | None = None,
+        basic: bool = True,
         faults: Faults | None = None,
         linger_s: float = DEFAULT_LINGER_S,
         idle_s: float = DEFAULT_IDLE_S,
@@ -120,6 +122,7 @@ class LabServer:
         self.failed_handshakes = 0
         self._account = Account(user, password, engine.computer)
         self._client_authority = client_authority
+        self._basic = basic
         self._linger_s = linger_s
         self._idle_s = idle_s
         self._lock = threading.Lock()
@@ -248,7 +251,7 @@ class LabServer:
 
     def new_auth(self, tls: bool, client_certificate: bool) -> ConnectionAuth:
         binding = self.identity.binding if tls and self.identity is not None else None
-        return ConnectionAuth(self._account, binding, client_certificate=client_certificate)
+        return ConnectionAuth(self._account, binding, client_certificate=client_certificate, basic=self._basic)
 
     def new_record(self, request: _Request, tls: bool) -> RequestRecord:
         with self._lock:
@@ -353,7 +356,7 @@ class _Connection:
         """Answers that do not look at who asks."""
         if record.number <= faults.unavailable:
             return _Answer(503, headers=(("Retry-After", str(faults.retry_after_s)),))
-        if hits(faults.redirect, record.number, None):
+        if hits(faults.redirect, record.number, record.number):
             return _Answer(faults.redirect_status, headers=(("Location", faults.redirect_to),))
         if request.path != "/wsman":
             return _Answer(404)

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,7 @@ System = Literal["2012r2", "2022"]
 PRESETS: dict[str, State] = {"blank": "bare", "iis": "iis", "arr": "arr"}
 PROGRAMS = ("iisreset", "netsh")
 LONGEST_COMMAND_S = 300.0
+PRUNED_AFTER_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ def template(engine: str, cache: Path, state: State = "bare", system: System = "
             finally:
                 building.stop()
             building.folder.rename(folder)
+            _prune(cache, f"{system}-{state}-", folder)
     return WineMachine(engine, folder)
 
 
@@ -160,14 +162,25 @@ def default_cache() -> Path:
     return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lyncarr" / "wine"
 
 
-def open_machine(command: str, preset: str, folder: Path) -> tuple[list[str], dict[str, str], Callable[[], None]]:
-    """A machine in `folder` for lab/powershell.py: the command, the whole environment of its processes, and what ends them all."""
+def runs_on_wine(command: str) -> bool:
+    """Is this the launcher of a PowerShell on Wine? Told by $LYNCARR_PWSH_WINE, or by its name."""
+    return command == os.environ.get("LYNCARR_PWSH_WINE") or "wine" in Path(command).name.lower()
+
+
+def open_machine(command: str, preset: str, folder: Path) -> WineMachine:
+    """A machine in `folder` for lab/powershell.py, which takes its environment(). Its packages are for the site file; stop() ends it."""
     if preset not in PRESETS:
         raise UsageError(
             f"--powershell on Wine starts from {', '.join(PRESETS)}, not '{preset}': start from arr and run lyncarr provision for the rest"
         )
-    machine = template(command, default_cache(), PRESETS[preset]).copy(folder)
-    return [command], machine.environment(), machine.stop
+    return template(command, default_cache(), PRESETS[preset]).copy(folder)
+
+
+def _prune(cache: Path, kind: str, newest: Path) -> None:
+    """Remove older templates of this kind. Those of the last day stay: another checkout may be copying from one."""
+    for folder in cache.glob(f"{kind}*[0-9a-f]"):
+        if folder != newest and time.time() - folder.stat().st_mtime > PRUNED_AFTER_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_bare(machine: WineMachine, system: System) -> None:

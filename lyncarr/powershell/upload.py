@@ -22,7 +22,8 @@ def pieces(installer: Installer) -> Iterator[tuple[int, str]]:
     The file is hashed again while it is read: StepFailedError when it is gone, or not the file any more that was checked before
     the host was contacted. The host hashes what arrived once more before it runs it.
     """
-    assert installer.path is not None, f"{installer.name} is fetched by the host"
+    if installer.path is None:
+        raise AssertionError(f"{installer.name} is fetched by the host itself")
     digest = hashlib.sha256()
     offset = 0
     try:

@@ -26,7 +26,7 @@ class TrustedRoots(Step):
     reason = (
         "The proxy stands outside the domain and knows nothing of the company's own authority, so ARR refuses the Front Ends' "
         "certificates with 502.3. Self-signed certificates go to LocalMachine\\Root, others to LocalMachine\\CA: one that is not "
-        "self-signed in Root makes Schannel refuse clients. Certificates that are there besides are left alone."
+        "self-signed does not belong into Root, and disturbs Schannel there. Certificates that are there besides are left alone."
     )
     source = "The runbook, step 3; Microsoft, 'Request and configure certificates for your reverse HTTP proxy in Lync Server 2013'"
     snippet = "trusted_roots.ps1"

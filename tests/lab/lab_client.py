@@ -82,7 +82,9 @@ def further(runspaces: RunspacePool, text: str, secrets: str | None = None) -> l
     return output
 
 
-def envelope(action: str, *, shell_id: str | None = None, body: str = "", resource: str = "Microsoft.PowerShell", timeout_s: int = 20) -> str:
+def envelope(
+    action: str, *, shell_id: str | None = None, body: str = "", resource: str = "Microsoft.PowerShell", timeout_s: int = 20
+) -> str:
     """A SOAP request as a client of ours would send it."""
     selector = f'<w:SelectorSet><w:Selector Name="ShellId">{shell_id}</w:Selector></w:SelectorSet>' if shell_id else ""
     return (

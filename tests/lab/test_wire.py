@@ -120,6 +120,18 @@ def test_wrong_password_is_refused_and_nothing_is_run(lab: LabServer, transport:
     assert not lab.shells.open_shells
 
 
+def test_a_host_without_basic_does_not_offer_it() -> None:
+    with LabServer(replay(), basic=False) as lab:
+        assert post(lab).headers["WWW-Authenticate"] == "Negotiate"
+        with pytest.raises(AuthenticationError), pool(lab, auth="basic"):
+            pass
+        with pool(lab, auth="ntlm"):
+            pass
+    with LabServer(replay()) as lab:
+        answer = requests.post(f"https://{lab.address}:{lab.https_port}/wsman", verify=str(lab.ca_file), timeout=5)
+        assert answer.headers["WWW-Authenticate"] == 'Negotiate, Basic realm="WSMAN"'
+
+
 def test_unknown_user_is_refused(lab: LabServer) -> None:
     for auth in ("basic", "ntlm"):
         with pytest.raises(AuthenticationError), pool(lab, auth=auth, username="Guest"):
@@ -204,7 +216,11 @@ def test_log_on_by_client_certificate(tmp_path: Path) -> None:
         (tmp_path / f"{name}.key").write_bytes(identity.key)
 
     def options(name: str) -> dict[str, Any]:
-        return {"auth": "certificate", "certificate_pem": str(tmp_path / f"{name}.pem"), "certificate_key_pem": str(tmp_path / f"{name}.key")}
+        return {
+            "auth": "certificate",
+            "certificate_pem": str(tmp_path / f"{name}.pem"),
+            "certificate_key_pem": str(tmp_path / f"{name}.key"),
+        }
 
     with LabServer(replay(), client_authority=authority.certificate) as lab:
         with pool(lab, **options("right")) as runspaces:
@@ -338,7 +354,7 @@ def test_a_process_that_ends_by_itself_ends_its_shell(pwsh_lab: LabServer) -> No
     with connect(pwsh_lab) as connection:
         runspaces = RunspacePool(connection)
         runspaces.open()
-        with pytest.raises(WSManFaultError, match="has ended: out of order") as ended:
+        with pytest.raises(WSManFaultError, match="PowerShell's process has ended") as ended:
             pipeline(runspaces, script("leave")).invoke()
         assert ended.value.code == wsman.ABORTED
         with pytest.raises(WSManFaultError) as missing:
@@ -347,7 +363,8 @@ def test_a_process_that_ends_by_itself_ends_its_shell(pwsh_lab: LabServer) -> No
 
 
 def test_a_program_that_is_no_powershell_is_a_fault() -> None:
-    for command, words in ((("/bin/false",), "has ended"), (("/nonexistent/pwsh",), "FileNotFoundError")):
+    complaining = ("/bin/sh", "-c", "echo out of order >&2; exit 69", "sh")
+    for command, words in ((complaining, "has ended: out of order"), (("/nonexistent/pwsh",), "FileNotFoundError")):
         with LabServer(PowerShellEngine(command)) as lab:
             with pytest.raises(WSManFaultError, match=words), pool(lab):
                 pass

@@ -1,34 +1,12 @@
-# Checks of the seam, on a simulated server with IIS and ARR. Writes one line a check: "ok NAME" or "failed NAME: why".
+# Checks of the seam, on a simulated server with IIS and ARR.
 param([string]$Snippets)
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
+. ([System.IO.Path]::Combine($PSScriptRoot, 'checks.ps1'))
 foreach ($name in @('_windows.ps1', '_runtime.ps1')) { . ([System.IO.Path]::Combine($Snippets, $name)) }
 $script:LyncarrState = @{ Held = (New-Object System.Collections.ArrayList); Lock = $null; Backup = $null; Failure = $null; Sent = 0; Step = $null }
 $inetsrv = 'C:\windows\system32\inetsrv'
 $programData = 'C:\ProgramData\lyncarr'
-
-function Test-That {
-    # $Check emits what was seen; it must be the one value $Expected.
-    param([string]$Name, [psobject]$Expected, [scriptblock]$Check)
-    $script:LyncarrState['Failure'] = $null
-    try {
-        $seen = @(& $Check)
-        if ($seen.Count -eq 1 -and $seen[0] -ceq $Expected) { "ok $Name" }
-        else { "failed ${Name}: [$($seen -join ' | ')] instead of [$Expected]" }
-    }
-    catch { "failed ${Name}: $($_.Exception.Message) at $($_.InvocationInfo.ScriptLineNumber)" }
-}
-
-function Get-Failure {
-    # "KIND: text" of what stops, or the exception's type.
-    param([scriptblock]$Action)
-    try { & $Action }
-    catch {
-        if ($null -ne $script:LyncarrState['Failure']) { return "$($script:LyncarrState['Failure']): $($_.Exception.Message)" }
-        return $_.Exception.GetBaseException().GetType().Name
-    }
-    return 'nothing'
-}
 
 function Set-Key {
     param([string]$Path, [string]$Name, [psobject]$Value)

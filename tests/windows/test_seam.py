@@ -16,6 +16,7 @@ from lyncarr.lab.powershell import PowerShellEngine, PowerShellShell
 from lyncarr.lab.server import LabServer
 from lyncarr.lab.wine import WineMachine
 from lyncarr.powershell.bundle import snippet_folder
+from tests.windows import checks
 from tests.windows.conftest import MakeMachine
 from tests.windows.wire import Shell, shell_on
 
@@ -25,30 +26,14 @@ OTHER_RUN = "22222222-2222-3333-4444-555555555555"
 SCRIPT = Path(__file__).with_name("seam.ps1")
 
 
-def windows_path(path: Path) -> str:
-    return "Z:" + str(path.resolve()).replace("/", "\\")
-
-
-def names() -> list[str]:
-    """Names of the checks as they stand in the script; one with a variable in it is cut there."""
-    text = SCRIPT.read_text(encoding="ascii")
-    return [name.partition("$")[0] for name in re.findall(r"^ *Test-That ['\"](.+?)['\"] ", text, re.MULTILINE)]
-
-
 @pytest.fixture(scope="module")
 def answers(make_machine: MakeMachine) -> list[str]:
-    machine = make_machine("arr")
-    snippets = Path(str(snippet_folder()))
-    done = machine.run(machine.powershell("-File", windows_path(SCRIPT), "-Snippets", windows_path(snippets)), timeout_s=60)
-    assert done.returncode == 0, done.stdout[-2000:]
-    return done.stdout.splitlines()
+    return checks.run(SCRIPT, make_machine("arr"), "-Snippets", checks.windows_path(Path(str(snippet_folder()))))
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", checks.names(SCRIPT))
 def test_seam(answers: list[str], name: str) -> None:
-    mine = [line for line in answers if re.match(rf"(ok|failed) {re.escape(name)}", line)]
-    assert mine, f"the script ended before this check: {answers[-5:]}"
-    assert not [line for line in mine if line.startswith("failed")], mine
+    checks.verify(answers, name)
 
 
 def held_by(shell: Shell, *, lock: bool) -> tuple[list[Mapping[str, object]], list[Mapping[str, object]]]:
@@ -73,7 +58,7 @@ def test_lock(make_machine: MakeMachine) -> None:
     """One process has the lock, others are told who; it is free when that process ends, by the shell's end or by itself."""
     engine = RememberingEngine(make_machine("bare"))
     # The shell whose process is killed cannot be closed any more.
-    with LabServer(engine, https=False) as lab, pytest.raises(WSManFaultError), shell_on(lab, OTHER_RUN) as other:
+    with LabServer(engine, https=False) as lab, pytest.raises(WSManFaultError), shell_on(lab, OTHER_RUN) as other:  # noqa: PT012
         with shell_on(lab) as first:
             assert held_by(first, lock=True) == ([], [])
             failed, _ = held_by(other, lock=True)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
-from lyncarr.core.model import Event, Request, Stage, State, StepRequest
+from lyncarr.core.model import Event, Request, Stage, State, Step, StepRequest
 from lyncarr.core.plan import steps_of
 from lyncarr.lab.powershell import PowerShellEngine
 from lyncarr.lab.server import LabServer
 from lyncarr.lab.wine import WineMachine
 from lyncarr.powershell.bundle import script_text
 from lyncarr.powershell.protocol import EventReader, encode_request
+from lyncarr.powershell.upload import pieces
 
 RUN = "11111111-2222-3333-4444-555555555555"
 
@@ -47,12 +48,14 @@ def shell_on(lab: LabServer, run: str = RUN) -> Iterator[Shell]:
 
 
 class Shell:
-    """Sends requests as lyncarr does: the script with the first one, then its function alone."""
+    """Sends requests as lyncarr does: the script with the first one, then its function alone; secrets as the pipeline's input."""
 
     def __init__(self, pool: RunspacePool, run: str) -> None:
         self._pool = pool
         self._run = run
         self._number = 0
+        self.notes: list[Mapping[str, Any]] = []
+        """Of the last request."""
 
     def send(
         self, operation: str, steps: tuple[StepRequest, ...], *, lock: bool, secrets: Mapping[str, str] | None = None, **extra: Any
@@ -71,6 +74,7 @@ class Shell:
         reader = EventReader(self._run, self._number, tuple(step.name for step in steps), self._number == 1, operation)
         events = [event for text in output for event in reader.feed(text)]
         reader.finish()
+        self.notes = [event.data for event in events if event.name == "note"]
         return events
 
     def observe(self, stages: tuple[Stage, ...], site: Any, *, lock: bool) -> dict[str, State]:
@@ -85,6 +89,18 @@ class Shell:
         failed = [event.data for event in events if event.name == "failed"]
         assert not failed, failed
         return next(event.data for event in events if event.name == "applied")
+
+    def refused(self, stages: tuple[Stage, ...], site: Any, secrets: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+        """The data of `failed` of an apply that must not succeed."""
+        events = self.send("apply", requests(stages, site), lock=True, secrets=secrets)
+        return next(event.data for event in events if event.name == "failed")
+
+    def upload(self, step: Step, site: Any, items: Iterable[str]) -> None:
+        """Send the files that applying `items` of the step needs."""
+        for name, file in step.files(site, frozenset(items)).items():
+            for offset, data in pieces(file):
+                events = self.send("upload", (), lock=True, file=name, offset=offset, data=data)
+                assert [event.name for event in events] == ["done"], events
 
 
 def requests(stages: tuple[Stage, ...], site: Any) -> tuple[StepRequest, ...]:

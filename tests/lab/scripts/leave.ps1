@@ -1,2 +1,1 @@
-[Console]::Error.WriteLine('out of order')
 [Environment]::Exit(3)

@@ -1,0 +1,616 @@
+"""hosts/psrp.py against the simulated host: budget, secrets, refusals, hostile answers, lost connections, stopping."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lyncarr.core.errors import (
+    LostConnectionError,
+    LyncarrError,
+    ProtocolError,
+    RefusedError,
+    StepFailedError,
+    UnreachableError,
+    UntrustedError,
+)
+from lyncarr.core.model import Deadline, Event, Request, Secret, StepRequest
+from lyncarr.hosts.psrp import Identity, PsrpHost
+from lyncarr.hosts.target import Auth, Target, Tls
+from lyncarr.hosts.transport import Transport
+from lyncarr.lab.certs import Authority, client_identity, server_identity
+from lyncarr.lab.faults import At, Faults, every
+from lyncarr.lab.machine import Machine
+from lyncarr.lab.replay import ReplayEngine
+from lyncarr.lab.server import LabServer
+
+SCRIPT = "param([string]$Request)\nfunction Invoke-LyncarrRequest { param([string]$Request) }\nInvoke-LyncarrRequest -Request $Request\n"
+PASSWORD = "canary Pä$$wörd-<&>\"' "
+RUN = "5e0c0b6e-0000-4000-8000-000000000001"
+STEP = "proxy-timeout"
+WANTED = {"meet.contoso.com": {"timeout_s": 900}}
+
+WAYS: list[tuple[Auth, str]] = [("basic", "pin"), ("ntlm", "pin"), ("negotiate", "pin"), ("ntlm", "off"), ("negotiate", "off")]
+
+
+@dataclass
+class Bench:
+    """One lab with one machine, and hosts on it."""
+
+    faults: Faults = field(default_factory=Faults)
+    machine: Machine = field(default_factory=lambda: Machine(states={STEP: {"meet.contoso.com": {"timeout_s": 120}}}))
+    linger_s: float = 0.02
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __enter__(self) -> Bench:
+        self.lab = LabServer(
+            ReplayEngine(self.machine, script=SCRIPT), password=PASSWORD, faults=self.faults, linger_s=self.linger_s, **self.options
+        )
+        self.lab.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.lab.stop()
+
+    def target(self, auth: Auth = "ntlm", tls: str = "pin", **changes: Any) -> Target:
+        trust = {"pin": Tls("pin", pin=self.lab.pin), "ca": Tls("ca", ca=self.lab.ca_file), "off": Tls("off"), "verify": Tls("verify")}[tls]
+        values: dict[str, Any] = {
+            "name": "rp01",
+            "address": self.lab.address,
+            "port": self.lab.http_port if tls == "off" else self.lab.https_port,
+            "user": self.lab.user,
+            "password": Secret(PASSWORD),
+            "auth": auth,
+            "tls": trust,
+        }
+        return Target(**{**values, **changes})
+
+    def host(self, auth: Auth = "ntlm", tls: str = "pin", *, script: str = SCRIPT, wait_s: int = 3, **changes: Any) -> PsrpHost:
+        return PsrpHost(self.target(auth, tls, **changes), script=script, connect_timeout_s=2.0, operation_timeout_s=wait_s)
+
+    def actions(self) -> list[str | None]:
+        return [record.action for record in self.lab.messages]
+
+
+def observe(host: PsrpHost, *, number: int = 1, lock: bool = False, deadline_s: float = 10.0) -> list[Event]:
+    events: list[Event] = []
+    host.request(Request(RUN, number, "observe", (StepRequest(STEP, {}),), lock, {"who": "me"}), events.append, Deadline(deadline_s))
+    return events
+
+
+def apply(host: PsrpHost, *, number: int = 2, secrets: dict[str, Secret] | None = None, deadline_s: float = 10.0) -> list[Event]:
+    events: list[Event] = []
+    request = Request(RUN, number, "apply", (StepRequest(STEP, WANTED),), True, {"who": "me"})
+    host.request(request, events.append, Deadline(deadline_s), secrets or {})
+    return events
+
+
+def names(events: list[Event]) -> list[str]:
+    return [event.name for event in events]
+
+
+# What runs, and what it costs.
+
+
+@pytest.mark.parametrize(("auth", "tls"), WAYS)
+def test_a_plan_costs_what_the_budget_allows(auth: Auth, tls: str) -> None:
+    with Bench() as bench:
+        with bench.host(auth, tls) as host:
+            events = observe(host)
+        extra = 0 if auth == "basic" else 3 if tls == "off" else 2
+        assert len(bench.lab.requests) <= 6 + extra
+        assert bench.lab.connections == 1
+        assert host.traffic.requests == len(bench.lab.requests)
+        assert host.traffic.bytes_up == sum(record.bytes_up for record in bench.lab.requests)
+        assert bench.actions()[-1] == "Delete"
+    assert names(events) == ["hello", "observed", "done"]
+    assert events[1].data["steps"][STEP]["meet.contoso.com"]["timeout_s"] == 120
+
+
+@pytest.mark.parametrize(("auth", "tls"), WAYS)
+def test_a_unit_costs_two_requests_and_two_more_with_secrets(auth: Auth, tls: str) -> None:
+    with Bench() as bench, bench.host(auth, tls) as host:
+        observe(host, lock=True)
+        before = len(bench.lab.requests)
+        assert names(apply(host)) == ["applying", "applied", "done"]
+        assert len(bench.lab.requests) - before <= 2
+        before = len(bench.lab.requests)
+        apply(host, number=3, secrets={"pfx": Secret("s3cret"), "pfx_password": Secret("x" * 400_000)})
+        assert len(bench.lab.requests) - before <= 4
+        assert bench.machine.exchanges[-1].secrets == ("pfx", "pfx_password")
+    assert bench.machine.states[STEP] == WANTED
+
+
+def test_a_client_certificate_logs_on_without_a_password(tmp_path: Path) -> None:
+    authority = Authority()
+    shown = client_identity(authority, "Administrator")
+    (tmp_path / "client.pem").write_bytes(shown.certificate)
+    (tmp_path / "client.key").write_bytes(shown.key)
+    with Bench(options={"client_authority": authority.certificate}) as bench:
+        keys = {"password": None, "user": "", "certificate": tmp_path / "client.pem", "key": tmp_path / "client.key"}
+        with bench.host("certificate", **keys) as host:
+            assert names(observe(host)) == ["hello", "observed", "done"]
+        assert len(bench.lab.requests) <= 6
+
+
+def test_a_client_certificate_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    shown = client_identity(Authority(), "Administrator")
+    (tmp_path / "client.pem").write_bytes(shown.certificate)
+    (tmp_path / "client.key").write_bytes(shown.key)
+    keys = {"password": None, "certificate": tmp_path / "client.pem", "key": tmp_path / "client.key"}
+    options = {"client_authority": Authority().certificate}
+    with Bench(options=options) as bench, bench.host("certificate", **keys) as host, pytest.raises(LyncarrError) as caught:
+        observe(host)
+    assert isinstance(caught.value, RefusedError | UnreachableError)
+
+
+def test_the_shell_is_known_before_the_script_is_sent() -> None:
+    seen: list[tuple[Identity, list[str | None]]] = []
+    with Bench() as bench:
+        target = bench.target()
+        with PsrpHost(target, script=SCRIPT, on_identity=lambda known: seen.append((known, bench.actions()))) as host:
+            observe(host)
+        assert bench.lab.identity is not None
+        assert seen == [(Identity("4.0", bench.lab.identity.der), ["Create", "Receive"])]
+
+
+@pytest.mark.parametrize("version", ["2.0", "3.0"])
+def test_an_old_powershell_never_sees_the_script(version: str) -> None:
+    with Bench(machine=Machine(powershell=version)) as bench, bench.host() as host:
+        with pytest.raises(RefusedError, match=r"needs 4\.0 or newer"):
+            observe(host)
+        assert "Command" not in bench.actions()
+
+
+def test_events_come_as_they_happen() -> None:
+    with Bench() as bench, bench.host() as host:
+        observe(host, lock=True)
+        bench.machine.faults.pause_s = 1.0
+        times: dict[str, float] = {}
+        request = Request(RUN, 2, "apply", (StepRequest(STEP, WANTED),), True)
+        host.request(request, lambda event: times.setdefault(event.name, time.monotonic()), Deadline(10))
+    assert times["applied"] - times["applying"] > 0.7
+
+
+def test_what_takes_longer_than_the_operation_time_out_is_waited_for() -> None:
+    with Bench() as bench, bench.host(wait_s=1) as host:
+        observe(host, lock=True)
+        bench.machine.faults.pause_s = 2.5
+        assert names(apply(host))[-1] == "done"
+
+
+# Refusals: one attempt, never another.
+
+
+@pytest.mark.parametrize(("auth", "tls"), WAYS)
+def test_a_wrong_password_is_shown_once(auth: Auth, tls: str) -> None:
+    with Bench() as bench:
+        with bench.host(auth, tls, password=Secret("wrong")) as host, pytest.raises(RefusedError) as caught:
+            observe(host)
+        shown = [record for record in bench.lab.requests if record.auth == "refused"]
+        assert len(shown) == 1
+        assert len(bench.lab.requests) <= 3
+    message = str(caught.value)
+    assert f"method {auth}" in message
+    assert "Negotiate" in message
+    assert "Administrator" in message
+
+
+def test_a_host_that_refuses_in_the_middle_is_not_asked_again() -> None:
+    with Bench(faults=Faults(refuse_after=3)) as bench:
+        with bench.host("basic") as host, pytest.raises(RefusedError):
+            observe(host)
+        assert [record.status for record in bench.lab.requests] == [200, 200, 200, 401]
+
+
+def test_a_method_that_is_not_offered_is_told_before_the_password_goes_out() -> None:
+    with Bench() as bench, bench.host("basic", "pin") as host:
+        bench.faults.refuse_authentication = True
+        with pytest.raises(RefusedError, match="does not offer the method basic, only Negotiate"):
+            observe(host)
+
+
+def test_an_untrusted_certificate_sees_no_request() -> None:
+    with Bench() as bench:
+        with bench.host(tls="verify") as host, pytest.raises(UntrustedError, match=f"pin:sha256:{bench.lab.pin}"):
+            observe(host)
+        assert bench.lab.requests == []
+
+
+def test_a_wrong_name_in_the_certificate_sees_no_request() -> None:
+    with Bench(options={"certificate": server_identity("127.0.0.1", "wrong-name")}) as bench:
+        with bench.host(tls="ca") as host, pytest.raises(UntrustedError, match="for another name"):
+            observe(host)
+        assert bench.lab.requests == []
+
+
+def test_a_relayed_log_on_is_refused() -> None:
+    """Channel binding: a host that has other TLS in front of it than the client sees does not take the log-on."""
+    with Bench() as bench:
+        own = bench.lab.identity
+        assert own is not None
+        seen_by_client = own.pin
+        bench.lab.identity = server_identity("127.0.0.1")
+        target = bench.target(tls="verify")
+        target = Target(**{**target.__dict__, "tls": Tls("pin", pin=seen_by_client)})
+        with PsrpHost(target, script=SCRIPT) as host, pytest.raises(RefusedError):
+            observe(host)
+
+
+# Hostile and broken answers: exit 76, and nothing is sent after them.
+
+
+HOSTILE: list[tuple[str, dict[str, Any]]] = [
+    ("redirect", {"redirect": At(3, over="requests"), "redirect_status": 307}),
+    ("gzip", {"gzip": At(2)}),
+    ("gzip bomb", {"gzip": At(2), "oversized": At(2)}),
+    ("oversized", {"oversized": At(2)}),
+    ("doctype", {"doctype": At(2)}),
+    ("wrong RelatesTo", {"wrong_relates_to": At(2)}),
+    ("wrong RelatesTo of a Create", {"wrong_relates_to": At(1)}),
+    ("html", {"html": At(2)}),
+]
+
+
+@pytest.mark.parametrize(("auth", "tls"), [("basic", "pin"), ("ntlm", "off")])
+@pytest.mark.parametrize("fault", [fault for _, fault in HOSTILE], ids=[name for name, _ in HOSTILE])
+def test_what_cannot_be_believed_ends_the_run(fault: dict[str, Any], auth: Auth, tls: str) -> None:
+    with Bench(faults=Faults(**fault)) as bench:
+        with bench.host(auth, tls) as host, pytest.raises(ProtocolError):
+            observe(host)
+        until = 3 if "redirect" in fault else len(bench.lab.requests)
+        assert len(bench.lab.requests) == until
+        assert "Command" not in bench.actions()
+
+
+@pytest.mark.parametrize("message", [1, 2, 3, 4])
+def test_an_unsealed_answer_is_never_believed(message: int) -> None:
+    with Bench(faults=Faults(plaintext=At(message))) as bench:
+        with bench.host("ntlm", "off") as host, pytest.raises(ProtocolError, match="unsealed"):
+            observe(host)
+        assert len(bench.lab.messages) == message
+
+
+@pytest.mark.parametrize("fault", ["garbage", "host_call"])
+def test_strange_remoting_messages_end_the_run(fault: str) -> None:
+    with Bench(faults=Faults(**{fault: every()})) as bench:
+        with bench.host() as host, pytest.raises(ProtocolError) as caught:
+            observe(host)
+        assert "Send" not in bench.actions()  # nothing was answered
+        assert bench.actions()[-1] == "Delete"
+    assert ("prompt" in str(caught.value)) == (fault == "host_call")
+
+
+REWRITES: dict[str, Callable[[list[str]], list[Any]]] = {
+    "a number": lambda lines: [42],
+    "no done": lambda lines: ["\n".join(lines[:-1])],
+    "two done": lambda lines: ["\n".join([*lines, lines[-1]])],
+    "no hello": lambda lines: ["\n".join(lines[1:])],
+    "nothing": lambda lines: [],
+    "a huge string": lambda lines: ['{"event":"note","step":null,"kind":"holder","text":"' + "x" * 2_000_000 + '"}'],
+    "many objects": lambda lines: [lines[0]] + ['{"event":"note","step":null,"kind":"holder","text":""}'] * 30_000,
+    "nesting": lambda lines: ["[" * 100_000],
+    "control characters": lambda lines: ["\x1b]0;pwn\x07"],
+}
+
+
+@pytest.mark.parametrize("rewrite", REWRITES.values(), ids=REWRITES.keys())
+def test_events_that_break_the_contract_end_the_run(rewrite: Callable[[list[str]], list[Any]]) -> None:
+    with Bench() as bench:
+        bench.machine.faults.rewrite = rewrite
+        with bench.host(wait_s=20) as host, pytest.raises(ProtocolError) as caught:
+            observe(host, deadline_s=40)
+        assert bench.actions()[-1] == "Delete"
+    assert str(caught.value).isprintable()
+
+
+def test_a_script_that_does_not_run_is_a_failure_with_its_reason() -> None:
+    with Bench() as bench:
+        with bench.host(script="Get-Date") as host, pytest.raises(StepFailedError, match="replay host"):
+            observe(host)
+        assert bench.actions()[-1] == "Delete"
+
+
+def test_a_shell_is_not_used_after_an_error() -> None:
+    with Bench() as bench, bench.host(script="Get-Date") as host:
+        with pytest.raises(StepFailedError):
+            observe(host)
+        before = len(bench.lab.requests)
+        with pytest.raises(LostConnectionError, match="closed"):
+            observe(host, number=2)
+        assert len(bench.lab.requests) == before
+
+
+def test_what_the_listener_raises_comes_out_as_it_is() -> None:
+    class Unforeseen(Exception):
+        pass
+
+    def listener(event: Event) -> None:
+        raise Unforeseen
+
+    with Bench() as bench:
+        with bench.host() as host, pytest.raises(Unforeseen):
+            host.request(Request(RUN, 1, "observe", (StepRequest(STEP, {}),)), listener, Deadline(5))
+        assert bench.actions()[-1] == "Delete"
+
+
+# Connections: what is tried again, and what is not.
+
+
+@pytest.mark.parametrize(("auth", "tls"), WAYS)
+def test_503_is_tried_again_while_connecting(auth: Auth, tls: str) -> None:
+    with Bench(faults=Faults(unavailable=2, retry_after_s=0)) as bench, bench.host(auth, tls) as host:
+        assert names(observe(host))[-1] == "done"
+        assert [record.status for record in bench.lab.requests[:3]].count(503) == 2
+
+
+def test_503_for_ever_ends_in_time() -> None:
+    with Bench(faults=Faults(unavailable=10_000, retry_after_s=1)) as bench, bench.host() as host:
+        begun = time.monotonic()
+        with pytest.raises(UnreachableError, match="503"):
+            observe(host)
+        assert 0.5 < time.monotonic() - begun < 3
+
+
+def test_nothing_listening_is_tried_again_until_the_time_is_over() -> None:
+    with Bench() as bench:
+        target = bench.target(port=1)
+        begun = time.monotonic()
+        with (
+            PsrpHost(target, script=SCRIPT, connect_timeout_s=1.0) as host,
+            pytest.raises(UnreachableError, match="refused the connection"),
+        ):
+            observe(host)
+        assert 0.5 < time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize(("auth", "tls"), WAYS)
+@pytest.mark.parametrize("message", [2, 4])
+@pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])
+def test_a_read_that_is_lost_is_read_again(auth: Auth, tls: str, message: int, cut: str) -> None:
+    """Messages 2 and 4 of a plan are Receives. Nothing is lost, and nothing comes twice."""
+    with Bench(faults=Faults(**{cut: At(message)})) as bench:
+        with bench.host(auth, tls) as host:
+            assert names(observe(host)) == ["hello", "observed", "done"]
+        assert len(bench.machine.exchanges) == 1
+        assert host.traffic.connections == 2
+        assert bench.actions()[-1] == "Delete"
+
+
+@pytest.mark.parametrize(("auth", "tls"), WAYS)
+@pytest.mark.parametrize("message", [1, 2, 3, 4])
+def test_a_connection_closed_while_idle_is_made_again(auth: Auth, tls: str, message: int) -> None:
+    with Bench(faults=Faults(cut_after=At(message))) as bench:
+        with bench.host(auth, tls) as host:
+            assert names(observe(host)) == ["hello", "observed", "done"]
+        assert len(bench.machine.exchanges) == 1
+
+
+@pytest.mark.parametrize(("auth", "tls"), WAYS)
+@pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])
+def test_a_command_that_is_lost_is_not_sent_again(auth: Auth, tls: str, cut: str) -> None:
+    with Bench() as bench, bench.host(auth, tls) as host:
+        observe(host, lock=True)
+        sent = len(bench.lab.messages)
+        setattr(bench.faults, cut, At(sent + 1))
+        with pytest.raises(LostConnectionError):
+            apply(host)
+        assert bench.actions().count("Command") == 2
+        assert len(bench.machine.exchanges) <= 2
+    assert bench.actions()[-1] == "Delete"
+    assert bench.machine.holder is None
+
+
+@pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])
+def test_a_create_that_is_lost_is_not_sent_again(cut: str) -> None:
+    with Bench(faults=Faults(**{cut: At(1)})) as bench:
+        with bench.host() as host, pytest.raises(LostConnectionError):
+            observe(host)
+        assert bench.actions() == ["Create"]
+
+
+@pytest.mark.parametrize(("auth", "tls"), [("ntlm", "pin"), ("ntlm", "off")])
+@pytest.mark.parametrize("cut", ["cut_request", "cut_answer", "cut_after"])
+def test_a_plan_survives_or_ends_cleanly_wherever_it_is_cut(auth: Auth, tls: str, cut: str) -> None:
+    """The connection ends at each message of plan and apply in turn: it is done once, or it is an error that says so."""
+    for message in range(1, 8):
+        with Bench(faults=Faults(**{cut: At(message)})) as bench:
+            with contextlib.suppress(LostConnectionError), bench.host(auth, tls) as host:
+                observe(host, lock=True)
+                apply(host)
+            operations = [exchange.request["operation"] for exchange in bench.machine.exchanges]
+            assert operations in ([], ["observe"], ["observe", "apply"])
+            assert bench.machine.holder is None or bench.actions()[-1] != "Delete"
+
+
+def test_a_read_that_is_lost_again_and_again_is_given_up() -> None:
+    with Bench(faults=Faults(cut_request=every(first=4))) as bench:
+        with bench.host("basic") as host, pytest.raises(LostConnectionError):
+            observe(host)
+        assert bench.actions().count("Receive") <= 4
+
+
+def test_a_stalled_answer_ends_at_the_operations_time_and_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lyncarr.hosts.transport.GRACE_S", 0.2)
+    with Bench(faults=Faults(stall=At(4))) as bench, bench.host(wait_s=1) as host:
+        assert names(observe(host)) == ["hello", "observed", "done"]
+        assert len(bench.machine.exchanges) == 1
+
+
+def test_the_runs_deadline_ends_everything() -> None:
+    with Bench(faults=Faults(stall=every(first=4))) as bench:
+        begun = time.monotonic()
+        with bench.host(wait_s=20) as host, pytest.raises(LostConnectionError, match="did not finish within 1 s"):
+            observe(host, deadline_s=1.0)
+        assert time.monotonic() - begun < 8  # and the few seconds for deleting the shell
+
+
+def test_a_dripping_answer_ends_at_the_runs_deadline() -> None:
+    with Bench(faults=Faults(drip=every(first=2), drip_interval_s=0.05)) as bench:
+        begun = time.monotonic()
+        with bench.host(wait_s=20) as host, pytest.raises(LostConnectionError):
+            observe(host, deadline_s=1.0)
+        assert time.monotonic() - begun < 8
+
+
+# Stopping.
+
+
+@pytest.mark.parametrize(("auth", "tls"), WAYS)
+def test_interrupt_stops_what_runs_and_deletes_the_shell(auth: Auth, tls: str) -> None:
+    with Bench() as bench, bench.host(auth, tls) as host:
+        observe(host, lock=True)
+        bench.machine.faults.pause_s = 30.0
+        threading.Timer(0.4, host.interrupt).start()
+        begun = time.monotonic()
+        with pytest.raises(LostConnectionError, match=r"stopped|interrupted"):
+            apply(host, deadline_s=60)
+        host.close()
+        assert time.monotonic() - begun < 5
+        assert bench.actions()[-1] == "Delete"
+        assert "Signal" in bench.actions()
+        assert bench.machine.holder is None
+    assert bench.machine.states[STEP]["meet.contoso.com"]["timeout_s"] == 120
+
+
+def test_interrupt_from_the_listener_ends_the_request() -> None:
+    with Bench() as bench, bench.host() as host:
+        observe(host, lock=True)
+        bench.machine.faults.pause_s = 30.0
+        request = Request(RUN, 2, "apply", (StepRequest(STEP, WANTED),), True)
+        with pytest.raises(LostConnectionError, match="interrupted"):
+            host.request(request, lambda event: host.interrupt(), Deadline(60))
+        assert bench.machine.holder is None
+
+
+def test_an_exception_of_a_signal_in_mid_answer_leaves_a_shell_that_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Pressed(BaseException):
+        pass
+
+    with Bench() as bench, bench.host("ntlm", "off") as host:
+        observe(host, lock=True)
+        bench.machine.faults.pause_s = 30.0
+        read = Transport._exchange
+
+        def interrupted(self: Transport, *args: Any, **kwargs: Any) -> Any:
+            if bench.actions()[-1] == "Command":
+                threading.Timer(0.3, lambda: None).start()
+                self.clock.restart()
+                session = self._session
+                assert session is not None
+                session.clock.until = Deadline(0.3)
+                with contextlib.suppress(LyncarrError):
+                    read(self, *args, **kwargs)
+                raise Pressed
+            return read(self, *args, **kwargs)
+
+        monkeypatch.setattr(Transport, "_exchange", interrupted)
+        with pytest.raises(Pressed):
+            apply(host)
+        monkeypatch.undo()
+        host.interrupt()
+        assert bench.machine.holder is None
+        assert bench.actions()[-2:] == ["Receive", "Delete"] or bench.actions()[-1] == "Delete"
+
+
+def test_interrupt_before_anything_ran_does_no_harm() -> None:
+    with Bench() as bench:
+        with bench.host() as host:
+            host.interrupt()
+            with pytest.raises(LostConnectionError):
+                observe(host)
+        assert bench.lab.requests == []
+
+
+def test_a_second_shell_waits_for_the_first_to_go() -> None:
+    with Bench() as bench:
+        with bench.host() as first:
+            observe(first, lock=True)
+            with bench.host() as second:
+                assert names(observe(second, lock=True)) == ["hello", "failed", "done"]
+        with bench.host() as third:
+            assert names(observe(third, lock=True)) == ["hello", "observed", "done"]
+
+
+# Secrets.
+
+
+def forms(secret: str) -> list[str]:
+    raw, wide = secret.encode(), secret.encode("utf-16-le")
+    escaped = secret.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return [
+        secret,
+        escaped,
+        base64.b64encode(raw).decode(),
+        base64.b64encode(wide).decode(),
+        base64.b64encode(f"Administrator:{secret}".encode()).decode(),
+    ]
+
+
+@pytest.fixture
+def logs() -> Iterator[list[str]]:
+    """Everything that any logger says, at the lowest level, however the libraries were silenced."""
+    lines: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if not record.name.startswith("psrpcore"):  # the lab's half of the protocol
+                lines.append(record.getMessage())
+
+    handler = Keep()
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.DEBUG)
+    root.addHandler(handler)
+    yield lines
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+FAILURES: list[dict[str, Any]] = [
+    {},
+    {"refuse_authentication": True},
+    {"refuse_after": 2},
+    {"html": At(2)},
+    {"doctype": At(2)},
+    {"garbage": every()},
+    {"host_call": every()},
+    {"plaintext": At(2)},
+    {"cut_request": every(first=3)},
+    {"wrong_relates_to": At(3)},
+    {"redirect": At(2, over="requests")},
+]
+
+
+@pytest.mark.parametrize(("auth", "tls"), [("basic", "pin"), ("ntlm", "pin"), ("ntlm", "off")])
+@pytest.mark.parametrize("fault", FAILURES, ids=lambda fault: next(iter(fault), "none"))
+def test_no_secret_gets_out(auth: Auth, tls: str, fault: dict[str, Any], logs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    said: list[str] = []
+    other = "canary-of-the-input"
+    with Bench(faults=Faults(**fault)) as bench:
+        host = bench.host(auth, tls)
+        try:
+            with host:
+                observe(host, lock=True)
+                apply(host, secrets={"pfx": Secret(other)})
+        except LyncarrError as error:
+            chain: BaseException | None = error
+            while chain is not None:
+                said += [repr(chain), str(chain), str(getattr(chain, "detail", "")), repr(getattr(chain, "__dict__", ""))]
+                chain = chain.__cause__ or chain.__context__
+        said += [repr(host), repr(host.__dict__), repr(host._target), repr(host._transport.__dict__)]
+        requests = [exchange.request for exchange in bench.machine.exchanges]
+    said += [repr(requests), *logs, *capfd.readouterr()]
+    for secret in (PASSWORD, other):
+        for form in forms(secret):
+            assert not [text for text in said if form in text]
+    assert not [line for line in logs if "Envelope" in line]

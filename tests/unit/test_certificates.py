@@ -1,0 +1,287 @@
+"""Certificate files as people bring them: read, judged, and wrapped anew for the host."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7, pkcs12
+
+from lyncarr.config import certificates
+from lyncarr.config.certificate_checks import covers, errors_of, warnings_of, warnings_of_trusted
+from lyncarr.config.certificates import PublicCertificate, RootCertificate, read_public, read_roots, rewrap
+from lyncarr.core.model import Secret
+from tests.certs import NOW, Pair, ec_key, make_ca, make_leaf, make_pfx, rsa_key
+
+DATA = Path(__file__).with_name("data")
+NAMES = ["dialin.contoso.com", "meet.contoso.com"]
+PASSWORD = Secret("correct horse")
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def root() -> Pair:
+    return make_ca("Contoso Root CA")
+
+
+@pytest.fixture(scope="module")
+def middle(root: Pair) -> Pair:
+    return make_ca("Contoso Issuing CA", root)
+
+
+def public_of(leaf: Pair, *chain: Pair) -> PublicCertificate:
+    return read_public(make_pfx(leaf, chain), "public.pfx", PASSWORD)
+
+
+def authorities(*pairs: Pair) -> tuple[RootCertificate, ...]:
+    return read_roots(b"".join(pair.pem for pair in pairs), "roots.pem")
+
+
+class TestTrustedRoots:
+    def test_der_and_pem_say_the_same(self, root: Pair) -> None:
+        (read,) = read_roots(root.der, "root.cer")
+        assert read == read_roots(root.pem, "root.pem")[0]
+        assert (read.store, read.der) == ("Root", root.der)
+        assert read.label == f"Contoso Root CA ({read.thumbprint[:8]})"
+        assert len(read.thumbprint) == 40
+        assert read.thumbprint == read.thumbprint.upper()
+
+    def test_a_bundle_tells_roots_from_intermediates(self, root: Pair, middle: Pair) -> None:
+        assert [each.store for each in read_roots(root.pem + b"text between\r\n" + middle.pem, "bundle.pem")] == ["Root", "CA"]
+
+    @pytest.mark.parametrize("encoding", [Encoding.DER, Encoding.PEM])
+    def test_a_p7b_is_a_bundle_too(self, root: Pair, middle: Pair, encoding: Encoding) -> None:
+        data = pkcs7.serialize_certificates([root.certificate, middle.certificate], encoding)
+        assert {each.store for each in read_roots(data, "chain.p7b")} == {"Root", "CA"}
+
+    def test_the_name_alone_makes_no_root(self, root: Pair) -> None:
+        # Issuer and subject are equal, but another key signed it: no host would find it trusted as a root.
+        other = make_ca("Contoso Root CA", root, key=ec_key("another"))
+        assert read_roots(other.der, "root.cer")[0].store == "CA"
+
+    def test_a_leaf_is_an_error(self, root: Pair) -> None:
+        leaf = make_leaf(NAMES, root)
+        with pytest.raises(
+            ValueError, match=r"bundle.pem holds dialin.contoso.com \([0-9A-F]{8}\), which is no certificate of an authority"
+        ):
+            read_roots(root.pem + leaf.pem, "bundle.pem")
+
+    def test_a_self_signed_server_certificate_is_an_error(self) -> None:
+        with pytest.raises(ValueError, match="is no certificate of an authority"):
+            read_roots(make_leaf(NAMES).der, "server.cer")
+
+    def test_a_private_key_is_an_error(self, root: Pair) -> None:
+        with pytest.raises(ValueError, match=r"root.pem holds a private key; expected certificates alone"):
+            read_roots(root.pem + root.key_pem, "root.pem")
+        with pytest.raises(ValueError, match=r"root.cer is a PFX file"):
+            read_roots(make_pfx(root), "root.cer")
+
+    @pytest.mark.parametrize("data", [b"hello", b"\x30\x03\x02\x01", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+    def test_what_is_no_certificate_is_an_error(self, data: bytes) -> None:
+        with pytest.raises(ValueError, match=r"root.cer (is no certificate|has no whole certificate)"):
+            read_roots(data, "root.cer")
+
+    def test_a_name_cannot_write_to_a_terminal(self) -> None:
+        (read,) = read_roots(make_ca("Evil\x1b[2J CA").der, "root.cer")
+        assert read.label.startswith("Evil[2J CA (")
+
+
+class TestPublic:
+    def test_a_pfx_gives_leaf_key_and_chain(self, root: Pair, middle: Pair) -> None:
+        leaf = make_leaf(["Meet.contoso.com", "*.contoso.com"], middle, common_name="meet.contoso.com")
+        read = public_of(leaf, middle, root)
+        assert (read.subject, read.sans) == ("meet.contoso.com", ("meet.contoso.com", "*.contoso.com"))
+        assert read.thumbprint == certificates.thumbprint(leaf.certificate)
+        assert (read.not_before, read.not_after) == (leaf.certificate.not_valid_before_utc, leaf.certificate.not_valid_after_utc)
+        assert [each.certificate for each in read.intermediates] == [middle.certificate]
+        assert [each.certificate for each in read.roots] == [root.certificate]
+        assert errors_of(read, NAMES, NOW) == []
+        assert warnings_of(read, (), NOW) == []
+        assert "PrivateKey" not in repr(read)
+
+    @pytest.mark.parametrize("password", [None, Secret(""), Secret("Correct horse"), Secret("correct horse ")])
+    def test_a_wrong_password_is_told_as_such(self, password: Secret | None) -> None:
+        expected = "public.pfx needs a password" if password is None else "public.pfx cannot be opened with the given password"
+        with pytest.raises(ValueError, match=expected) as caught:
+            read_public(make_pfx(make_leaf(NAMES)), "public.pfx", password)
+        assert "orrect" not in str(caught.value)
+
+    @pytest.mark.parametrize("password", [" ", "’‘‚‛“”„", "pässwörd", "x" * 256, "'; Restart-Computer; '", "]]>&amp;<S>"])
+    def test_any_password_opens_its_file(self, password: str) -> None:
+        assert read_public(make_pfx(make_leaf(NAMES), password=password), "public.pfx", Secret(password)).sans == tuple(NAMES)
+
+    def test_a_pfx_without_password_needs_none(self) -> None:
+        assert read_public(make_pfx(make_leaf(NAMES), password=None), "public.pfx", None).sans == tuple(NAMES)
+
+    def test_a_pfx_without_key_is_an_error(self) -> None:
+        with pytest.raises(ValueError, match=r"public.pfx has no private key; export it again with 'Yes, export the private key'"):
+            read_public(make_pfx(make_leaf(NAMES), with_key=False), "public.pfx", PASSWORD)
+
+    def test_a_key_that_iis_cannot_use_is_an_error(self) -> None:
+        leaf = make_leaf(NAMES, key=ed25519.Ed25519PrivateKey.generate())
+        with pytest.raises(ValueError, match="has a key that IIS cannot use"):
+            read_public(make_pfx(leaf), "public.pfx", PASSWORD)
+
+    def test_an_elliptic_curve_key_is_fine(self) -> None:
+        assert public_of(make_leaf(NAMES, key=ec_key("leaf"))).sans == tuple(NAMES)
+
+    def test_a_file_that_is_not_whole_is_told(self) -> None:
+        data = make_pfx(make_leaf(NAMES))
+        for broken in (data[:-1], data[:100], b"\x30\x82", b"<html>" * 10):
+            with pytest.raises(ValueError, match=r"public.pfx is no PFX file, or not whole"):
+                read_public(broken, "public.pfx", PASSWORD)
+
+    def test_pem_is_told_with_the_way_out(self) -> None:
+        leaf = make_leaf(NAMES)
+        with pytest.raises(ValueError, match=r"public.pfx is PEM; expected a PFX file"):
+            read_public(leaf.pem + leaf.key_pem, "public.pfx", PASSWORD)
+
+    def test_rc2_of_old_windows_is_read(self) -> None:
+        read = read_public((DATA / "rc2-40.pfx").read_bytes(), "old.pfx", Secret("käse 1"))
+        assert read.sans == ("meet.contoso.com",)
+
+    def test_without_rc2_the_way_out_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # An OpenSSL without its legacy provider says no more than "invalid password or data".
+        monkeypatch.setattr(certificates, "_has_rc2", lambda: False)
+        with pytest.raises(
+            ValueError, match=r"old.pfx is encrypted with RC2, which the OpenSSL of this Python cannot read; export it again"
+        ):
+            read_public((DATA / "rc2-40.pfx").read_bytes(), "old.pfx", Secret("whatever"))
+
+
+class TestJudgement:
+    def test_expired(self, root: Pair) -> None:
+        read = public_of(make_leaf(NAMES, root, start=NOW - 90 * DAY, end=NOW - DAY))
+        assert errors_of(read, NAMES, NOW) == [f"{read.label} expired on 2030-06-14; expected a certificate that is valid today"]
+
+    def test_not_yet_valid(self, root: Pair) -> None:
+        read = public_of(make_leaf(NAMES, root, start=NOW + DAY))
+        (error,) = errors_of(read, NAMES, NOW)
+        assert error.startswith(f"{read.label} is not valid before 2030-06-16;")
+
+    def test_names_that_are_not_covered_are_listed(self, root: Pair) -> None:
+        read = public_of(make_leaf(["meet.contoso.com", "*.fabrikam.com"], root))
+        names = ["meet.contoso.com", "dialin.contoso.com", "meet.fabrikam.com", "xn--bcher-kva.example"]
+        (error,) = errors_of(read, names, NOW)
+        assert "does not cover dialin.contoso.com, xn--bcher-kva.example (bücher.example) in its alternative names" in error
+
+    def test_the_common_name_covers_nothing(self, root: Pair) -> None:
+        (error,) = errors_of(public_of(make_leaf([], root, common_name="meet.contoso.com")), ["meet.contoso.com"], NOW)
+        assert "does not cover meet.contoso.com" in error
+
+    @pytest.mark.parametrize(
+        ("san", "name", "covered"),
+        [
+            ("meet.contoso.com", "meet.contoso.com", True),
+            ("*.contoso.com", "meet.contoso.com", True),
+            ("*.contoso.com", "a.meet.contoso.com", False),
+            ("*.contoso.com", "contoso.com", False),
+            ("m*.contoso.com", "meet.contoso.com", False),
+            ("*.com", "contoso.com", True),
+            ("*", "contoso.com", False),
+            ("meet.contoso.com.", "meet.contoso.com", True),
+        ],
+    )
+    def test_a_wildcard_covers_one_label(self, san: str, name: str, covered: bool) -> None:
+        assert covers([san], name) is covered
+
+    @pytest.mark.parametrize(("left", "warned"), [(timedelta(days=29, hours=23), True), (timedelta(days=30), False)])
+    def test_expiry_within_thirty_days(self, root: Pair, left: timedelta, warned: bool) -> None:
+        read = public_of(make_leaf(NAMES, root, end=NOW + left), root)
+        told = warnings_of(read, (), NOW)
+        assert bool(told) is warned
+        assert all(text == f"{read.label} expires on {read.not_after:%Y-%m-%d}, in 29 days; have it renewed" for text in told)
+
+    def test_a_short_key(self, root: Pair) -> None:
+        read = public_of(make_leaf(NAMES, root, key=rsa_key(1, 1024)), root)
+        assert warnings_of(read, (), NOW) == [f"{read.label} has an RSA key of 1024 bits; Windows and browsers want 2048 or more"]
+
+    def test_sha_1(self) -> None:
+        trusted = read_roots((DATA / "sha1-intermediate.pem").read_bytes(), "old.pem")
+        assert warnings_of_trusted(trusted, NOW) == [
+            f"{trusted[0].label} is signed with SHA1, which clients refuse; have it issued with SHA-256"
+        ]
+
+    def test_a_missing_intermediate_is_named(self, root: Pair, middle: Pair) -> None:
+        read = public_of(make_leaf(NAMES, middle), root)
+        (text,) = warnings_of(read, (), NOW)
+        assert text.startswith(
+            f"the certificate of Contoso Issuing CA, which issued {read.label}, is neither in the PFX nor in trusted_roots;"
+        )
+
+    def test_a_chain_may_go_on_in_trusted_roots(self, root: Pair, middle: Pair) -> None:
+        read = public_of(make_leaf(NAMES, middle))
+        assert warnings_of(read, authorities(middle, root), NOW) == []
+
+    def test_a_gap_further_up_is_named(self, root: Pair, middle: Pair) -> None:
+        lower = make_ca("Contoso Lower CA", middle)
+        (text,) = warnings_of(public_of(make_leaf(NAMES, lower), lower), authorities(root), NOW)
+        assert text.startswith("the certificate of Contoso Issuing CA, which issued Contoso Lower CA (")
+
+    def test_a_public_root_need_not_be_brought(self, monkeypatch: pytest.MonkeyPatch, root: Pair, middle: Pair) -> None:
+        from lyncarr.config import certificate_checks
+
+        read = public_of(make_leaf(NAMES, middle), middle)
+        assert len(warnings_of(read, (), NOW)) == 1
+        monkeypatch.setattr(certificate_checks, "_public_roots", lambda: frozenset({root.certificate.subject}))
+        assert warnings_of(read, (), NOW) == []
+
+    def test_the_public_roots_are_there(self) -> None:
+        from lyncarr.config.certificate_checks import _public_roots
+
+        assert len(_public_roots()) > 50
+
+    def test_an_expired_root_and_intermediate(self) -> None:
+        old_root = make_ca("Old Root CA", end=NOW - DAY)
+        old_middle = make_ca("Old Issuing CA", old_root, end=NOW - DAY)
+        trusted = authorities(old_root)
+        assert warnings_of_trusted(trusted, NOW) == [
+            f"the root {trusted[0].label} expired on 2030-06-14; what it issued is trusted no more"
+        ]
+        told = warnings_of(public_of(make_leaf(NAMES, old_middle), old_middle), trusted, NOW)
+        assert [text.partition(" (")[0] for text in told] == ["the intermediate Old Issuing CA", "the root Old Root CA"]
+
+    def test_a_certificate_for_clients_only(self, root: Pair) -> None:
+        leaf = make_leaf(NAMES, root, usage=x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH)
+        (text,) = warnings_of(public_of(leaf, root), (), NOW)
+        assert "is not meant for TLS servers" in text
+
+    def test_authorities_that_issue_each_other_are_no_trap(self) -> None:
+        first = make_ca("First CA", Pair(make_ca("Second CA").certificate, ec_key("Second CA")))
+        second = make_ca("Second CA", first)
+        assert len(warnings_of(public_of(make_leaf(NAMES, first), first, second), (), NOW)) == 1
+
+
+class TestRewrap:
+    @pytest.mark.parametrize("modern", [False, True])
+    def test_the_new_file_holds_leaf_key_and_intermediates_under_a_new_password(self, root: Pair, middle: Pair, modern: bool) -> None:
+        public = public_of(make_leaf(NAMES, middle), middle, root)
+        data, password = rewrap(public, modern=modern)
+        again, other = rewrap(public, modern=modern)
+        assert password != other
+        assert password != PASSWORD
+        assert data != again
+        content = pkcs12.load_pkcs12(data, password.reveal().encode())
+        assert content.cert is not None
+        assert content.cert.certificate == public.certificate
+        assert content.key is not None
+        assert content.key.public_key() == public.certificate.public_key()
+        assert [each.certificate for each in content.additional_certs] == [middle.certificate]
+
+    @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here: how the PFX is encrypted was not proved")
+    @pytest.mark.parametrize(
+        ("modern", "mac", "encryption"), [(False, "MAC: sha1,", "pbeWithSHA1And3-KeyTripleDES-CBC"), (True, "MAC: sha256,", "AES-256-CBC")]
+    )
+    def test_old_hosts_get_what_they_can_read(self, root: Pair, tmp_path: Path, modern: bool, mac: str, encryption: str) -> None:
+        data, password = rewrap(public_of(make_leaf(NAMES, root)), modern=modern)
+        path = tmp_path / "again.pfx"
+        path.write_bytes(data)
+        command = ["openssl", "pkcs12", "-in", str(path), "-info", "-noout", "-passin", "stdin"]
+        told = subprocess.run(command, input=password.reveal(), capture_output=True, text=True, check=True, timeout=30).stderr
+        assert mac in told
+        assert told.count(encryption) == 2  # certificates and key

@@ -1,0 +1,211 @@
+"""The local checks together: `lyncarr check`, and what every run begins with; and the file of `lyncarr init`."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lyncarr.config.check import check, prepare
+from lyncarr.config.loader import load_site
+from lyncarr.config.site import Site
+from lyncarr.config.template import write_template
+from lyncarr.core.errors import ConfigurationError, SiteError, UsageError
+from tests.certs import NOW, Pair, make_ca, make_leaf, make_pfx
+from tests.sites import site_of
+
+FARMS: list[dict[str, Any]] = [{"name": name, "servers": ["fepool.contoso.local"]} for name in ("dialin.contoso.com", "meet.contoso.com")]
+TABLE = '[certificates]\ntrusted_roots = ["root.cer"]\npublic = "public.pfx"\npassword = "prompt"\n'
+
+
+@pytest.fixture(autouse=True)
+def _no_contact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of this may open a connection or look up a name."""
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a local check went to the network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture(scope="module")
+def root() -> Pair:
+    return make_ca()
+
+
+def site_with(folder: Path, root: Pair, leaf: Pair | None = None, more: str = "") -> Site:
+    (folder / "root.cer").write_bytes(root.der)
+    (folder / "public.pfx").write_bytes(make_pfx(leaf or make_leaf(["*.contoso.com"], root)))
+    site: Site = site_of(FARMS, folder, more=TABLE + more)
+    return site
+
+
+def typed(question: str) -> str:
+    return "correct horse"
+
+
+def told(site: Site) -> list[str]:
+    """The problems of `site` without the file's name."""
+    with pytest.raises(SiteError) as caught:
+        prepare(site, typed, now=NOW)
+    assert caught.value.exit_code == 65
+    return [line.removeprefix(f"{site.path}: ") for line in str(caught.value).splitlines()]
+
+
+def test_all_is_read_once_and_handed_on(tmp_path: Path, root: Pair) -> None:
+    digest = "2AF5B9A8B8B9F4F2" * 4
+    site = site_with(tmp_path, root, more=f'[installers]\narr = "https://files.contoso.com/arr.msi"\nsha256 = {{ arr = "{digest}" }}\n')
+    prepared = prepare(site, typed, now=NOW)
+    assert prepared.site is site
+    assert (prepared.farms, prepared.website) == (site.farms, site.website)
+    assert [each.label.split(" (")[0] for each in prepared.roots] == ["Contoso Root CA"]
+    assert prepared.public is not None
+    assert prepared.public.sans == ("*.contoso.com",)
+    assert [each.sha256 for each in prepared.installers] == [digest]
+    assert prepared.warnings == ()
+
+
+def test_a_site_without_certificates_and_packages_wants_none(tmp_path: Path) -> None:
+    prepared = prepare(site_of(FARMS, tmp_path), None)
+    assert (prepared.roots, prepared.public, prepared.installers, prepared.warnings) == ((), None, (), ())
+
+
+def test_a_root_that_stands_in_two_files_is_one(tmp_path: Path, root: Pair) -> None:
+    for name in ("a.cer", "b.cer"):
+        (tmp_path / name).write_bytes(root.der)
+    site = site_of(FARMS, tmp_path, more='[certificates]\ntrusted_roots = ["a.cer", "b.cer"]')
+    assert len(prepare(site, None, now=NOW).roots) == 1
+
+
+def test_problems_of_all_files_are_told_together(tmp_path: Path, root: Pair) -> None:
+    site = site_with(tmp_path, root, make_leaf(["meet.contoso.com"], root), more='[installers]\narr = "arr.msi"\n')
+    (tmp_path / "root.cer").write_bytes(make_leaf(["x.contoso.com"], root).der)
+    (tmp_path / "arr.msi").write_bytes(b"")
+    assert [line.partition(": ")[0] for line in told(site)] == ["certificates.trusted_roots[0]", "installers.arr", "certificates.public"]
+    assert "does not cover dialin.contoso.com" in told(site)[2]
+
+
+@pytest.mark.parametrize(("file", "key"), [("root.cer", "certificates.trusted_roots[0]"), ("public.pfx", "certificates.public")])
+def test_a_missing_or_empty_file_names_its_key(file: str, key: str, tmp_path: Path, root: Pair) -> None:
+    site = site_with(tmp_path, root)
+    (tmp_path / file).write_bytes(b"")
+    assert told(site) == [f"{key}: {file} is empty (0 bytes); expected it whole, copy it again"]
+    (tmp_path / file).unlink()
+    assert told(site) == [f"{key}: {tmp_path / file} does not exist; expected a file there"]
+
+
+def test_a_wrong_password_is_a_problem_of_the_file(tmp_path: Path, root: Pair) -> None:
+    site = site_with(tmp_path, root)
+    with pytest.raises(SiteError, match=r"certificates.public: public.pfx cannot be opened with the given password"):
+        prepare(site, lambda question: "wrong", now=NOW)
+
+
+def test_the_question_names_the_file_and_is_not_asked_for_nothing(tmp_path: Path, root: Pair) -> None:
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return "correct horse"
+
+    site = site_with(tmp_path, root)
+    (tmp_path / "public.pfx").unlink()
+    with pytest.raises(SiteError):
+        prepare(site, ask, now=NOW)
+    assert asked == []
+    site_with(tmp_path, root)
+    prepare(site, ask, now=NOW)
+    assert asked == ["The password of public.pfx: "]
+
+
+def test_no_terminal_is_told_after_what_is_wrong_with_the_site(tmp_path: Path, root: Pair) -> None:
+    site = site_with(tmp_path, root)
+    with pytest.raises(ConfigurationError, match=r"There is no terminal to ask for the password of public.pfx") as caught:
+        prepare(site, None, now=NOW)
+    assert caught.value.exit_code == 78
+    (tmp_path / "root.cer").unlink()
+    with pytest.raises(SiteError, match=r"trusted_roots\[0\]"):
+        prepare(site, None, now=NOW)
+
+
+def test_warnings_name_their_key_and_come_once(tmp_path: Path) -> None:
+    old = make_ca("Old Root CA", end=NOW.replace(year=2029))
+    site = site_with(tmp_path, old, make_leaf(["*.contoso.com"], old, end=NOW.replace(day=20)))
+    expired, soon = prepare(site, typed, now=NOW).warnings
+    assert expired.startswith("certificates.trusted_roots: the root Old Root CA (")
+    assert soon.startswith("certificates.public: *.contoso.com")
+    assert "in 5 days" in soon
+    assert check(site, typed, now=NOW).warnings == (expired, soon)
+
+
+def test_the_sites_own_warnings_come_first(tmp_path: Path) -> None:
+    site = site_of([{"name": "meet.contoso.com", "servers": ["meet.contoso.com"]}], tmp_path)
+    assert prepare(site, None).warnings == site.warnings
+    assert "loop" in site.warnings[0]
+
+
+def test_a_check_says_what_the_file_comes_to(tmp_path: Path, root: Pair) -> None:
+    farms = [*FARMS, {"name": "meet.fabrikam.com", "servers": ["fe.fabrikam.local"], "ssl_offload": True}]
+    (tmp_path / "root.cer").write_bytes(root.der)
+    site = site_of(farms, tmp_path, more='[certificates]\ntrusted_roots = ["root.cer"]')
+    facts = "\n".join(check(site, None, now=NOW).facts)
+    assert "farm dialin.contoso.com: requests for dialin.* go to fepool.contoso.local, port 4443, and may take 900 s" in facts
+    assert "farm meet.fabrikam.com: requests for meet.fabrikam.com go to fe.fabrikam.local, port 8080" in facts
+    assert "farm meet.contoso.com shares its first label with another farm" in facts
+    assert "goes to LocalMachine\\Root, valid until 2040-06-12" in facts
+    assert "no public certificate is given: the HTTPS binding of Default Web Site is left as it is" in facts
+
+
+class TestTemplate:
+    def test_its_placeholders_are_rejected_by_name(self, tmp_path: Path) -> None:
+        path = tmp_path / "lyncarr.toml"
+        write_template("contoso.com", path)
+        with pytest.raises(SiteError) as caught:
+            load_site(path)
+        lines = [line.removeprefix(f"{path}: ") for line in str(caught.value).splitlines()]
+        assert [line.partition(" is a placeholder, as lyncarr init writes it")[0] for line in lines] == [
+            "hosts.rp01.address: 'reverse-proxy.invalid'",
+            *(f"farms[{number}].servers[0]: 'front-end.invalid'" for number in range(4)),
+            "farms[4].servers[0]: 'office-web-apps.invalid'",
+        ]
+
+    @pytest.mark.parametrize(("domain", "kept"), [("Contoso.com", "contoso.com"), ("bücher.example", "xn--bcher-kva.example")])
+    def test_with_real_servers_it_is_good(self, domain: str, kept: str, tmp_path: Path) -> None:
+        path = tmp_path / "lyncarr.toml"
+        write_template(domain, path)
+        path.write_text(path.read_text("utf-8").replace(".invalid", ".contoso.local"), "utf-8")
+        site = load_site(path)
+        assert [farm.name for farm in site.farms] == [
+            f"{label}.{kept}" for label in ("dialin", "meet", "lyncdiscover", "lyncwebext", "wac")
+        ]
+        assert site.farms[4].kind == "office-web-apps"
+        assert (site.warnings, site.notes) == ((), ())
+
+    def test_every_commented_line_is_good_too(self, tmp_path: Path) -> None:
+        path = tmp_path / "lyncarr.toml"
+        write_template("contoso.com", path)
+        lines = path.read_text("utf-8").replace(".invalid", ".contoso.local").splitlines()
+        path.write_text("\n".join(line.removeprefix("# ") if " = " in line or line.startswith("# [") else line for line in lines), "utf-8")
+        site = load_site(path)
+        assert (site.hosts["rp01"].port, site.website.port, site.farms[0].timeout_s) == (5986, 443, 900)
+        assert site.installers.arr == tmp_path / "media" / "requestRouter_amd64.msi"
+
+    def test_a_file_that_is_there_is_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "lyncarr.toml"
+        path.write_text("mine", "utf-8")
+        with pytest.raises(SiteError, match="is there already and is left alone") as caught:
+            write_template("contoso.com", path)
+        assert caught.value.exit_code == 65
+        assert path.read_text("utf-8") == "mine"
+
+    def test_a_folder_that_is_not_there_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(SiteError, match="cannot be written"):
+            write_template("contoso.com", tmp_path / "absent" / "lyncarr.toml")
+
+    @pytest.mark.parametrize("domain", ["contoso", "*.contoso.com", "192.0.2.1", ""])
+    def test_a_domain_that_is_none_is_a_wrong_use(self, domain: str, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match=r"^The domain "):
+            write_template(domain, tmp_path / "lyncarr.toml")
+        assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,120 @@
+"""Installer packages: there, whole, and the ones that they claim to be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from lyncarr.config import installers
+from lyncarr.config.installers import MSI_MAGIC, given_roles, read_installer
+from lyncarr.config.site import ROLES, Installers
+
+PACKAGE = MSI_MAGIC + b"a package"
+DIGEST = hashlib.sha256(PACKAGE).hexdigest().upper()
+
+
+def table(folder: Path, **values: object) -> Installers:
+    return Installers.model_validate(values, context={"folder": folder})
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test's package is one that everybody knows."""
+    monkeypatch.setattr(installers, "_known", lambda: {DIGEST: ("arr", "Application Request Routing 3.0")})
+
+
+def test_a_package_with_its_hash_in_the_file_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "arr.msi").write_bytes(PACKAGE)
+    read = read_installer(table(tmp_path, arr="arr.msi", sha256={"arr": DIGEST.lower()}), "arr")
+    assert (read.role, read.name, read.sha256, read.path, read.url, read.size) == (
+        "arr",
+        "arr.msi",
+        DIGEST,
+        tmp_path / "arr.msi",
+        None,
+        len(PACKAGE),
+    )
+
+
+@pytest.mark.usefixtures("known")
+def test_a_known_package_needs_no_hash(tmp_path: Path) -> None:
+    (tmp_path / "arr.msi").write_bytes(PACKAGE)
+    assert read_installer(table(tmp_path, arr="arr.msi"), "arr").sha256 == DIGEST
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("sha256", [{}, {"url_rewrite": DIGEST}])
+def test_a_known_package_of_another_role_is_refused(sha256: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "rewrite.msi").write_bytes(PACKAGE)
+    with pytest.raises(ValueError, match=r"rewrite.msi is Application Request Routing 3.0; expected the package of URL Rewrite"):
+        read_installer(table(tmp_path, url_rewrite="rewrite.msi", sha256=sha256), "url_rewrite")
+
+
+def test_an_unknown_package_says_what_to_write_where_it_is_trusted(tmp_path: Path) -> None:
+    (tmp_path / "arr.msi").write_bytes(PACKAGE)
+    with pytest.raises(ValueError, match="none of Microsoft's files that lyncarr knows") as caught:
+        read_installer(table(tmp_path, arr="arr.msi"), "arr")
+    assert f'sha256 = {{ arr = "{DIGEST}" }}' in str(caught.value)
+
+
+def test_another_hash_than_the_files_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "arr.msi").write_bytes(PACKAGE)
+    with pytest.raises(ValueError, match=f"arr.msi has the SHA-256 {DIGEST}, not that of installers.sha256.arr"):
+        read_installer(table(tmp_path, arr="arr.msi", sha256={"arr": "00" * 32}), "arr")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"", r"arr.msi is empty \(0 bytes\)"), (b"MZ" + bytes(100), "arr.msi is no MSI package"), (b"<html>", "arr.msi is no MSI package")],
+)
+def test_what_is_no_package_is_an_error(data: bytes, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "arr.msi").write_bytes(data)
+    with pytest.raises(ValueError, match=reason):
+        read_installer(table(tmp_path, arr="arr.msi", sha256={"arr": hashlib.sha256(data).hexdigest()}), "arr")
+
+
+def test_two_gigabytes_are_too_much(tmp_path: Path) -> None:
+    with (tmp_path / "arr.msi").open("wb") as file:
+        file.write(MSI_MAGIC)
+        file.truncate(2 * 1024**3 + 1)  # sparse: takes no space
+    with pytest.raises(ValueError, match=r"arr.msi is larger than 2 GB"):
+        read_installer(table(tmp_path, arr="arr.msi"), "arr")
+
+
+@pytest.mark.parametrize(("path", "reason"), [("absent.msi", "does not exist"), (".", "is no file")])
+def test_a_file_that_is_not_there_is_an_error(path: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=reason):
+        read_installer(table(tmp_path, arr=path), "arr")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://files.contoso.com/a/ARR%203.msi?sig=x", "ARR 3.msi"),
+        ("HTTPS://files.contoso.com:8443/", "arr.msi"),
+        ("https://192.0.2.1", "arr.msi"),
+    ],
+)
+def test_a_url_goes_with_its_hash(url: str, name: str, tmp_path: Path) -> None:
+    read = read_installer(table(tmp_path, arr=url, sha256={"arr": DIGEST}), "arr")
+    assert (read.name, read.url, read.path, read.sha256, read.size) == (name, url, None, DIGEST, None)
+
+
+def test_packages_come_in_the_order_of_installation(tmp_path: Path) -> None:
+    given = dict.fromkeys(["arr", "external_cache", "url_rewrite", "web_farm"], "x.msi")
+    assert given_roles(table(tmp_path, **given)) == ("url_rewrite", "web_farm", "arr", "external_cache")
+    assert given_roles(table(tmp_path)) == ()
+
+
+def test_the_list_of_known_packages_is_in_order() -> None:
+    data = json.loads(Path(installers.__file__).with_name("known_installers.json").read_text("utf-8"))
+    assert {"url_rewrite", "arr"} <= {entry["role"] for entry in data.values()}
+    for digest, entry in data.items():
+        assert digest == bytes.fromhex(digest).hex().upper()
+        assert len(digest) == 64
+        assert entry["role"] in ROLES
+        assert entry["product"]
+        assert entry["source"]

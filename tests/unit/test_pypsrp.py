@@ -1,0 +1,50 @@
+"""What hosts/ relies on inside pypsrp, beyond its documented interface. A new pypsrp that fails here must be read, not pinned away."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+from lyncarr.hosts.transport import PYPSRP_GRACE_S, Transport
+from pypsrp import powershell, shell, wsman
+
+
+def used(of: object, name: str) -> set[str]:
+    return set(re.findall(rf"\b{name}\.(\w+)", inspect.getsource(of)))  # type: ignore[arg-type]
+
+
+def test_wsman_asks_its_transport_for_three_things_only() -> None:
+    """hosts/transport.py stands in for it, and has no more."""
+    assert used(wsman.WSMan, "self.transport") == {"endpoint", "send", "close"}
+    for name in ("endpoint", "send", "close"):
+        assert name in {*dir(Transport), "endpoint"}
+
+
+def test_a_runspace_pool_reaches_http_through_wsman_only() -> None:
+    for module in (powershell, shell):
+        assert used(module, "transport") == set()
+
+
+def test_a_read_is_marked_by_its_retries() -> None:
+    """And nothing but Receive is marked: the mark says that a message may be sent again."""
+    marked = [name for name, method in inspect.getmembers(wsman.WSMan, inspect.isfunction) if "retries_on_read_timeout=5" in inspect.getsource(method)]
+    assert marked == ["receive"]
+
+
+def test_the_http_time_out_is_the_operations_and_two_seconds() -> None:
+    assert f"http_timeout = timeout + {PYPSRP_GRACE_S}" in inspect.getsource(wsman.WSMan.invoke)
+
+
+def test_a_pool_reads_through_its_fragmenter_and_its_receive() -> None:
+    """hosts/psrp.py replaces both."""
+    pool = powershell.RunspacePool(wsman.WSMan("127.0.0.1"))
+    assert isinstance(pool._fragmenter, powershell.Fragmenter)
+    assert "self._fragmenter.defragment(" in inspect.getsource(powershell.RunspacePool._parse_responses)
+    assert "self.runspace_pool._receive(" in inspect.getsource(powershell.PowerShell.poll_invoke)
+    assert "self._receive(" in inspect.getsource(powershell.RunspacePool.open)
+    assert used(powershell.RunspacePool, "_fragmenter") | used(powershell.PowerShell, "_fragmenter") == {
+        "fragment",
+        "fragment_multiple",
+        "defragment",
+        "max_size",
+    }
