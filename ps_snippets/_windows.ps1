@@ -184,6 +184,10 @@ function Save-LyncarrIis {
         if ($LastAttempt) { throw }
         return $false
     }
+    catch [System.ComponentModel.Win32Exception] {
+        # HTTP.sys comes last: the file is written by now.
+        Stop-Lyncarr -Kind 'binding' -Text "the configuration is written, but HTTP.sys refused the certificate ($($_.Exception.GetBaseException().Message.Trim())): see whether its private key is in place with lyncarr plan --step certificate, then run this again"
+    }
     return $true
 }
 
@@ -362,9 +366,7 @@ function Add-LyncarrUpload {
     if (([string]$Request['data']).Length -gt 300000) { throw 'a piece of more than 300,000 characters' }
     $bytes = [Convert]::FromBase64String([string]$Request['data'])
     [void][System.IO.Directory]::CreateDirectory([System.IO.Path]::GetDirectoryName($path))
-    $mode = [System.IO.FileMode]::Open
-    if ([int]$Request['offset'] -eq 0) { $mode = [System.IO.FileMode]::CreateNew }
-    $stream = [System.IO.File]::Open($path, $mode, [System.IO.FileAccess]::Write, [System.IO.FileShare]::None)
+    $stream = [System.IO.File]::Open($path, [System.IO.FileMode]::OpenOrCreate, [System.IO.FileAccess]::Write, [System.IO.FileShare]::None)
     try {
         if ($stream.Seek(0, [System.IO.SeekOrigin]::End) -ne [int]$Request['offset']) { throw 'a piece that does not begin where the one before it ended' }
         [void]$stream.Write($bytes, 0, $bytes.Length)

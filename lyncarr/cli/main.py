@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import difflib
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from types import FrameType
 
 from typer.exceptions import Abort, Exit, TyperException
 from typer.main import get_command
 
-from lyncarr.core.errors import INTERRUPTED, MISUSE, LyncarrError
-from lyncarr.core.interrupts import StopNow
+from lyncarr.cli.streams import lost_output, prepare_streams
+from lyncarr.core.errors import INTERRUPTED, MISUSE, LyncarrError, SiteError
+from lyncarr.report.text import clean
+
+MAX_ERROR_CHARS = 2_000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
-    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+    prepare_streams()
+    signal.signal(signal.SIGTERM, _terminated)
+    code = run(sys.argv[1:] if arguments is None else list(arguments))
+    if reason := lost_output():
+        _say(f"Standard output could not take everything ({reason}); the exit code is right all the same.")
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -36,26 +46,28 @@ def run(arguments: list[str]) -> int:
         return MISUSE
     except Exit as leave:
         return leave.exit_code
-    except (KeyboardInterrupt, StopNow, Abort):
+    except (KeyboardInterrupt, Abort):
         _say("Interrupted; nothing was written.")
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away (`lyncarr ... | head`): not an error of ours, and no place left to say anything.
-        sys.stdout = None
-        return 0
     except Exception as error:
         traceback.print_exc()
-        _say(
-            f"This is a fault in lyncarr ({type(error).__name__}). Please report it with the lines above; run it again to see the host's state."
-        )
+        kind = type(error).__name__
+        _say(f"This is a fault in lyncarr ({kind}). Please report it with the lines above; run it again to see the host's state.")
         return 70
 
 
 def tell(error: LyncarrError, *, verbose: bool) -> None:
-    """An error for people: its sentence, and with --verbose the technical cause."""
-    _say(str(error))
+    """An error for people: its sentence, and with --verbose the technical cause. Both may hold text of a hostile host."""
+    # Of all errors only those of local files have several lines.
+    lines = str(error).splitlines() if isinstance(error, SiteError) else [str(error)]
+    for line in lines:
+        _say(clean(line, MAX_ERROR_CHARS))
     if verbose and error.detail:
-        _say(f"cause: {error.detail}")
+        _say(f"cause: {clean(error.detail, MAX_ERROR_CHARS)}")
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _say(sentence: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -20,13 +21,16 @@ from lyncarr.core.converge import Listener, Run
 from lyncarr.core.errors import UsageError
 from lyncarr.core.interrupts import Interrupts
 from lyncarr.core.plan import HostResult, select
-from lyncarr.powershell.bundle import script_text
+from lyncarr.powershell.bundle import script_sha256, script_text
 from lyncarr.report.text import clean
 from lyncarr.steps import RUNBOOK
 
 if TYPE_CHECKING:
     from lyncarr.config.site import Site
+    from lyncarr.hosts.psrp import PsrpHost
     from lyncarr.hosts.target import Target
+
+HTTPS = 443
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Connection:
 
 
 class Report(Listener, Protocol):
-    def finish(self, result: HostResult, names: tuple[str, ...]) -> None: ...
+    def finish(self, result: HostResult, published: Mapping[str, str]) -> None: ...
 
 
 def run(
@@ -51,39 +55,53 @@ def run(
 ) -> int:
     """Plan or provision one host; returns the exit code. Everything that can be refused here is refused before any contact."""
     stages = select(RUNBOOK, steps)
-    if write and not yes and (not terminal() or output is Output.json):
+    if write and not yes and output is Output.json:
+        raise UsageError("With --output json nobody can be asked; add --yes to apply without a question, or look first with lyncarr plan.")
+    if write and not yes and not terminal():
         raise UsageError("There is no terminal to ask on; add --yes to apply without a question, or look first with lyncarr plan.")
     from lyncarr.config.check import prepare
     from lyncarr.config.loader import load_site
     from lyncarr.hosts.psrp import PsrpHost
+    from lyncarr.hosts.tls import context_for
     from lyncarr.powershell.upload import pieces
 
     site = load_site(path)
     target = target_of(connection, site)
+    if target.tls.mode != "off":
+        # Here, and kept: a CA file or client certificate that is no good is an error of the site file, not of the host.
+        context_for(target.tls, target.certificate, target.key)
     prepared = prepare(site, asker())
     report = _report(output)
     for warning in prepared.warnings:
-        print(f"warning: {clean(warning)}", file=sys.stderr)
-    interrupts = Interrupts()
+        _tell_more(f"warning: {clean(warning)}")
+    if verbose:
+        _tell_more(f"script: {len(script_text())} characters, SHA-256 {script_sha256()}")
+    opened: list[PsrpHost] = []
+
+    def open_host() -> PsrpHost:
+        opened.append(PsrpHost(target, script=script_text()))
+        return opened[-1]
+
     one = Run(
         host=target.name,
         stages=stages,
         site=prepared,
-        open_host=lambda: PsrpHost(target, script=script_text()),
+        open_host=open_host,
         listener=report,
         who=f"{_user()}@{socket.gethostname()}",
         write=write,
         confirm=None if yes or not write else lambda plan, notes: agree(f"Apply these changes to {target.name}?"),
-        interrupts=interrupts,
         plan_deadline_s=timeout,
         read_file=pieces,
         warnings=prepared.warnings,
     )
-    with _ctrl_c(interrupts):
+    with _stop_signals(one.interrupts):
         result = one.execute()
-    report.finish(result, tuple(farm.name for farm in prepared.farms))
-    if result.error is not None:
-        tell(result.error, verbose=verbose)
+        report.finish(result, {farm.name: _url(farm.name, prepared.website.port) for farm in prepared.farms})
+        if result.error is not None:
+            tell(result.error, verbose=verbose)
+        if verbose:
+            _tell_more(_cost(opened))
     return result.exit_code
 
 
@@ -92,12 +110,19 @@ def target_of(connection: Connection, site: Site) -> Target:
     from lyncarr.config.sources import resolve
     from lyncarr.hosts.target import make_target
 
+    known = ", ".join(site.hosts) or "none"
     if connection.host is None:
-        known = ", ".join(site.hosts) or "none"
         raise UsageError(f"Name a host: --host NAME (the site file has: {known}), or an address.")
-    entry = site.hosts.get(connection.host)
+    name, entry = next(
+        ((name, entry) for name, entry in site.hosts.items() if name.casefold() == connection.host.casefold()), (connection.host, None)
+    )
+    if entry is None and connection.user is None:
+        raise UsageError(
+            f"--host: the site file has no host '{clean(name, 100)}' (it has: {known}); "
+            "to reach an address that is not in it, add --user NAME."
+        )
     return make_target(
-        connection.host,
+        name,
         entry,
         base=site.folder,
         address=connection.address,
@@ -106,7 +131,7 @@ def target_of(connection: Connection, site: Site) -> Target:
         port=connection.port,
         tls=connection.tls,
         password_from=connection.password_from,
-        resolve=lambda reference: resolve(reference, base=site.folder, ask=asker()),
+        resolve=lambda reference, base, what: resolve(reference, base=base, ask=asker(), what=what),
     )
 
 
@@ -117,27 +142,49 @@ def _user() -> str:
         return "unknown"
 
 
+def _url(name: str, port: int) -> str:
+    return f"https://{name}/" if port == HTTPS else f"https://{name}:{port}/"
+
+
 def _report(output: Output) -> Report:
     if output is Output.json:
         from lyncarr.report.events import JsonReport
 
-        return JsonReport(sys.stdout)
+        return JsonReport(sys.stdout, script_sha256())
     from rich.console import Console
 
     from lyncarr.report.console import ConsoleReport
 
-    return ConsoleReport(Console(highlight=False), Console(stderr=True, highlight=False))
+    # The stream is named: rich would follow sys.stdout to wherever it leads at that moment.
+    return ConsoleReport(Console(file=sys.stdout, highlight=False), Console(file=sys.stderr, highlight=False))
+
+
+def _tell_more(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+
+
+def _cost(opened: list[PsrpHost]) -> str:
+    traffic = [host.traffic for host in opened]
+    requests, connections = sum(one.requests for one in traffic), sum(one.connections for one in traffic)
+    up, down = sum(one.bytes_up for one in traffic), sum(one.bytes_down for one in traffic)
+    return f"on the wire: {requests} requests over {connections} connections, {up:,} bytes up, {down:,} bytes down"
 
 
 @contextmanager
-def _ctrl_c(interrupts: Interrupts) -> Iterator[None]:
-    def pressed(number: int, frame: FrameType | None) -> None:
-        if interrupts.requested is False:
-            print("lyncarr: stopping after what is running now; press Ctrl-C again to stop it too", file=sys.stderr)
-        interrupts.pressed()
+def _stop_signals(interrupts: Interrupts) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop the run as `interrupts` says, until its report is out."""
 
-    before = signal.signal(signal.SIGINT, pressed)
+    def pressed(number: int, frame: FrameType | None) -> None:
+        if interrupts.pressed():
+            with suppress(OSError):
+                # Not print: the signal may have come in the middle of one.
+                os.write(2, b"\nlyncarr: finishing what is being written now, then stopping; press Ctrl-C again to stop that too\n")
+
+    # A shell that starts a job in the background makes it deaf to Ctrl-C, which is meant for others then.
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, pressed) for number in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -84,13 +84,18 @@ class Run:
 
     def execute(self) -> HostResult:
         """Carry the run out. Foreseen errors become part of the result, they do not escape."""
+        error: LyncarrError | None = None
         try:
-            word, code = self._execute()
-            return self._result(word, code)
+            try:
+                word, code = self._execute()
+            except LyncarrError as foreseen:
+                error = foreseen
+                word, code = _word_of(foreseen), foreseen.exit_code
+            self.interrupts.end()
         except StopNow:
+            self.interrupts.end()
             return self._result("interrupted", INTERRUPTED)
-        except LyncarrError as error:
-            return self._result(_word_of(error), error.exit_code, error)
+        return self._result(word, code, error)
 
     def _result(self, word: HostWord, code: int, error: LyncarrError | None = None) -> HostResult:
         if self._wrote:
@@ -147,7 +152,7 @@ class Run:
                         return "interrupted", INTERRUPTED
                 if due and stage.fresh_shell_after and remaining:
                     shell.close()
-                    plan = self._planned(self._look_again(shell, remaining), remaining)
+                    plan = self._planned(self._look_again(shell, remaining, (BusyError,)), remaining)
                     if plan.blocked:
                         raise self._blocked(plan)
         return "applied", IN_PLACE
@@ -239,21 +244,21 @@ class Run:
         self.listener.event(self.host, "reconnecting", {"cause": str(lost)})
         shell.close()
         try:
-            return self._look_again(shell, (Stage(unit.stage.name, unit.steps),), UnreachableError)
+            return self._look_again(shell, (Stage(unit.stage.name, unit.steps),), (BusyError, UnreachableError))
         except (BusyError, UnreachableError) as error:
             raise lost from error
 
-    def _look_again(self, shell: _Shell, stages: tuple[Stage, ...], *patient: type[LyncarrError]) -> Mapping[str, State]:
+    def _look_again(self, shell: _Shell, stages: tuple[Stage, ...], waited: tuple[type[LyncarrError], ...]) -> Mapping[str, State]:
         """Open `shell` anew and observe under the lock, which the shell before it may hold for a while after its end.
 
-        `patient` are errors that are waited out too.
+        Errors of the kinds `waited` are tried again until LOCK_WAIT_S is over.
         """
         end = Deadline(LOCK_WAIT_S)
         while True:
             try:
                 shell.open()
                 return shell.observe(lock=True, deadline=Deadline(self.plan_deadline_s), stages=stages)
-            except (BusyError, *patient):
+            except waited:
                 shell.close()
                 if end.passed:
                     raise
@@ -384,8 +389,11 @@ class _Shell:
         if self._run.read_file is None:
             raise AssertionError("asked to send a file by a run that cannot read one")
         self._run.listener.event(self._run.host, "progress", {"step": step.name, "text": f"sending {file.name}", "percent": None})
-        for offset, data in self._run.read_file(file):
-            self._send("upload", (), deadline, lock=True, extra={"file": name, "offset": offset, "data": data})
+        try:
+            for offset, data in self._run.read_file(file):
+                self._send("upload", (), deadline, lock=True, extra={"file": name, "offset": offset, "data": data})
+        except StepFailedError as error:
+            raise StepFailedError(f"Step {step.name}: {error}", step=step.name, kind=error.kind) from error
 
     def _requests(self, steps: tuple[Step, ...]) -> tuple[StepRequest, ...]:
         site = self._run.site

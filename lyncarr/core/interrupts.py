@@ -11,19 +11,27 @@ class StopNow(BaseException):
 
 
 class Interrupts:
-    """Counts presses. `pressed()` is the signal handler's body; `writing()` surrounds a unit that should be finished."""
+    """Counts presses. `pressed()` is the signal handler's body; `writing()` surrounds a unit that should be finished.
+
+    After `end()` a press does nothing: the run is over, and its report must not be lost.
+    """
 
     def __init__(self) -> None:
         self.requested = False
         self._writing = False
+        self._over = False
 
-    def pressed(self) -> None:
-        """Raise StopNow, or only remember the wish where a unit is being written for the first press."""
-        if self._writing and not self.requested:
-            self.requested = True
-            return
-        self.requested = True
+    def pressed(self) -> bool:
+        """Raise StopNow; only remember the wish, and return True, where a unit is being written and this is the first press."""
+        if self._over:
+            return False
+        first, self.requested = not self.requested, True
+        if self._writing and first:
+            return True
         raise StopNow
+
+    def end(self) -> None:
+        self._over = True
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -7,9 +7,10 @@ import re
 import requests
 
 from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, RefusedError
-from lyncarr.hosts.guard import SEALED, harmless
+from lyncarr.hosts.guard import SEALED
 from lyncarr.hosts.retry import UnavailableError
 from lyncarr.hosts.target import Target
+from lyncarr.hosts.text import harmless
 
 _METHODS = ("Negotiate", "Kerberos", "NTLM", "Basic", "CredSSP", "Digest")
 

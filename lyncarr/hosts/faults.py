@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pypsrp.exceptions import InvalidPSRPOperation, WinRMTransportError, WSManFaultError
 
 from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, RefusedError, UnreachableError
-from lyncarr.hosts.guard import harmless
 from lyncarr.hosts.target import Target
+from lyncarr.hosts.text import harmless
 
 # Numbers of Windows' wsmerror.h; 5 and 995 are Win32's.
 ACCESS_DENIED = 5

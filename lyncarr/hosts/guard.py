@@ -17,12 +17,13 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 
-from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, RefusedError
+from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError
 from lyncarr.core.model import Deadline
 from lyncarr.hosts.retry import StaleConnectionError
 from lyncarr.hosts.sockets import Clock, TimedSocket, TimedTlsSocket, dial, shut_down
 from lyncarr.hosts.target import Target
-from lyncarr.hosts.tls import secure
+from lyncarr.hosts.text import harmless
+from lyncarr.hosts.tls import refused_certificate, secure
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
@@ -218,11 +219,6 @@ def refuse_document_type(data: bytes, target: Target) -> None:
         raise ProtocolError(f"{target.where} sent XML with a document type or in a strange encoding; nothing of it was read.")
 
 
-def harmless(text: object, limit: int = 200) -> str:
-    """A host's text for a message: one line, no control characters, cut."""
-    return str(text)[:limit].encode("unicode_escape").decode("ascii")
-
-
 def _stopped(target: Target) -> LostConnectionError:
     return LostConnectionError(f"The connection to {target.where} was closed because the run was stopped.")
 
@@ -244,11 +240,7 @@ def _translated(error: Exception, guard: GuardedSession) -> LyncarrError:
         )
     for one in chain:
         if isinstance(one, ssl.SSLError) and target.certificate is not None and "ALERT" in (one.reason or ""):
-            return RefusedError(
-                f"{target.where} refused the client certificate {target.certificate}; "
-                "map it to an account there (winrm/config/service/certmapping).",
-                detail=detail,
-            )
+            return refused_certificate(target, detail)
         if _is_no_http(one):
             return ProtocolError(f"{target.where} does not answer in HTTP; check the address and the port.", detail=detail)
     return LostConnectionError(f"The connection to {target.where} was lost before its answer came.", detail=detail)

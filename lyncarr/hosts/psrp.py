@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,9 +21,9 @@ from lyncarr.core.errors import LostConnectionError, LyncarrError, RefusedError,
 from lyncarr.core.fitness import OLDEST_POWERSHELL, powershell_version
 from lyncarr.core.model import Deadline, Event, Request, Secret
 from lyncarr.hosts.faults import TIMED_OUT, translated
-from lyncarr.hosts.guard import harmless
 from lyncarr.hosts.messages import GuardedFragmenter
 from lyncarr.hosts.target import Target
+from lyncarr.hosts.text import harmless
 from lyncarr.hosts.transport import Transport
 from lyncarr.powershell.protocol import EventReader, encode_request
 
@@ -35,6 +36,8 @@ CLOSE_S = 5.0
 STOP_S = 8.0
 STOP_POLL_S = 1
 MAX_ERRORS = 10
+ESCAPED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\U00010000-\U0010ffff]")
+"""What pypsrp's serializer writes as _xHHHH_."""
 LOGGERS = ("pypsrp", "spnego", "urllib3", "requests")
 
 
@@ -84,7 +87,6 @@ class PsrpHost:
         self._interrupted = False
 
     def __enter__(self) -> PsrpHost:
-        quiet_libraries()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -115,8 +117,9 @@ class PsrpHost:
         reader = EventReader(request.run, request.number, tuple(step.name for step in request.steps), first, request.operation)
         self._spent = True
         with self._lock:
-            self._go_on()
             self._transport.limit(deadline)
+            # After it: an interrupt of a moment ago may have cancelled, which `limit` takes back.
+            self._go_on()
             pool = self._pool or self._open()
             shell = PowerShell(pool)
             if first:
@@ -158,6 +161,7 @@ class PsrpHost:
             self._transport.close()
 
     def _open(self) -> _Pool:
+        quiet_libraries()
         with translated(self._target, opened=False):
             # WSMan builds a transport of its own, which only keeps what it is given: no account, no password.
             wsman = WSMan(self._target.address, operation_timeout=self._operation_timeout_s)
@@ -199,7 +203,7 @@ class PsrpHost:
         if shell.streams.error or shell.state == PSInvocationState.FAILED:
             with translated(self._target, opened=True):
                 record = shell.streams.error[0] if shell.streams.error else None
-                text, identifier = harmless(record or "no reason given", 500), harmless(getattr(record, "fq_error", None))
+                text, identifier = harmless(record or "no reason given", 500), harmless(getattr(record, "fq_error", ""))
             raise StepFailedError(
                 f"PowerShell on {self._target.where} ended lyncarr's script: {text} Does a policy or an antivirus there stop scripts?",
                 kind="error",
@@ -227,8 +231,16 @@ class PsrpHost:
         if pool is None or self._transport.distrusted or not pool.shell.opened:
             return
         self._transport.limit(Deadline(CLOSE_S))
-        with contextlib.suppress(LyncarrError), translated(self._target, opened=True):
-            pool.shell.close()
+        for _ in range(2):
+            try:
+                with translated(self._target, opened=True):
+                    pool.shell.close()
+                return
+            except LostConnectionError:
+                # Lost on its way, or its answer was: deleting twice does no harm, and not at all leaves the lock held.
+                continue
+            except LyncarrError:
+                return
 
 
 class _Pool(RunspacePool):
@@ -236,7 +248,9 @@ class _Pool(RunspacePool):
 
     def __init__(self, wsman: WSMan, target: Target) -> None:
         super().__init__(wsman, idle_timeout=IDLE_TIMEOUT_S)
-        # Private to pypsrp, as _receive is; tests/unit/test_pypsrp.py fails when either changes.
+        # Private to pypsrp, as _receive is; tests/unit/test_pypsrp.py fails when any of them changes.
+        # A line feed may stand in CLIXML as it is; pypsrp sends _x000A_, which for the script is a tenth more.
+        self._serializer._serial_str = ESCAPED
         self._fragmenter = GuardedFragmenter(target, wsman.max_payload_size, self._serializer)
 
     def _receive(self, id: str | None = None, timeout: int | None = None) -> list[tuple[int, Any]]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from lyncarr.config.names import parse_server
 from lyncarr.core.errors import UsageError
@@ -61,17 +60,9 @@ class Target:
     key: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.auth in ("basic", "certificate") and self.tls.mode == "off":
-            raise UsageError(f'Logging on by "{self.auth}" needs TLS; use another --tls than off, or --auth negotiate.')
-        if self.auth == "basic" and ":" in self.user:
-            raise UsageError("A user name for --auth basic cannot hold a colon; use the name without one, or --auth negotiate.")
-        if self.auth == "certificate":
-            if self.certificate is None or self.key is None:
-                raise UsageError('Logging on by "certificate" needs the keys certificate and key of the host in the site file.')
-        elif not self.user:
-            raise UsageError(f"Name the account for {self.name}: --user NAME, or the key user of the host in the site file.")
-        elif self.password is None:
+        if self.auth != "certificate" and self.password is None:
             raise UsageError(f"There is no password for {self.user} on {self.name}; use --password-from, or the site file's key password.")
+        _refuse_useless(self.name, self.user, self.auth, self.tls, self.certificate, self.key)
 
     @property
     def where(self) -> str:
@@ -89,6 +80,12 @@ class Target:
         return f"{'http' if self.tls.mode == 'off' else 'https'}://{self.place}/wsman"
 
 
+class Resolve(Protocol):
+    """The secret behind `reference`, whose relative paths start at `base`; `what` names it in a question."""
+
+    def __call__(self, reference: str, base: Path, what: str) -> Secret: ...
+
+
 def make_target(
     name: str,
     entry: HostConfig | None,
@@ -100,12 +97,13 @@ def make_target(
     port: int | None,
     tls: str | None,
     password_from: str | None,
-    resolve: Callable[[str], Secret],
+    resolve: Resolve,
 ) -> Target:
     """The table [hosts.NAME] of the site file with the command line's words over it; `entry` None means that `name` is an address.
 
     Files of the site file start at `base`, those of the command line at the working folder. `resolve` is asked for a password
-    only where the method needs one. Raises UsageError (exit 64) for what the command line says wrong.
+    only where the method needs one, and after everything else was found right. Raises UsageError (exit 64) for what the command
+    line says wrong.
     """
     from lyncarr.config.site import check_tls
 
@@ -118,20 +116,40 @@ def make_target(
         trust = Tls.parse(entry.tls if entry else "verify", base)
     method = cast(Auth, auth or (entry.auth if entry else "negotiate"))
     account = user or (entry.user if entry and entry.user else "")
+    where = _address(name, entry, address)
+    certificate, key = (entry.certificate, entry.key) if entry else (None, None)
+    _refuse_useless(name, account, method, trust, certificate, key)
     secret = None
-    if method != "certificate" and account:
-        secret = resolve(password_from or (entry.password if entry else "prompt"))
+    if method != "certificate":
+        what = f"the password of {account} on {name}"
+        if password_from is not None:
+            secret = resolve(password_from, Path(), what)
+        else:
+            secret = resolve(entry.password if entry else "prompt", base, what)
     return Target(
         name=name,
-        address=_address(name, entry, address),
+        address=where,
         port=port or (entry.port if entry and entry.port else HTTP_PORT if trust.mode == "off" else HTTPS_PORT),
         user=account,
         password=secret,
         auth=method,
         tls=trust,
-        certificate=entry.certificate if entry else None,
-        key=entry.key if entry else None,
+        certificate=certificate,
+        key=key,
     )
+
+
+def _refuse_useless(name: str, user: str, auth: Auth, tls: Tls, certificate: Path | None, key: Path | None) -> None:
+    """Raise UsageError for combinations that would send a password readable, or cannot work at all."""
+    if auth in ("basic", "certificate") and tls.mode == "off":
+        raise UsageError(f'Logging on by "{auth}" needs TLS; use another --tls than off, or --auth negotiate.')
+    if auth == "basic" and ":" in user:
+        raise UsageError("A user name for --auth basic cannot hold a colon; use the name without one, or --auth negotiate.")
+    if auth == "certificate":
+        if certificate is None or key is None:
+            raise UsageError('Logging on by "certificate" needs the keys certificate and key of the host in the site file.')
+    elif not user:
+        raise UsageError(f"Name the account for {name}: --user NAME, or the key user of the host in the site file.")
 
 
 def _address(name: str, entry: HostConfig | None, given: str | None) -> str:

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from lyncarr.core.errors import LyncarrError, ProtocolError, SiteError, UntrustedError
+from lyncarr.core.errors import LyncarrError, ProtocolError, RefusedError, SiteError, UntrustedError
 from lyncarr.core.model import Deadline
 from lyncarr.hosts.retry import TransientError
 from lyncarr.hosts.sockets import TimedSocket, TimedTlsSocket
 from lyncarr.hosts.target import Target, Tls
+from lyncarr.hosts.text import harmless
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
 _NOT_YET_VALID = 9
@@ -188,11 +189,22 @@ def _no_handshake(error: ssl.SSLError, target: Target) -> LyncarrError:
         )
     if error.reason in _OLD_TLS:
         return ProtocolError(f'{target.where} offers no TLS 1.2; switch it on there, or use tls = "off" with NTLM.', detail=detail)
+    if target.certificate is not None and "ALERT" in (error.reason or ""):
+        return refused_certificate(target, detail)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
         return TransientError(
             f"{target.where} broke off while TLS was being set up. Is WinRM's HTTPS listener on that port?", detail=detail
         )
     return ProtocolError(f"TLS with {target.where} could not be set up; is its HTTPS listener's certificate in order?", detail=detail)
+
+
+def refused_certificate(target: Target, detail: str) -> RefusedError:
+    """For a TLS alert that came back for the client's certificate."""
+    return RefusedError(
+        f"{target.where} refused the client certificate {target.certificate}; "
+        "its issuer must be trusted there, and it must be mapped to an account (winrm/config/service/certmapping).",
+        detail=detail,
+    )
 
 
 def _subject(der: bytes) -> str:
@@ -203,8 +215,7 @@ def _subject(der: bytes) -> str:
         text = x509.load_der_x509_certificate(der).subject.rfc4514_string()
     except ValueError:
         return "(not readable)"
-    shown = text.encode("unicode_escape").decode("ascii")
-    return shown[:200] or "(empty)"
+    return harmless(text) or "(empty)"
 
 
 def _names(der: bytes | None) -> str:
@@ -217,5 +228,5 @@ def _names(der: bytes | None) -> str:
         extension = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except (ValueError, x509.ExtensionNotFound):
         return ""
-    names = [str(name.value).encode("unicode_escape").decode("ascii") for name in extension.value]
-    return f" (it holds {', '.join(names)[:200]})" if names else ""
+    names = ", ".join(str(name.value) for name in extension.value)
+    return f" (it holds {harmless(names)})" if names else ""

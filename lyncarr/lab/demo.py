@@ -14,7 +14,8 @@ from rich.text import Text
 from lyncarr.lab.command import HOST, STATE_NAME
 
 LYNCARR = [sys.executable, "-m", "lyncarr"]
-READY_S = 30
+COMMAND_S = 120
+END_S = 30
 
 
 def main() -> int:
@@ -25,24 +26,31 @@ def main() -> int:
         console.print(Text(text, style="bold cyan"), soft_wrap=True)
 
     def run(expected: int, *words: str) -> bool:
-        tell(f"\n$ lyncarr {' '.join(words)} --site {site.name} --host {HOST}")
-        done = subprocess.run([*LYNCARR, *words, "--site", str(site), "--host", HOST], stdin=subprocess.DEVNULL, timeout=120)
+        tell(f"\n$ lyncarr {' '.join(words)} --host {HOST}")
+        done = subprocess.run(  # noqa: S603  (this package's own commands)
+            [*LYNCARR, *words, "--host", HOST], cwd=folder, stdin=subprocess.DEVNULL, timeout=COMMAND_S
+        )
         tell(f"(exit code {done.returncode})")
         if done.returncode != expected:
             tell(f"This should have been {expected}.")
         return done.returncode == expected
 
     with tempfile.TemporaryDirectory(prefix="lyncarr-demo-") as folder:
-        site = Path(folder) / "lyncarr.toml"
-        lab = subprocess.Popen(
+        lab = subprocess.Popen(  # noqa: S603
             [*LYNCARR, "lab", "--preset", "blank", "--folder", folder, "--output", "json"], stdout=subprocess.PIPE, text=True
         )
         try:
-            ready = json.loads(lab.stdout.readline()) if lab.stdout else {}
+            line = lab.stdout.readline() if lab.stdout else ""
+            if not line:
+                tell("The simulated server did not start; see above.")
+                return 1
+            ready = json.loads(line)
             tell(
                 f"A simulated Windows server answers on {ready['address']}:{ready['https_port']}. It replays states and runs no PowerShell."
             )
+            tell("What would change on it?")
             good = run(2, "plan")
+            tell("\nChange it.")
             good = run(0, "provision", "--yes") and good
             tell("\nAgain: there is nothing to do.")
             good = run(0, "provision", "--yes") and good
@@ -52,7 +60,7 @@ def main() -> int:
             good = run(0, "provision", "--yes") and good
         finally:
             lab.terminate()
-            lab.wait(timeout=READY_S)
+            lab.wait(timeout=END_S)
     tell("\nThat was all of it." if good else "\nSomething did not go as it should; see above.")
     return 0 if good else 1
 

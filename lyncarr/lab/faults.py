@@ -71,7 +71,7 @@ class Faults:
     """200 and a page for people, as a captive portal answers."""
     oversized: At | None = None
     """A body of `oversized_bytes`."""
-    oversized_bytes: int = 64 * 1024 * 1024
+    oversized_bytes: int = 16 * 1024 * 1024
     garbage: At | None = None
     """The first answer to a Receive for a command, from there on, holds a fragment that is none."""
     host_call: At | None = None

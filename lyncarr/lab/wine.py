@@ -19,6 +19,7 @@ from typing import Literal
 
 from lyncarr.core.errors import ConfigurationError, UsageError
 from lyncarr.lab.packages import ARR, STANDINS, URL_REWRITE, build_packages
+from lyncarr.lab.powershell import PowerShellEngine
 from lyncarr.lab.trampoline import trampoline
 
 State = Literal["bare", "iis", "arr"]
@@ -28,6 +29,7 @@ PRESETS: dict[str, State] = {"blank": "bare", "iis": "iis", "arr": "arr"}
 PROGRAMS = ("iisreset", "netsh")
 LONGEST_COMMAND_S = 300.0
 PRUNED_AFTER_S = 86_400.0
+REBOOT_PENDING = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,10 @@ class WineMachine:
         """The command line of a PowerShell on this machine, to be started with environment()."""
         return [self.engine, "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", *arguments]
 
+    def program(self, *arguments: str) -> list[str]:
+        """The command line of a Windows program on this machine, such as reg or msiexec."""
+        return [_wine("wine64"), *arguments]
+
     def run(self, command: list[str], timeout_s: float = LONGEST_COMMAND_S) -> subprocess.CompletedProcess[str]:
         """Run a command on this machine to its end. Its exit code is the caller's to judge; standard error is part of `stdout`."""
         # Not a pipe: Wine's own server and services inherit it, and the reader would wait for their end.
@@ -104,9 +110,9 @@ class WineMachine:
             return subprocess.CompletedProcess(command, done.returncode, output.read().decode("utf-8", "replace"))
 
     def install(self, package: Path) -> int:
-        """Install an .msi as an administrator would, without PowerShell; msiexec's exit code."""
+        """Install an .msi as an administrator would, without PowerShell; the low byte of msiexec's exit code."""
         windows_path = "Z:" + str(package.resolve()).replace("/", "\\")
-        return self.run([_wine("wine64"), "msiexec", "/i", windows_path, "/qn", "/norestart"]).returncode
+        return self.run(self.program("msiexec", "/i", windows_path, "/qn", "/norestart")).returncode
 
     def lay_configuration(self, text: str | bytes) -> None:
         """Put another applicationHost.config in the place of this machine's."""
@@ -127,6 +133,23 @@ class WineMachine:
         self.run([server, "-k"])
         self.run([server, "-w"])
 
+    def restart(self) -> None:
+        """What a restart of Windows does to this machine: every process ends, and servicing has nothing left to do."""
+        self.stop()
+        self.run(self.program("reg", "delete", rf"HKLM\{REBOOT_PENDING}", "/f"))
+
+
+class WineEngine(PowerShellEngine):
+    """The lab's engine on one machine, which ends with it."""
+
+    def __init__(self, machine: WineMachine) -> None:
+        super().__init__([machine.engine], environment=machine.environment())
+        self._machine = machine
+
+    def close(self) -> None:
+        super().close()
+        self._machine.stop()
+
 
 def template(engine: str, cache: Path, state: State = "bare", system: System = "2012r2") -> WineMachine:
     """The stopped machine of this state in `cache`, made now if it is not there yet. It is there to be copied, never to be run.
@@ -141,8 +164,11 @@ def template(engine: str, cache: Path, state: State = "bare", system: System = "
             building = WineMachine(engine, cache / f"{folder.name}.building")
             shutil.rmtree(building.folder, ignore_errors=True)
             try:
-                if state == "bare":
-                    _make_bare(building, system)
+                if state == "bare" and system == "2012r2":
+                    _make_bare(building)
+                elif state == "bare":
+                    template(engine, cache, "bare").copy(building.folder)
+                    _script(building, "system.ps1", "-System", system)
                 elif state == "iis":
                     template(engine, cache, "bare", system).copy(building.folder)
                     _script(building, "role.ps1")
@@ -168,11 +194,20 @@ def runs_on_wine(command: str) -> bool:
 
 
 def open_machine(command: str, preset: str, folder: Path) -> WineMachine:
-    """A machine in `folder` for lab/powershell.py, which takes its environment(). Its packages are for the site file; stop() ends it."""
+    """A new machine in `folder` (absolute) for the lab, in the place of the one that an earlier lab left there.
+
+    `preset` is one of PRESETS, else UsageError; so is a folder that holds something else.
+    """
     if preset not in PRESETS:
         raise UsageError(
             f"--powershell on Wine starts from {', '.join(PRESETS)}, not '{preset}': start from arr and run lyncarr provision for the rest"
         )
+    machine = WineMachine(command, folder)
+    if folder.exists():
+        if not machine.system32.is_dir():
+            raise UsageError(f"{folder} is no machine of the lab and is left alone; name another --folder")
+        machine.stop()
+        shutil.rmtree(folder)
     return template(command, default_cache(), PRESETS[preset]).copy(folder)
 
 
@@ -183,7 +218,7 @@ def _prune(cache: Path, kind: str, newest: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_bare(machine: WineMachine, system: System) -> None:
+def _make_bare(machine: WineMachine) -> None:
     (machine.folder / "tmp").mkdir(parents=True)
     done = machine.run(machine.powershell("-Version"))
     if not machine.system32.is_dir():
@@ -208,7 +243,7 @@ def _make_bare(machine: WineMachine, system: System) -> None:
     modules.mkdir(parents=True)
     for name in ("Vendor.psd1", "Vendor.psm1"):
         shutil.copyfile(STANDINS / name, modules / name)
-    _script(machine, "system.ps1", "-System", system)
+    _script(machine, "system.ps1", "-System", "2012r2")
 
 
 def _install_arr(machine: WineMachine) -> None:
@@ -220,7 +255,8 @@ def _install_arr(machine: WineMachine) -> None:
 
 def _script(machine: WineMachine, name: str, *arguments: str) -> None:
     done = machine.run(machine.powershell("-File", rf"C:\windows\lab\{name}", *arguments))
-    if done.returncode != 0:
+    # Not by the exit code alone: a .NET that dies on Wine may leave 0.
+    if done.returncode != 0 or not done.stdout.rstrip().endswith("made"):
         raise ConfigurationError(f"{name} of the lab's machine failed: run with --verbose to see why", detail=done.stdout)
 
 

@@ -1,7 +1,8 @@
 """The one script text that goes to a host: the snippets in a fixed order, with the dispatch of RUNBOOK filled in.
 
 The text is constant for a release: no value of any site is in it. Its SHA-256 stands in the plan, so that an
-administrator can compare what ran (event 4104 of PowerShell's log) with what was shipped.
+administrator can compare what ran (event 4104 of PowerShell's log) with what was shipped. It is sent as plain text, without
+the comments of ps_snippets/, which were a sixth of it: a plan may send 130 KB, and the script is nearly all of that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ SHARED = ("_windows.ps1", "_runtime.ps1", "_iis.ps1", "_rules.ps1")
 MAIN = "_main.ps1"
 SNIPPETS_LINE = "#:snippets"
 EACH_STEP = "#:each-step "
+INDENT = 4
 
 
 def snippet_folder() -> Traversable:
@@ -50,10 +52,25 @@ def compose(snippets: tuple[str, ...], steps: tuple[Step, ...] = STEPS) -> str:
     return "\n".join(lines) + "\n"
 
 
+def without_comments(text: str) -> str:
+    """`text` without blank lines and lines of comment, except those at its very beginning, and indented by one space a level.
+
+    Line by line, because the snippets have no strings of several lines; the lint of tests/snippets sees to that.
+    """
+    lines = text.splitlines()
+    code = next(number for number, line in enumerate(lines) if not line.startswith("#"))
+    kept = [line for line in lines[code:] if line.strip() and not line.lstrip().startswith("#")]
+    return "\n".join([*lines[:code], *(" " * (_indent(line) // INDENT) + line.lstrip() for line in kept)]) + "\n"
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
 @cache
 def script_text() -> str:
     """The shipped script."""
-    return compose(tuple(read_snippet(name) for name in (*SHARED, *(step.snippet for step in STEPS))))
+    return without_comments(compose(tuple(read_snippet(name) for name in (*SHARED, *(step.snippet for step in STEPS)))))
 
 
 def script_sha256() -> str:

@@ -34,9 +34,9 @@ def pieces(installer: Installer) -> Iterator[tuple[int, str]]:
                 offset += len(piece)
     except OSError as error:
         raise StepFailedError(
-            f"{installer.path} can no longer be read, so nothing was installed; put it back and run this again", kind="installer"
+            f"{installer.path} can no longer be read, so nothing was installed; put it back and run this again.", kind="installer"
         ) from error
     if digest.hexdigest().upper() != installer.sha256:
         raise StepFailedError(
-            f"{installer.path} changed while it was sent, so nothing was installed; run lyncarr check, then this again", kind="installer"
+            f"{installer.path} changed while it was sent, so nothing was installed; run lyncarr check, then this again.", kind="installer"
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.status import Status
+from rich.live import Live
+from rich.spinner import Spinner
 from rich.text import Text
 
 from lyncarr.core.plan import HostResult, Note, Plan
@@ -26,81 +29,135 @@ SAID = {
     "untrusted": "The host's answers cannot be trusted; the run ended there.",
     "interrupted": "Interrupted. Run this again: what is in place costs nothing.",
 }
+STEP_SAID = {
+    "pending": "pending",
+    "applied": "applied",
+    "failed": "failed",
+    "skipped": "not tried",
+    "unknown": "unknown: its answer never came; run this again to see",
+    "reboot-needed": "done, and needs a restart of the host",
+}
+NAME_CHARS = 16
+SHOW_SECONDS_AFTER_S = 2
+REFRESH_PER_S = 8
+
+
+class _Now:
+    """What happens at the moment, and for how long."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._since = time.monotonic()
+
+    def __rich__(self) -> Text:
+        seconds = int(time.monotonic() - self._since)
+        return Text(f"{self._text} ({seconds} s)" if seconds >= SHOW_SECONDS_AFTER_S else self._text)
 
 
 class ConsoleReport:
-    """A Listener and Report for a terminal or a log. `out` gets the report, `err` the live status where it is a terminal."""
+    """A Listener and Report for a terminal or a log. `out` gets the report, `err` what happens now: live where it is a terminal."""
 
     def __init__(self, out: Console, err: Console) -> None:
         self._out = out
         self._err = err
-        self._status: Status | None = None
+        self._live: Live | None = None
+        self._greeted = False
+        self._planned = False
+        self._told: set[str] = set()
 
     def event(self, host: str, name: str, data: Mapping[str, Any]) -> None:
         if name == "connecting":
             self._now(f"{host}: connecting and looking")
         elif name == "reconnecting":
             self._now(f"{host}: the connection was lost; waiting for the host to let go, then looking again")
-        elif name == "hello":
+        elif name == "hello" and not self._greeted:
+            self._greeted = True
             self._line(f"{host} is {clean(data['computer'])}, {clean(data['os'])}, PowerShell {clean(data['powershell'])}", "bold")
         elif name == "plan":
-            self.quiet()
+            self._quiet()
             self._plan(data["plan"], data["notes"])
         elif name == "applying":
             self._now(f"{host}: applying {data['step']}")
         elif name == "progress":
             percent = "" if data["percent"] is None else f" {data['percent']} %"
             self._now(f"{host}: {data['step']}: {clean(data['text'])}{percent}")
+        elif name == "note" and self._planned:
+            self._note(data["text"])
 
-    def quiet(self) -> None:
-        """Take the live status off the screen, as before a question."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
-
-    def finish(self, result: HostResult, names: tuple[str, ...]) -> None:
-        """The outcome. `names` are the published names, shown where their farms were made in this run."""
-        self.quiet()
-        for one in result.steps:
-            if result.result not in ("in-place", "pending", "changed"):
-                self._line(f"  {one.step.name:<16} {one.result}", _STYLE.get(one.result, ""))
+    def finish(self, result: HostResult, published: Mapping[str, str]) -> None:
+        """The outcome. `published` maps the published names to their URLs, shown where their farms were made in this run."""
+        self._quiet()
+        for note in result.notes:
+            if note.kind != "warning":
+                self._note(note.text)
+        if any(one.result not in ("in-place", "pending", "skipped") for one in result.steps):
+            for one in result.steps:
+                if one.result != "in-place":
+                    self._line(f"  {one.step.name:<{NAME_CHARS}} {STEP_SAID[one.result]}", _STYLE.get(one.result, ""))
         if result.backup is not None:
             self._line(f"Configuration backup {result.backup} on the host. To restore it, in an elevated command prompt there:")
             self._line(f"  {restore_line(result.backup)}")
         self._line(f"{result.host}: {SAID[result.result]}", "bold")
         made = {change.item for one in result.steps if one.result == "applied" for change in one.changes if change.attribute is None}
-        first = [name for name in names if name in made]
-        if first:
+        first = [url for name, url in published.items() if name in made]
+        if first and result.result == "applied":
             self._line("Now try from outside (lyncarr does not reach there):")
-            for name in first:
-                self._line(f"  https://{name}/")
-            self._line(
-                "What stands outside this server: the names in external DNS, and TCP 443 from the internet through the firewall to it."
-            )
+            for url in first:
+                self._line(f"  {url}")
+            self._line("What stands outside this server: the names in external DNS, and the firewall on the way from the internet to it.")
 
     def _plan(self, plan: Plan, notes: list[Note]) -> None:
+        self._planned = True
         for one in plan.steps:
             if not one.changes:
-                self._line(f"  {one.step.name:<16} in place", "dim")
+                self._line(f"  {one.step.name:<{NAME_CHARS}} in place", "dim")
                 continue
-            self._line(f"  {one.step.name:<16} {_counted(len(one.changes), 'change')}", "yellow")
+            self._line(f"  {one.step.name:<{NAME_CHARS}} {_counted(len(one.changes), 'change')}", "yellow")
             for change in one.changes:
-                self._line(f"      {change_line(change)}")
+                self._wrapped(change_line(change), " " * 6)
         for note in notes:
-            self._line(f"  note: {clean(note.text)}", "cyan")
+            self._note(note.text)
+
+    def _note(self, text: str) -> None:
+        """Once a run, however often the host says it."""
+        if text not in self._told:
+            self._told.add(text)
+            self._line(f"  note: {clean(text)}", "cyan")
+
+    def _wrapped(self, text: str, indent: str) -> None:
+        """On a terminal between words, the rest further in; elsewhere one line, for those who grep."""
+        if not self._out.is_terminal:
+            self._line(indent + text)
+            return
+        width = max(self._out.width, 40)
+        further = indent + " " * 6
+        lines = textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=further, break_long_words=False, break_on_hyphens=False)
+        self._line("\n".join(lines))
 
     def _now(self, text: str) -> None:
         if not self._err.is_terminal:
             self._err.print(Text(text), soft_wrap=True)
             return
-        if self._status is None:
-            self._status = self._err.status(Text(text), spinner="line")
-            self._status.start()
-        else:
-            self._status.update(Text(text))
+        self._quiet()
+        spinner = Spinner("line", text=_Now(text))
+        self._live = Live(
+            spinner, console=self._err, refresh_per_second=REFRESH_PER_S, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+        self._live.start()
+
+    def _quiet(self) -> None:
+        """Take what happens now off the screen, as before a question."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def _line(self, text: str, style: str = "") -> None:
+        live = self._live
+        if live is not None:
+            live.stop()
         self._out.print(Text(text, style=style), soft_wrap=True)
+        if live is not None:
+            live.start()
 
 
 _STYLE = {"applied": "green", "failed": "red", "unknown": "red", "skipped": "dim", "reboot-needed": "yellow"}

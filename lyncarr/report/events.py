@@ -14,19 +14,21 @@ LIVE = frozenset({"connecting", "reconnecting", "hello", "applying", "progress",
 
 
 class JsonReport:
-    """A Listener and Report that writes JSON lines to `stream`."""
+    """A Listener and Report that writes JSON lines to `stream`. `script_sha256` is that of the script which runs on the host."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, script_sha256: str) -> None:
         self._stream = stream
+        self._script_sha256 = script_sha256
 
     def event(self, host: str, name: str, data: Mapping[str, Any]) -> None:
         if name in LIVE:
             self._line({"event": name, "host": host, **data})
         elif name == "plan":
             plan: Plan = data["plan"]
-            self._line({"event": "plan", "host": host, "pending": {one.step.name: len(one.changes) for one in plan.steps if one.changes}})
+            pending = {one.step.name: len(one.changes) for one in plan.steps if one.changes}
+            self._line({"event": "plan", "host": host, "script_sha256": self._script_sha256, "pending": pending})
 
-    def finish(self, result: HostResult, names: tuple[str, ...]) -> None:
+    def finish(self, result: HostResult, published: Mapping[str, str]) -> None:
         """The host's line and the summary, the last line of every run that began to connect."""
         self._line(host_line(result))
         self._line({"event": "summary", "exit_code": result.exit_code, "hosts": {result.host: result.result}})

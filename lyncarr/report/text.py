@@ -9,6 +9,7 @@ from typing import Any
 from lyncarr.core.model import Change
 
 MAX_CHARS = 500
+MAX_LIST_CHARS = 2_000
 
 
 def clean(text: str, limit: int = MAX_CHARS) -> str:
@@ -29,14 +30,23 @@ def _escaped(character: str) -> str:
 
 
 def value(what: Any) -> str:
-    """A state's value as people read it: lists in brackets, absent things as (absent)."""
+    """A state's value as people read it: lists in brackets, an empty one as none, absent things as (absent)."""
     if what is None:
         return "(absent)"
     if isinstance(what, bool):
         return "yes" if what else "no"
     if isinstance(what, tuple):
-        return "[" + ", ".join(clean(item) for item in what) + "]"
+        return _list(what) if what else "none"
     return clean(str(what))
+
+
+def _list(items: tuple[str, ...]) -> str:
+    shown: list[str] = []
+    for item in items:
+        if sum(map(len, shown)) > MAX_LIST_CHARS:
+            return f"[{', '.join(shown)}, ... ({len(items)} in all)]"
+        shown.append(clean(item))
+    return f"[{', '.join(shown)}]"
 
 
 def change_line(change: Change) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
-import os
 import shlex
 import socket
 import ssl
@@ -18,6 +18,17 @@ from typing import Any, cast
 import pypsrp.negotiate
 import pytest
 import requests
+from pypsrp.complex_objects import PSInvocationState
+from pypsrp.exceptions import AuthenticationError, FragmentError, WinRMError, WinRMTransportError, WSManFaultError
+from pypsrp.host import PSHost, PSHostUserInterface
+from pypsrp.powershell import RunspacePool
+
+from lyncarr.lab import wsman
+from lyncarr.lab.certs import Authority, Variant, client_identity, server_identity
+from lyncarr.lab.faults import At, Faults, every
+from lyncarr.lab.machine import Machine, MachineFaults
+from lyncarr.lab.powershell import PowerShellEngine
+from lyncarr.lab.server import LabServer
 from tests.lab.lab_client import (
     SCRIPT,
     TRANSPORTS,
@@ -32,32 +43,23 @@ from tests.lab.lab_client import (
     request,
     script,
 )
-from pypsrp.complex_objects import PSInvocationState
-from pypsrp.exceptions import AuthenticationError, FragmentError, WinRMError, WinRMTransportError, WSManFaultError
-from pypsrp.host import PSHost, PSHostUserInterface
-from pypsrp.powershell import RunspacePool
-
-from lyncarr.lab import wsman
-from lyncarr.lab.certs import Authority, Variant, client_identity, server_identity
-from lyncarr.lab.faults import At, Faults, every
-from lyncarr.lab.machine import Machine, MachineFaults
-from lyncarr.lab.powershell import PowerShellEngine
-from lyncarr.lab.server import LabServer
-
-PWSH = os.environ.get("LYNCARR_PWSH")
-real = [pytest.mark.powershell, pytest.mark.skipif(not PWSH, reason="LYNCARR_PWSH names no PowerShell")]
-
-
-def pwsh_engine() -> PowerShellEngine:
-    return PowerShellEngine(shlex.split(PWSH or ""))
 
 
 @pytest.fixture(scope="module")
-def pwsh_lab() -> Iterator[LabServer]:
-    if not PWSH:
-        pytest.skip("LYNCARR_PWSH names no PowerShell")
-    with LabServer(pwsh_engine()) as lab:
+def pwsh_lab(pwsh: str) -> Iterator[LabServer]:
+    with LabServer(PowerShellEngine(shlex.split(pwsh))) as lab:
         yield lab
+
+
+@pytest.fixture(params=["replay", pytest.param("pwsh", marks=pytest.mark.powershell)])
+def either(request: pytest.FixtureRequest) -> Iterator[tuple[LabServer, str]]:
+    """A lab with each engine, and the script that it runs."""
+    if request.param == "replay":
+        with LabServer(replay()) as lab:
+            yield lab, SCRIPT
+    else:
+        with LabServer(PowerShellEngine(shlex.split(request.getfixturevalue("pwsh")))) as lab:
+            yield lab, script("echo")
 
 
 @pytest.fixture
@@ -81,6 +83,16 @@ def eventually(condition: Callable[[], bool], seconds: float = 3.0) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def fails_with(errors: tuple[type[Exception], ...], call: Callable[[], object]) -> Callable[[], None]:
+    """A thread's work that must end in one of `errors`."""
+
+    def work() -> None:
+        with pytest.raises(errors):
+            call()
+
+    return work
 
 
 # Transports and authentication
@@ -253,8 +265,6 @@ def test_bad_certificates_are_bad_in_the_way_they_say(variant: Variant, reason: 
 
 
 def test_the_pin_is_the_hash_of_the_certificate_shown() -> None:
-    import hashlib
-
     with LabServer(replay(), certificate=server_identity("127.0.0.1", "self-signed")) as lab:
         shown = ssl.get_server_certificate((lab.address, lab.https_port))
         assert hashlib.sha256(ssl.PEM_cert_to_DER_cert(shown)).hexdigest().upper() == lab.pin
@@ -320,10 +330,8 @@ def test_a_stop_ends_the_pipeline_and_not_the_shell(pwsh_lab: LabServer) -> None
 
 @pytest.mark.powershell
 @pytest.mark.parametrize("end", ["delete", "idle", "server"])
-def test_a_shell_takes_its_processes_with_it(end: str) -> None:
-    if not PWSH:
-        pytest.skip("LYNCARR_PWSH names no PowerShell")
-    lab = LabServer(pwsh_engine())
+def test_a_shell_takes_its_processes_with_it(pwsh: str, end: str) -> None:
+    lab = LabServer(PowerShellEngine(shlex.split(pwsh)))
     lab.start()
     try:
         connection = connect(lab)
@@ -519,11 +527,14 @@ def test_stopping_is_quick_and_leaves_no_thread() -> None:
         runspaces = RunspacePool(connection)
         runspaces.open()
         shell = begin_apply(runspaces)
-        waiting = threading.Thread(target=lambda: pytest.raises(Exception, shell.poll_invoke))
+        waiting = threading.Thread(target=fails_with((requests.RequestException, WSManFaultError), shell.poll_invoke))
         waiting.start()
+        silent = [socket.create_connection((lab.address, port)) for port in (lab.http_port, lab.https_port)]
         time.sleep(0.1)
         begun = time.monotonic()
     assert time.monotonic() - begun < 1
+    for client in silent:
+        client.close()
     waiting.join()
     connection.close()
     assert {thread.ident for thread in threading.enumerate()} <= before
@@ -627,7 +638,7 @@ def test_drip(lab: LabServer) -> None:
 
 def test_stopping_does_not_wait_for_a_drip() -> None:
     with LabServer(replay(), faults=Faults(drip=every(), drip_interval_s=0.5)) as lab:
-        client = threading.Thread(target=lambda: pytest.raises(requests.RequestException, post, lab))
+        client = threading.Thread(target=fails_with((requests.RequestException,), lambda: post(lab)))
         client.start()
         assert eventually(lambda: bool(lab.messages))
         begun = time.monotonic()
@@ -688,11 +699,12 @@ def test_a_body_that_is_too_big_and_a_bomb(lab: LabServer) -> None:
     assert int(post(lab).headers["Content-Length"]) < 50_000
 
 
-@pytest.mark.parametrize("engine", ["replay", pytest.param("pwsh", marks=real)])
-def test_a_fragment_that_is_none(engine: str) -> None:
-    with LabServer(replay() if engine == "replay" else pwsh_engine(), faults=Faults(garbage=At(1))) as lab, pool(lab) as runspaces:
+def test_a_fragment_that_is_none(either: tuple[LabServer, str]) -> None:
+    lab, text = either
+    lab.faults.garbage = At(1)
+    with pool(lab) as runspaces:
         with pytest.raises(FragmentError):
-            first(runspaces, request(), SCRIPT if engine == "replay" else script("echo"))
+            first(runspaces, request(), text)
         assert lab.messages[-1].action == "Receive"
 
 
@@ -706,11 +718,11 @@ class _Typist(PSHostUserInterface):
         return "typed"
 
 
-@pytest.mark.parametrize("engine", ["replay", pytest.param("pwsh", marks=real)])
-def test_a_call_of_the_clients_host(engine: str) -> None:
+def test_a_call_of_the_clients_host(either: tuple[LabServer, str]) -> None:
+    lab, text = either
+    lab.faults.host_call = At(1)
     typist = _Typist()
     host = PSHost(None, None, False, "tests", None, typist, "1.0")
-    with LabServer(replay() if engine == "replay" else pwsh_engine(), faults=Faults(host_call=At(1))) as lab:
-        with connect(lab) as connection, RunspacePool(connection, host=host) as runspaces:
-            assert first(runspaces, request(), SCRIPT if engine == "replay" else script("echo"))
-        assert typist.asked == 1
+    with connect(lab) as connection, RunspacePool(connection, host=host) as runspaces:
+        assert first(runspaces, request(), text)
+    assert typist.asked == 1

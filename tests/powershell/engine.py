@@ -22,8 +22,8 @@ STANDINS = Path(__file__).parents[2] / "lyncarr" / "lab" / "standins"
 
 def composed() -> str:
     """The shipped text with the simulated functions laid over the seam."""
-    simulated = (HERE / "simulated" / "windows.ps1").read_text(encoding="ascii")
-    shared = [read_snippet(SHARED[0]), simulated, *(read_snippet(name) for name in SHARED[1:])]
+    simulated = [path.read_text(encoding="ascii") for path in sorted((HERE / "simulated").glob("*.ps1"))]
+    shared = [read_snippet(SHARED[0]), *simulated, *(read_snippet(name) for name in SHARED[1:])]
     return compose((*shared, *(read_snippet(step.snippet) for step in STEPS)))
 
 

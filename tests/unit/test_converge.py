@@ -51,6 +51,7 @@ class Disk:
         self.on_apply: Callable[[str], None] = lambda name: None
         self.busy_looks = 0
         self.note: Note | None = None
+        self.many_notes = 0
 
 
 class FakeHost:
@@ -87,6 +88,8 @@ class FakeHost:
         if request.operation == "observe":
             if disk.note:
                 on_event(Event("note", {"step": disk.note.step, "kind": disk.note.kind, "text": disk.note.text}))
+            for number in range(disk.many_notes):
+                on_event(Event("note", {"step": None, "kind": "version", "text": f"note {number}"}))
             on_event(Event("observed", {"steps": {name: disk.states.get(name, {}) for name in names}}))
             return
         for step in request.steps:
@@ -128,9 +131,8 @@ def run(disk: Disk, *, write: bool = True, stages: tuple[Stage, ...] = STAGES, *
     def opened() -> FakeHost:
         return FakeHost(disk)
 
-    return Run(
-        host="rp01", stages=stages, site=None, open_host=opened, listener=Heard(), who="me", write=write, sleep=lambda s: None, **more
-    ).execute()
+    more.setdefault("listener", Heard())
+    return Run(host="rp01", stages=stages, site=None, open_host=opened, who="me", write=write, sleep=lambda s: None, **more).execute()
 
 
 def words(result: HostResult) -> dict[str, str]:
@@ -288,13 +290,53 @@ def test_after_a_loss_the_lock_is_waited_for() -> None:
     assert disk.log.count("observe+lock:c,d") == 3
 
 
-def test_a_write_that_was_lost_and_not_done_has_failed() -> None:
+def test_a_write_that_was_lost_and_not_done_is_the_fault_of_the_connection() -> None:
     disk = Disk(DONE | {"c": {}, "d": {}})
     disk.lose_after.add("c")
     disk.lie |= {"c", "d"}
     result = run(disk)
-    assert (result.result, result.exit_code) == ("failed", 1)
+    assert (result.result, result.exit_code) == ("unreachable", 69)
+    assert words(result)["c"] == "failed"
+    assert "lost while step c was written" in str(result.error)
     assert disk.log.count("apply+lock:c,d") == 1
+
+
+def test_the_lock_of_the_shell_before_is_waited_for_after_an_install() -> None:
+    disk = Disk({})
+    disk.on_apply = lambda name: setattr(disk, "busy_looks", 2 if name == "b" else 0)
+    result = run(disk)
+    assert (result.result, result.exit_code) == ("applied", 0)
+    assert disk.log.count("observe+lock:c,d") == 3
+
+
+def test_a_plan_that_still_holds_after_the_question_is_not_shown_again() -> None:
+    heard = Heard()
+    result = run(Disk({}), confirm=lambda plan, notes: True, listener=heard)
+    assert result.result == "applied"
+    assert heard.names.count("plan") == 1
+
+
+def test_a_press_while_the_outcome_of_a_unit_is_judged_does_not_make_it_unknown() -> None:
+    interrupts = Interrupts()
+
+    class Press(Plain):
+        def desired(self, site: Any) -> State:
+            if interrupts._writing and disk.log[-1].startswith("apply"):
+                interrupts.pressed()
+            return super().desired(site)
+
+    disk = Disk({})
+    stages = (Stage("one", (Press("a", {"i": {"x": 1}}), B)),)
+    result = run(disk, stages=stages, interrupts=interrupts)
+    assert result.exit_code == 130
+    assert words(result) == {"a": "applied", "b": "skipped"}
+
+
+def test_more_notes_than_anybody_reads_end_the_run() -> None:
+    disk = Disk({})
+    disk.many_notes = 1_001
+    result = run(disk, write=False)
+    assert (result.result, result.exit_code) == ("untrusted", 76)
 
 
 def test_ctrl_c_once_finishes_the_unit_and_sends_no_other() -> None:

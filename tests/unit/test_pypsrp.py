@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 
-from lyncarr.hosts.transport import PYPSRP_GRACE_S, Transport
 from pypsrp import powershell, shell, wsman
+
+from lyncarr.hosts.transport import PYPSRP_GRACE_S, Transport
 
 
 def used(of: object, name: str) -> set[str]:
@@ -27,7 +28,8 @@ def test_a_runspace_pool_reaches_http_through_wsman_only() -> None:
 
 def test_a_read_is_marked_by_its_retries() -> None:
     """And nothing but Receive is marked: the mark says that a message may be sent again."""
-    marked = [name for name, method in inspect.getmembers(wsman.WSMan, inspect.isfunction) if "retries_on_read_timeout=5" in inspect.getsource(method)]
+    methods = inspect.getmembers(wsman.WSMan, inspect.isfunction)
+    marked = [name for name, method in methods if "retries_on_read_timeout=5" in inspect.getsource(method)]
     assert marked == ["receive"]
 
 

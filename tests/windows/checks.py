@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from lyncarr.lab.wine import WineMachine
+
+COVERAGE = Path(__file__).parents[1] / "snippets" / "coverage.ps1"
 
 
 def windows_path(path: Path) -> str:
@@ -18,14 +22,28 @@ def names(script: Path) -> list[str]:
     return [name.partition("$")[0] for name in re.findall(r"^ *Test-That ['\"](.+?)['\"] ", text, re.MULTILINE)]
 
 
-def run(script: Path, machine: WineMachine, *arguments: str) -> list[str]:
-    """The lines of all checks, in one PowerShell process."""
-    done = machine.run(machine.powershell("-File", windows_path(script), *arguments), timeout_s=120)
+@dataclass(frozen=True)
+class Answers:
+    """The lines of all checks of a script, and which statements of the script under test were reached: line numbers."""
+
+    lines: list[str]
+    statements: frozenset[int]
+    hit: frozenset[int]
+
+
+def run(script: Path, machine: WineMachine, tested: Path, *arguments: str) -> Answers:
+    """Run the checks in one PowerShell process that watches the statements of `tested`."""
+    report = machine.folder / "coverage.json"
+    command = machine.powershell("-File", *map(windows_path, (COVERAGE, tested, report, script)), *arguments)
+    done = machine.run(command, timeout_s=120)
     assert done.returncode == 0, done.stdout[-2000:]
-    return done.stdout.splitlines()
+    assert report.exists(), done.stdout[-2000:]
+    lines = json.loads(report.read_text())
+    return Answers(done.stdout.splitlines(), frozenset(lines["lines"]), frozenset(lines["hit"]))
 
 
 def verify(lines: list[str], name: str) -> None:
+    """Fails unless all checks of this name said ok."""
     mine = [line for line in lines if re.match(rf"(ok|failed) {re.escape(name)}", line)]
     assert mine, f"the script ended before this check: {lines[-5:]}"
     assert not [line for line in mine if line.startswith("failed")], mine

@@ -12,9 +12,8 @@ from pypsrp.wsman import WSMan
 
 from lyncarr.core.model import Event, Request, Stage, State, Step, StepRequest
 from lyncarr.core.plan import steps_of
-from lyncarr.lab.powershell import PowerShellEngine
 from lyncarr.lab.server import LabServer
-from lyncarr.lab.wine import WineMachine
+from lyncarr.lab.wine import WineEngine, WineMachine
 from lyncarr.powershell.bundle import script_text
 from lyncarr.powershell.protocol import EventReader, encode_request
 from lyncarr.powershell.upload import pieces
@@ -25,8 +24,7 @@ RUN = "11111111-2222-3333-4444-555555555555"
 @contextmanager
 def served(machine: WineMachine) -> Iterator[LabServer]:
     """The machine behind a WinRM endpoint."""
-    engine = PowerShellEngine([machine.engine], environment=machine.environment())
-    with LabServer(engine, https=False) as lab:
+    with LabServer(WineEngine(machine), https=False) as lab:
         yield lab
 
 

@@ -2,3 +2,4 @@
 $ErrorActionPreference = 'Stop'
 $result = Install-WindowsFeature -Name Web-Server -IncludeManagementTools
 if (-not $result.Success) { throw "Install-WindowsFeature ended with $($result.ExitCode)" }
+'made'

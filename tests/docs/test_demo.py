@@ -1,0 +1,17 @@
+"""The demonstration ends well, and the transcript in the README is a part of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.docs.documents import ROOT, blocks
+
+
+def test_demo() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lyncarr.lab.demo"], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = next(block.text for block in blocks(ROOT / "README.md", "console") if "timeout_s: 30 -> 900" in block.text)
+    assert shown in done.stdout

@@ -1,0 +1,133 @@
+"""What stands in a page as an example is one: site files, messages, PowerShell, and the step that is worked out."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tests.powershell.engine as powershell
+from lyncarr.config.loader import load_site
+from lyncarr.core.diff import diff
+from lyncarr.core.errors import SiteError
+from lyncarr.core.model import Stage, Step
+from lyncarr.powershell.bundle import MAIN, SHARED, compose, read_snippet
+from lyncarr.steps import STEPS
+from tests.docs.documents import DOCS, ROOT, Block, all_blocks, blocks
+from tests.powershell.hosts import configuration
+from tests.sites import site_of
+from tests.snippets.snippet_lint import FOLDER as LINT_FOLDER
+from tests.snippets.snippet_lint import run_lint
+
+FARM = '\n[[farms]]\nname = "meet.contoso.com"\nservers = ["fepool.contoso.local"]\n'
+WORKED_OUT = DOCS / "writing-a-step.md"
+FARMS = [{"name": "meet.contoso.com", "servers": ["fepool.contoso.local"]}]
+
+
+@pytest.mark.parametrize("block", all_blocks("toml"), ids=str)
+def test_site_file(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It loads; or, where a message follows it, it is refused with that message."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("lyncarr.toml")
+    path.write_text(block.text if "farms]" in block.text else block.text + FARM, encoding="utf-8")
+    if block.answer is None or block.answer.kind != "text":
+        load_site(path)
+        return
+    with pytest.raises(SiteError) as refused:
+        load_site(path)
+    assert str(refused.value) == block.answer.text.strip()
+
+
+@pytest.mark.parametrize("block", all_blocks("json"), ids=str)
+def test_json(block: Block) -> None:
+    json.loads(block.text)
+
+
+@pytest.mark.powershell
+def test_lines_for_the_host(pwsh: str, tmp_path: Path) -> None:
+    """Their syntax is right, and commands and parameters are those that Windows PowerShell 4.0 and 5.1 both have."""
+    script = tmp_path / "page.ps1"
+    script.write_text("\n".join(block.text for block in blocks(DOCS / "getting-started.md", "powershell")), encoding="utf-8")
+    reader = Path(__file__).with_name("commands.ps1")
+    done = subprocess.run([pwsh, "-NoProfile", "-File", str(reader), str(script)], capture_output=True, text=True, check=True, timeout=60)
+    found = [line.split(" ") for line in done.stdout.splitlines()]
+    assert len(found) >= 6, done.stdout
+    lines = (LINT_FOLDER / "data" / "commands.txt").read_text(encoding="utf-8").splitlines()
+    known = {words[0]: set(words[1:]) for words in (line.split(" ") for line in lines)}
+    for command, *parameters in found:
+        assert command in known or command in MORE, command
+        assert set(parameters) <= known.get(command, set()) | MORE.get(command, set()), f"{command}: {parameters}"
+
+
+# What the lint's lists leave out because no snippet may use it: parameters that the provider of WSMan: adds to New-Item, and the firewall.
+# https://learn.microsoft.com/powershell/module/microsoft.wsman.management/about/about_wsman_provider
+# https://learn.microsoft.com/powershell/module/netsecurity/new-netfirewallrule
+MORE = {
+    "New-Item": {"Transport", "Address", "CertificateThumbPrint"},
+    "New-NetFirewallRule": {"DisplayName", "Direction", "Action", "Protocol", "LocalPort", "RemoteAddress"},
+}
+
+
+def the_step() -> Step:
+    (block,) = blocks(WORKED_OUT, "python")
+    names: dict[str, Any] = {}
+    exec(compile(block.text, WORKED_OUT.name, "exec"), names)
+    made: Step = names["RedirectHosts"]()
+    return made
+
+
+def the_snippet() -> str:
+    (block,) = blocks(WORKED_OUT, "powershell")
+    return block.text
+
+
+@pytest.mark.powershell
+def test_the_step_that_is_worked_out_runs(pwsh: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = the_step()
+    (block,) = blocks(WORKED_OUT, "json")
+    case = json.loads(block.text)
+    simulated = (ROOT / "tests" / "powershell" / "simulated" / "windows.ps1").read_text(encoding="ascii")
+    texts = (
+        read_snippet(SHARED[0]),
+        simulated,
+        *map(read_snippet, SHARED[1:]),
+        *(read_snippet(one.snippet) for one in STEPS),
+        the_snippet(),
+    )
+    monkeypatch.setattr(powershell, "composed", lambda: compose(texts, (*STEPS, step)))
+    machine = powershell.Machine(tmp_path / "host", configuration(case["farms"]))
+    engine = powershell.Engine(pwsh, tmp_path / "engine")
+    try:
+        site = site_of(FARMS, tmp_path)
+        session = powershell.Session(engine, machine, site, (Stage("example", (step,), transaction=True),))
+        found = diff(session.observe()[step.name], step.desired(site))
+        assert [[one.item, one.attribute, one.before, one.after] for one in found] == case["changes"], case["why"]
+        outcome = session.apply()
+        assert outcome.failed is None, outcome.failed
+        assert diff(outcome.applied["steps"][step.name], step.desired(site)) == ()
+        assert machine.restarts == 1
+    finally:
+        engine.close()
+
+
+@pytest.mark.powershell
+def test_the_step_that_is_worked_out_keeps_the_rules(pwsh: str, tmp_path: Path) -> None:
+    step = the_step()
+    files = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "ps_snippets").glob("*.ps1")}
+    files |= {MAIN: compose((), (*STEPS, step)), step.snippet: the_snippet()}
+    report = run_lint(pwsh, {"page": files}, tmp_path)
+    assert [str(finding) for finding in report.of("page") if finding.file == step.snippet] == []
+
+
+def test_the_worked_out_step_is_not_shipped() -> None:
+    assert the_step().name not in {step.name for step in STEPS}
+
+
+def test_case_members_are_those_of_the_runner() -> None:
+    (block,) = blocks(WORKED_OUT, "json")
+    described = re.findall(r"^\| ([a-z_, ]+) \|", (ROOT / "tests" / "cases" / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(json.loads(block.text)) <= {name for row in described for name in row.split(", ")}

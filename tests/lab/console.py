@@ -1,0 +1,248 @@
+"""The real console script, as a process of its own, against a replayed host in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lyncarr.config.check import Prepared, prepare
+from lyncarr.config.loader import load_site
+from lyncarr.lab.faults import Faults
+from lyncarr.lab.machine import Machine
+from lyncarr.lab.replay import ReplayEngine
+from lyncarr.lab.server import LabServer
+from lyncarr.powershell.bundle import script_text
+from lyncarr.steps import STEPS
+
+PASSWORD = "P@ssw0rd-of-the-lab"
+FARMS = """
+[[farms]]
+name = "dialin.contoso.com"
+servers = ["fepool.contoso.local"]
+
+[[farms]]
+name = "meet.contoso.com"
+servers = ["fepool.contoso.local"]
+"""
+WAIT_S = 30.0
+
+
+@dataclass
+class Done:
+    """What a process left: its exit code and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The lines of --output json; each must be an object of schema 1."""
+        lines = [json.loads(line) for line in self.out.splitlines()]
+        assert all(line["schema"] == 1 for line in lines)
+        return lines
+
+    @property
+    def host(self) -> dict[str, Any]:
+        """The host's line: the one before the last, which is the summary and agrees with it."""
+        host, summary = self.events[-2:]
+        assert host["event"] == "host"
+        assert summary == {"schema": 1, "event": "summary", "exit_code": self.code, "hosts": {host["host"]: host["result"]}}
+        return host
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Step -> its result."""
+        return {step["step"]: step["result"] for step in self.host["steps"]}
+
+    def quiet(self) -> Done:
+        """Nobody saw a traceback or what would work a terminal."""
+        for text in (self.out, self.err):
+            assert "Traceback" not in text, text
+            assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text), ascii(text)
+        return self
+
+
+@dataclass
+class Bench:
+    """A folder with a site file, a machine, and the server in front of it."""
+
+    folder: Path
+    machine: Machine = field(default_factory=lambda: Machine())
+    faults: Faults = field(default_factory=Faults)
+    host: str = ""
+    """More lines for the table [hosts.rp01]."""
+    more: str = ""
+    """More tables for the site file."""
+    farms: str = FARMS
+    auth: str = "basic"
+    tls: str = "ca"
+    password: str = PASSWORD
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __enter__(self) -> Bench:
+        engine = ReplayEngine(self.machine, script=script_text())
+        self.lab = LabServer(engine, password=self.password, faults=self.faults, linger_s=0.02, **self.options)
+        self.lab.start()
+        (self.folder / "ca.pem").write_bytes(self.lab.ca_file.read_bytes())
+        self.environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "LYNCARR_TEST_PASSWORD": self.password}
+        self.write_site()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.lab.stop()
+
+    def write_site(self) -> None:
+        tls, port = ("off", self.lab.http_port) if self.tls == "off" else ("ca:ca.pem", self.lab.https_port)
+        table = (
+            f'[hosts.rp01]\naddress = "{self.lab.address}"\nport = {port}\nuser = "{self.lab.user}"\n'
+            f'auth = "{self.auth}"\ntls = "{tls}"\npassword = "env:LYNCARR_TEST_PASSWORD"\n{self.host}\n'
+        )
+        (self.folder / "lyncarr.toml").write_text(table + self.more + self.farms, encoding="utf-8")
+
+    @property
+    def site(self) -> Prepared:
+        return prepare(load_site(self.folder / "lyncarr.toml"), None)
+
+    def finish(self) -> Bench:
+        """Put the machine where a whole run would leave it."""
+        self.machine.states = finished(self.site)
+        return self
+
+    @property
+    def writes(self) -> list[list[str]]:
+        """The steps of each apply request that reached the machine."""
+        return [
+            [step["name"] for step in exchange.request["steps"]]
+            for exchange in self.machine.exchanges
+            if exchange.request["operation"] == "apply"
+        ]
+
+    def command(self, *words: str, host: str = "rp01") -> list[str]:
+        return [sys.executable, "-m", "lyncarr", *words, "--host", host]
+
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            preexec_fn=_hear_ctrl_c,
+        )
+
+    def run(self, *words: str, **environment: str) -> Done:
+        process = self.start(*words, **environment)
+        out, err = process.communicate(timeout=90)
+        return Done(process.returncode, out, err).quiet()
+
+    def json(self, *words: str, **environment: str) -> Done:
+        return self.run(*words, "--output", "json", **environment)
+
+    @contextlib.contextmanager
+    def terminal(self, *words: str, columns: int = 80, **environment: str) -> Iterator[Terminal]:
+        with Terminal(self.command(*words), self.folder, self.environment | {"TERM": "xterm"} | environment, columns) as terminal:
+            yield terminal
+
+
+def finished(site: Prepared) -> dict[str, Any]:
+    """What a machine that is in place answers, as JSON has it."""
+    states = {step.name: step.desired(site) for step in STEPS}
+    plain: dict[str, Any] = json.loads(json.dumps(states, default=dict))
+    return plain
+
+
+def wait_for(stream: Any, text: str) -> str:
+    """Lines of a pipe up to the one that holds `text`; all of them where it never comes."""
+    seen = ""
+    for line in stream:
+        seen += line
+        if text in line:
+            break
+    return seen
+
+
+def _hear_ctrl_c() -> None:
+    # Whoever runs the tests in the background has made them deaf to it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Terminal:
+    """A process on a pseudo-terminal of its own, which is what all three of its streams are."""
+
+    def __init__(self, command: list[str], folder: Path, environment: dict[str, str], columns: int) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self.seen = ""
+
+        def own_it() -> None:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            _hear_ctrl_c()
+
+        self.process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=own_it
+        )
+        os.close(slave)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._master)
+
+    def wait_for(self, text: str) -> None:
+        end = time.monotonic() + WAIT_S
+        while text not in self.text:
+            assert time.monotonic() < end, f"{text!r} never came:\n{self.seen}"
+            assert self._read(), f"{text!r} never came:\n{self.seen}"
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def end(self) -> int:
+        """The exit code, after everything that it said."""
+        while self._read():
+            pass
+        return self.process.wait(timeout=WAIT_S)
+
+    @property
+    def text(self) -> str:
+        """What was written, without colours and cursor movements."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.seen).replace("\r\n", "\n")
+
+    def _read(self) -> bool:
+        if not select.select([self._master], [], [], WAIT_S)[0]:
+            return False
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:  # EIO: the other side is closed
+            return False
+        self.seen += data.decode("utf-8", errors="replace")
+        return bool(data)
+
+
+@cache
+def step_names() -> tuple[str, ...]:
+    return tuple(step.name for step in STEPS)

@@ -1,0 +1,194 @@
+"""What the steps before the farms want of a host, and what they send to it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from lyncarr.config.check import Prepared, prepare
+from lyncarr.config.installers import MSI_MAGIC, TITLES, Installer
+from lyncarr.core.errors import StepFailedError
+from lyncarr.core.model import Secret
+from lyncarr.core.plan import steps_of
+from lyncarr.powershell.upload import PIECE_BYTES, pieces
+from lyncarr.steps import RUNBOOK
+from lyncarr.steps.arr import PRODUCTS, Arr
+from lyncarr.steps.certificate import Certificate
+from lyncarr.steps.https_binding import HttpsBinding
+from lyncarr.steps.iis import Iis
+from lyncarr.steps.trusted_roots import TrustedRoots
+from tests.certs import NOW, make_ca, make_leaf, make_pfx
+from tests.sites import site_of
+
+FARMS = [{"name": "meet.contoso.com", "servers": ["fepool.contoso.local"]}]
+ROOT = make_ca()
+ISSUING = make_ca("Contoso Issuing CA", ROOT)
+LEAF = make_leaf(["meet.contoso.com"], ISSUING)
+CERTIFICATES = '[certificates]\ntrusted_roots = ["root.cer"]\npublic = "public.pfx"\npassword = "env:LYNCARR_TEST_PFX"\n'
+
+
+def thumbprint(der: bytes) -> str:
+    return hashlib.sha1(der).hexdigest().upper()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "root.cer").write_bytes(ROOT.der)
+    (tmp_path / "public.pfx").write_bytes(make_pfx(LEAF, [ISSUING, ROOT], "correct horse"))
+    monkeypatch.setenv("LYNCARR_TEST_PFX", "correct horse")
+    return tmp_path
+
+
+def prepared(folder: Path, more: str = "") -> Prepared:
+    return prepare(site_of(FARMS, folder, more=more), None, now=NOW)
+
+
+def package(folder: Path, name: str, content: bytes) -> str:
+    """A file that looks like an MSI; its SHA-256."""
+    data = MSI_MAGIC + content
+    (folder / name).write_bytes(data)
+    return hashlib.sha256(data).hexdigest().upper()
+
+
+def with_packages(folder: Path, extra: str = "") -> Prepared:
+    rewrite, arr = package(folder, "my rewrite.msi", b"1"), package(folder, "arr.msi", b"2")
+    return prepared(
+        folder,
+        f'[installers]\nurl_rewrite = "my rewrite.msi"\narr = "arr.msi"\n{extra}\n'
+        f'[installers.sha256]\nurl_rewrite = "{rewrite}"\narr = "{arr}"\nexternal_cache = "{"AB" * 32}"\n',
+    )
+
+
+def test_runbook_installs_before_it_configures() -> None:
+    assert [step.name for step in steps_of(RUNBOOK)][:6] == ["iis", "arr", "trusted-roots", "certificate", "https-binding", "farms"]
+    install = RUNBOOK[0]
+    assert (install.may_reboot, install.fresh_shell_after) == (True, True)
+    assert not any(stage.may_reboot for stage in RUNBOOK[1:])
+
+
+def test_iis(folder: Path) -> None:
+    assert Iis().desired(prepared(folder)) == {"Web-Server": {"installed": True, "missing": ()}, "W3SVC": {"running": True}}
+
+
+def test_arr_without_packages_wants_what_is_needed(folder: Path) -> None:
+    site = prepared(folder)
+    assert list(Arr().desired(site)) == ["URL Rewrite", "Application Request Routing"]
+    assert Arr().parameters(site)["packages"] == {}
+    assert Arr().files(site, frozenset(Arr().desired(site))) == {}
+
+
+def test_arr_packages_travel_under_names_of_our_own(folder: Path) -> None:
+    site = with_packages(folder)
+    parameters = Arr().parameters(site)
+    assert parameters["packages"]["URL Rewrite"]["file"] == "url_rewrite"
+    assert parameters["publisher"] == "Microsoft Corporation"
+    assert "my rewrite" not in json.dumps(parameters)
+
+
+def test_arr_sends_only_what_is_missing(folder: Path) -> None:
+    files = Arr().files(with_packages(folder), frozenset({"Application Request Routing"}))
+    assert {name: file.path.name for name, file in files.items()} == {"arr": "arr.msi"}
+
+
+def test_arr_further_product_only_where_the_site_names_it(folder: Path) -> None:
+    site = with_packages(folder, 'external_cache = "https://files.contoso.com/cache.msi"')
+    assert list(Arr().desired(site)) == ["URL Rewrite", "Application Request Routing", "External Cache"]
+    assert Arr().parameters(site)["packages"]["External Cache"]["url"] == "https://files.contoso.com/cache.msi"
+    assert set(Arr().files(site, frozenset(Arr().desired(site)))) == {"url_rewrite", "arr"}
+
+
+def test_products_are_those_of_the_site_file() -> None:
+    assert list(PRODUCTS.items()) == list(TITLES.items())
+
+
+def test_trusted_roots(folder: Path) -> None:
+    site = prepared(folder, CERTIFICATES)
+    state = TrustedRoots().desired(site)
+    (label,) = state
+    assert label == f"Contoso Root CA ({thumbprint(ROOT.der)[:8]})"
+    assert state[label] == {"store": "Root", "thumbprint": thumbprint(ROOT.der)}
+    assert base64.b64decode(TrustedRoots().parameters(site)["certificates"][label]) == ROOT.der
+
+
+def test_certificate_with_its_intermediates(folder: Path) -> None:
+    site = prepared(folder, CERTIFICATES)
+    state = Certificate().desired(site)
+    assert state["public certificate"] == {"thumbprint": thumbprint(LEAF.der), "private_key": True}
+    (issuing,) = set(state) - {"public certificate"}
+    assert state[issuing] == {"store": "CA", "thumbprint": thumbprint(ISSUING.der)}
+    parameters = Certificate().parameters(site)
+    assert base64.b64decode(parameters["certificates"][issuing]) == ISSUING.der
+    assert parameters["name"] == "meet.contoso.com"
+
+
+@pytest.mark.parametrize(("build", "three_des"), [(9600, True), (14393, True), (17763, False), (20348, False)])
+def test_certificate_is_wrapped_for_the_windows_that_reads_it(folder: Path, build: int, three_des: bool) -> None:
+    secrets = Certificate().secrets(prepared(folder, CERTIFICATES), build)
+    assert set(secrets) == {"pfx", "pfx_password"}
+    pfx = base64.b64decode(opened(secrets["pfx"]))
+    key, leaf, _ = pkcs12.load_key_and_certificates(pfx, opened(secrets["pfx_password"]).encode())
+    assert key is not None
+    assert leaf == LEAF.certificate
+    # pbeWithSHAAnd3-KeyTripleDES-CBC (RFC 7292, appendix C) in DER
+    assert (bytes.fromhex("2a864886f70d010c0103") in pfx) is three_des
+    assert opened(secrets["pfx_password"]) != "correct horse"
+
+
+def opened(secret: Secret) -> str:
+    return secret.reveal()
+
+
+@pytest.mark.parametrize(
+    ("https", "endpoint"),
+    [
+        ("*:443:", "0.0.0.0:443"),
+        ("*:8443:", "0.0.0.0:8443"),
+        ("192.0.2.1:443:", "192.0.2.1:443"),
+        ("[2001:db8::1]:443:", "[2001:db8::1]:443"),
+    ],
+)
+def test_https_binding(folder: Path, https: str, endpoint: str) -> None:
+    site = prepared(folder, f'{CERTIFICATES}\n[website]\nname = "Proxy"\nhttps = "{https}"\n')
+    assert HttpsBinding().desired(site) == {
+        "Proxy": {"started": True},
+        https: {"sni": False, "certificate": thumbprint(LEAF.der), "store": "MY"},
+    }
+    parameters = HttpsBinding().parameters(site)
+    assert (parameters["site"], parameters["binding"], parameters["endpoint"]) == ("Proxy", https, endpoint)
+    assert parameters["port"] == int(endpoint.rpartition(":")[2])
+
+
+@pytest.mark.parametrize("step", [TrustedRoots(), Certificate(), HttpsBinding()], ids=lambda step: step.name)
+def test_nothing_is_wanted_without_certificates(folder: Path, step: Any) -> None:
+    site = prepared(folder)
+    assert step.desired(site) == {}
+    assert step.secrets(site, 9600) == {}
+    json.dumps(step.parameters(site))
+
+
+def test_pieces_are_in_order_and_whole(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 2000
+    file = tmp_path / "arr.msi"
+    file.write_bytes(data)
+    found = list(pieces(Installer("arr", file.name, hashlib.sha256(data).hexdigest().upper(), path=file, size=len(data))))
+    assert [offset for offset, _ in found] == [0, PIECE_BYTES, 2 * PIECE_BYTES]
+    assert b"".join(base64.b64decode(text) for _, text in found) == data
+    assert max(len(text) for _, text in found) == 300_000
+
+
+def test_file_that_changed_is_not_installed(tmp_path: Path) -> None:
+    file = tmp_path / "arr.msi"
+    file.write_bytes(b"exchanged")
+    with pytest.raises(StepFailedError, match=r"arr\.msi changed while it was sent, so nothing was installed"):
+        list(pieces(Installer("arr", file.name, "00" * 32, path=file, size=9)))
+
+
+def test_file_that_went_away_is_not_installed(tmp_path: Path) -> None:
+    with pytest.raises(StepFailedError, match=r"arr\.msi can no longer be read"):
+        list(pieces(Installer("arr", "arr.msi", "00" * 32, path=tmp_path / "arr.msi", size=9)))

@@ -1,0 +1,105 @@
+"""Which machine is meant: the site file with the command line over it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lyncarr.config.site import HostConfig
+from lyncarr.core.errors import UsageError
+from lyncarr.core.model import Secret
+from lyncarr.hosts.target import Target, Tls, make_target
+
+PIN = "AB" * 32
+
+
+def made(name: str = "rp01", entry: dict[str, Any] | None = None, **words: Any) -> Target:
+    asked: list[tuple[str, Path, str]] = []
+    given: dict[str, Any] = dict.fromkeys(("address", "user", "auth", "port", "tls", "password_from"))
+
+    def resolve(reference: str, base: Path, what: str) -> Secret:
+        asked.append((reference, base, what))
+        return Secret(f"secret of {reference}")
+
+    config = None if entry is None else HostConfig(**entry)
+    target = make_target(name, config, base=Path("/site"), resolve=resolve, **{**given, **words})
+    # A file that is named on the command line lies where the person stands.
+    base = Path() if words.get("password_from") else Path("/site")
+    assert [each[1:] for each in asked] == [(base, f"the password of {target.user} on {name}")]
+    return target
+
+
+def test_the_site_file_says_it_all() -> None:
+    target = made(entry={"address": "192.0.2.10", "user": "Administrator", "password": "env:PW", "auth": "ntlm", "tls": "ca:roots.pem"})
+    assert (target.name, target.address, target.port, target.user, target.auth) == ("rp01", "192.0.2.10", 5986, "Administrator", "ntlm")
+    assert target.tls == Tls("ca", ca=Path("/site/roots.pem"))
+    assert target.password == Secret("secret of env:PW")
+    assert target.endpoint == "https://192.0.2.10:5986/wsman"
+    assert target.where == "rp01 (192.0.2.10:5986)"
+
+
+def test_the_command_line_comes_first() -> None:
+    entry = {"address": "192.0.2.10", "user": "Administrator", "password": "env:PW", "port": 443}
+    target = made(
+        entry=entry, address="192.0.2.11", user="ops", auth="basic", port=8443, tls=f"pin:sha256:{PIN}", password_from="file:pw.txt"
+    )
+    assert (target.address, target.port, target.user, target.auth) == ("192.0.2.11", 8443, "ops", "basic")
+    assert target.tls == Tls("pin", pin=PIN)
+    assert target.password == Secret("secret of file:pw.txt")
+
+
+def test_a_bare_address_is_enough() -> None:
+    target = made("2001:DB8::1", user="Administrator", tls="off")
+    assert (target.address, target.port, target.auth) == ("2001:db8::1", 5985, "negotiate")
+    assert target.endpoint == "http://[2001:db8::1]:5985/wsman"
+    assert made("bücher.example", user="x").address == "xn--bcher-kva.example"
+
+
+def test_a_file_of_the_command_line_starts_where_the_person_stands() -> None:
+    assert made(user="x", tls="ca:roots.pem").tls.ca == Path("roots.pem")
+
+
+def test_a_client_certificate_needs_no_password_and_nobody_is_asked() -> None:
+    entry = {"auth": "certificate", "certificate": "/site/client.pem", "key": "/site/client.key"}
+    target = make_target(
+        "rp01",
+        HostConfig.model_validate(entry, context={"folder": Path("/site")}),
+        base=Path("/site"),
+        address=None,
+        user=None,
+        auth=None,
+        port=None,
+        tls=None,
+        password_from=None,
+        resolve=lambda reference, base, what: pytest.fail("asked for a password"),
+    )
+    assert target.password is None
+    assert target.certificate == Path("/site/client.pem")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ({}, "--user"),
+        ({"user": "x", "tls": "trustme"}, "--tls"),
+        ({"user": "x", "address": "a b"}, "--address"),
+        ({"user": "x", "address": "rp01:5986"}, "--address"),
+        ({"user": "x", "tls": "off", "auth": "basic"}, "needs TLS"),
+        ({"user": "a:b", "auth": "basic"}, "colon"),
+        ({"user": "x", "auth": "certificate"}, "certificate and key"),
+    ],
+)
+def test_what_cannot_work_is_misuse_before_any_contact(words: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        made(**words)
+
+
+def test_a_host_that_is_no_name_is_misuse() -> None:
+    with pytest.raises(UsageError, match="--host"):
+        made("rp01/../x", user="x")
+
+
+def test_a_target_shows_no_password() -> None:
+    assert "secret" not in repr(made(user="x"))

@@ -1,0 +1,134 @@
+# Checks of what the install, certificate and binding steps need of the seam, on a simulated server with IIS and ARR.
+# $Secrets: a file {"pfx","pfx_password","thumbprint","root"}, the root as DER in base64.
+param([string]$Snippets, [string]$Secrets)
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+. ([System.IO.Path]::Combine($PSScriptRoot, 'checks.ps1'))
+foreach ($name in @('_windows.ps1', '_runtime.ps1', 'https_binding.ps1')) { . ([System.IO.Path]::Combine($Snippets, $name)) }
+$script:LyncarrState = @{ Held = (New-Object System.Collections.ArrayList); Lock = $null; Backup = $null; Failure = $null; Sent = 0; Step = $null }
+$lab = 'C:\windows\lab'
+$package = "$lab\packages\rewrite_amd64_en-US.msi"
+$run = '11111111-2222-3333-4444-555555555555'
+
+# Roles and features.
+Test-That 'features: installed' 'Installed' { (Get-LyncarrFeature)['Web-Server'] }
+Test-That 'features: offered' 'Available' { (Get-LyncarrFeature)['Web-WebSockets'] }
+Test-That 'feature: installed' $false { Install-LyncarrFeature -Names @('Web-Http-Redirect') }
+Test-That 'feature: seen afterwards' 'Installed' { (Get-LyncarrFeature)['Web-Http-Redirect'] }
+[System.IO.File]::WriteAllText("$lab\faults.txt", "role-reboot`n")
+Test-That 'feature: with a restart' $true { Install-LyncarrFeature -Names @('Web-Http-Tracing') }
+Test-That 'feature: a restart is pending' $true { Test-LyncarrPendingReboot }
+[System.IO.File]::WriteAllText("$lab\faults.txt", "role-fails`n")
+Test-That 'feature: fails' $true { (Get-Failure { Install-LyncarrFeature -Names @('Web-WebSockets') }).StartsWith('feature: Windows did not install Web-WebSockets (Failed)') }
+Test-That 'feature: unknown' $true { (Get-Failure { Install-LyncarrFeature -Names @('No-Such') }).StartsWith('feature: Windows did not install No-Such (ArgumentNotValid') }
+$modules = $env:PSModulePath
+$env:PSModulePath = ''
+Remove-Module -Name Vendor
+Test-That 'features: no server' 0 { (Get-LyncarrFeature).get_Count() }
+$env:PSModulePath = $modules
+
+# Services.
+Test-That 'service: running' 'running' { Get-LyncarrService -Name 'W3SVC' }
+Test-That 'service: absent' 'absent' { Get-LyncarrService -Name 'NoSuchService' }
+Stop-Service -Name 'W3SVC'
+Test-That 'service: stopped' 'stopped' { Get-LyncarrService -Name 'W3SVC' }
+Start-LyncarrService -Name 'W3SVC'
+Test-That 'service: started' 'running' { Get-LyncarrService -Name 'W3SVC' }
+Test-That 'service: created' 0 { Invoke-LyncarrProgram -Path 'C:\windows\system32\sc.exe' -Arguments 'create Broken binPath= C:\no-such.exe' }
+Test-That 'service: does not start' $true { (Get-Failure { Start-LyncarrService -Name 'Broken' }).StartsWith('error: the service Broken does not start (') }
+Test-That 'IIS: there' 'nothing' { Get-Failure { Stop-LyncarrWithoutIis } }
+
+# Installed programs and versions.
+Test-That 'program files' 'C:\Program Files' { Get-LyncarrProgramFiles }
+Test-That 'file version: no file' $true { $null -eq (Get-LyncarrFileVersion -Path 'C:\no-such.dll') }
+Test-That 'file version: none' '' { Get-LyncarrFileVersion -Path 'C:\windows\system32\inetsrv\rewrite.dll' }
+Test-That 'file version: some' $true { (Get-LyncarrFileVersion -Path 'C:\windows\system32\kernel32.dll') -cmatch '^[0-9]+\.[0-9]+' }
+Test-That 'uninstall list: by the name of a package' '7.2.1993' { Find-LyncarrUninstall -Name 'IIS URL Rewrite Module' }
+Test-That 'uninstall list: nothing' $true { $null -eq (Find-LyncarrUninstall -Name 'No Such Program') }
+$key = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey('SOFTWARE\WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall\Old')
+$key.SetValue('DisplayName', 'An Old Program 1.0')
+$key.SetValue('DisplayVersion', '1.0.7')
+$key.Close()
+Test-That 'uninstall list: 32-bit' '1.0.7' { Find-LyncarrUninstall -Name 'An Old Program' }
+
+# Uploads.
+function Add-Piece {
+    param([string]$File, [int]$Offset, [string]$Data)
+    Add-LyncarrUpload -Request @{ run = $run; file = $File; offset = $Offset; data = $Data }
+}
+Test-That 'upload: without the lock' $true { (Get-Failure { Add-Piece 'arr' 0 'AAAA' }).StartsWith('error: upload without the lock') }
+$script:LyncarrState['Lock'] = Open-LyncarrLock -Holder '{}'
+$uploaded = "C:\ProgramData\lyncarr\$run\arr.msi"
+Test-That 'upload: first piece' 'nothing' { Get-Failure { Add-Piece 'arr' 0 ([Convert]::ToBase64String([byte[]]@(1, 2, 3))) } }
+Test-That 'upload: next piece' 'nothing' { Get-Failure { Add-Piece 'arr' 3 ([Convert]::ToBase64String([byte[]]@(4, 5))) } }
+Test-That 'upload: what arrived' '01-02-03-04-05' { [BitConverter]::ToString([System.IO.File]::ReadAllBytes($uploaded)) }
+Test-That 'upload: a piece twice' 'RuntimeException' { Get-Failure { Add-Piece 'arr' 3 'AAAA' } }
+Test-That 'upload: the first piece twice' 'IOException' { Get-Failure { Add-Piece 'arr' 0 'AAAA' } }
+Test-That 'upload: too much' 'RuntimeException' { Get-Failure { Add-Piece 'arr' 5 ('A' * 300004) } }
+foreach ($file in @('..\arr', 'arr.msi', 'ARR', '', 'a/b')) { Test-That "upload: no such name $file" 'RuntimeException' { Get-Failure { Add-Piece $file 0 'AAAA' } } }
+$held = Open-LyncarrPackage -Path $uploaded
+Test-That 'package: closed to writers' 'IOException' { Get-Failure { [System.IO.File]::WriteAllText($uploaded, '') } }
+Test-That 'package: hash' '74F81FE167D99B4CB41D6D0CCDA82278CAEE9F3E2F25D5E5A3936FF3DCEC60D0' { Get-LyncarrHash -Stream $held }
+Remove-LyncarrUpload
+Test-That 'package: one that is read stays' $true { [System.IO.File]::Exists($uploaded) }
+$held.Close()
+Remove-LyncarrUpload
+Test-That 'package: gone' $false { [System.IO.Directory]::Exists([System.IO.Path]::GetDirectoryName($uploaded)) }
+Receive-LyncarrFile -Url "file:///$($package.Replace('\', '/'))" -Path $uploaded
+Test-That 'download: the same' $true { (New-Object System.IO.FileInfo $uploaded).Length -eq (New-Object System.IO.FileInfo $package).Length }
+Test-That 'download: fails' $true { (Get-Failure { Receive-LyncarrFile -Url 'https://no-such-host.invalid/a.msi' -Path $uploaded }).StartsWith('installer: the host cannot download https://no-such-host.invalid/a.msi (') }
+
+# Signatures and logs.
+Test-That 'signature: signed' 'Valid' { (Get-LyncarrSignature -Path $package)['Status'] }
+Test-That 'signature: by' $true { (Get-LyncarrSignature -Path $package)['Subject'].Contains('O=Microsoft Corporation') }
+Test-That 'signature: none' 'NotSigned,' { $found = Get-LyncarrSignature -Path 'C:\windows\system32\kernel32.dll'; "$($found['Status']),$($found['Subject'])" }
+Test-That 'error text' $true { (Get-LyncarrErrorText -Code 5).Length -gt 0 }
+Test-That 'log: missing' '' { Read-LyncarrInstallerLog -Log 'C:\no-such.log' }
+[System.IO.File]::WriteAllLines("$lab\test.log", [string[]]@('first', 'why it failed', '', 'Action ended: Install. Return value 3.', 'last'))
+Test-That 'log: the reason' 'why it failed Action ended: Install. Return value 3.' { Read-LyncarrInstallerLog -Log "$lab\test.log" }
+[System.IO.File]::WriteAllLines("$lab\test.log", [string[]]@('first', 'last'))
+Test-That 'log: no reason' '' { Read-LyncarrInstallerLog -Log "$lab\test.log" }
+
+# Certificates.
+$given = ConvertFrom-Json -InputObject ([System.IO.File]::ReadAllText($Secrets))
+$pfx = @{ pfx = $given.pfx; pfx_password = $given.pfx_password }
+$thumbprint = [string]$given.thumbprint
+Test-That 'store: nothing yet' 0 { @(Get-LyncarrCertificate -Store 'My' -Thumbprint $thumbprint).Count }
+$root = New-Object System.Security.Cryptography.X509Certificates.X509Certificate2 (,[Convert]::FromBase64String($given.root))
+Test-That 'key: none in a certificate alone' $false { Test-LyncarrPrivateKey -Certificate $root }
+Test-That 'key: the machine has none yet' $false { Test-LyncarrDefaultKey -Certificate $root }
+Add-LyncarrCertificate -Store 'Root' -Data $given.root
+Test-That 'store: added' $root.Thumbprint { (Get-LyncarrCertificate -Store 'Root' -Thumbprint $root.Thumbprint).Thumbprint }
+Test-That 'store: all of them' $true { @(Get-LyncarrCertificate -Store 'Root' -Thumbprint '').Count -ge 1 }
+Test-That 'key: wrong password' $true { (Get-Failure { Import-LyncarrKey -Secrets @{ pfx = $given.pfx; pfx_password = 'wrong' } -Thumbprint $thumbprint }).StartsWith('certificate: Windows did not import the private key (') }
+Import-LyncarrKey -Secrets $pfx -Thumbprint $thumbprint
+$kept = @(Get-LyncarrCertificate -Store 'My' -Thumbprint $thumbprint)
+Test-That 'key: imported' 1 { $kept.Count }
+Test-That 'key: opens' $true { Test-LyncarrPrivateKey -Certificate $kept[0] }
+Test-That 'key: belongs to this certificate' $false { Test-LyncarrDefaultKey -Certificate $root }
+
+# HTTP.sys and the site.
+[System.IO.File]::WriteAllText('C:\windows\system32\inetsrv\config\httpsys.txt', "0.0.0.0:443 $thumbprint MY`nrp01.contoso.com:443 $thumbprint MY`n")
+Test-That 'records: addresses and names' "0.0.0.0:443=$thumbprint,rp01.contoso.com:443=$thumbprint" {
+    [string]::Join(',', [string[]]@(foreach ($record in @(Get-LyncarrSslRecord)) { "$($record['Endpoint'])=$($record['Thumbprint'])" }))
+}
+$context = @{ Manager = $null; Configuration = $null; Opened = $false; RestartIis = $false; StartSite = 'Default Web Site' }
+[System.IO.File]::WriteAllText('C:\windows\system32\inetsrv\config\sitestate.txt', "Stopped Default Web Site`n")
+[void](Get-LyncarrConfiguration -Context $context)
+Test-That 'site: stopped' $false { Test-LyncarrSiteStarted -Site (Find-LyncarrSite -Context $context -Name 'default web site') }
+Start-LyncarrSite -Context $context
+Test-That 'site: started' $true { Test-LyncarrSiteStarted -Site (Find-LyncarrSite -Context $context -Name 'Default Web Site') }
+(Find-LyncarrSite -Context $context -Name 'Default Web Site').get_Bindings().Clear()
+Test-That 'commit: without a binding' $true { Save-LyncarrIis -Context $context -LastAttempt $true }
+Close-LyncarrIis -Context $context
+[void](Get-LyncarrConfiguration -Context $context)
+Test-That 'site: unknown to the service' $false { Test-LyncarrSiteStarted -Site (Find-LyncarrSite -Context $context -Name 'Default Web Site') }
+Test-That 'site: does not start' $true { (Get-Failure { Start-LyncarrSite -Context $context }).StartsWith("binding: the web site 'Default Web Site' does not start (") }
+[System.IO.File]::WriteAllText('C:\windows\system32\inetsrv\config\standin-faults.txt', "httpsys`n")
+(Find-LyncarrSite -Context $context -Name 'Default Web Site').SetAttributeValue('serverAutoStart', $false)
+Test-That 'commit: HTTP.sys refuses' $true { (Get-Failure { Save-LyncarrIis -Context $context -LastAttempt $true }).StartsWith('binding: the configuration is written, but HTTP.sys refused the certificate (') }
+Close-LyncarrIis -Context $context
+
+# A server without IIS.
+[Microsoft.Win32.Registry]::LocalMachine.DeleteSubKeyTree('SYSTEM\CurrentControlSet\Services\W3SVC')
+Test-That 'IIS: not there' $true { (Get-Failure { Stop-LyncarrWithoutIis }).StartsWith('needs: needs step iis') }
