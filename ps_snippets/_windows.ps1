@@ -366,7 +366,9 @@ function Add-LyncarrUpload {
     if (([string]$Request['data']).Length -gt 300000) { throw 'a piece of more than 300,000 characters' }
     $bytes = [Convert]::FromBase64String([string]$Request['data'])
     [void][System.IO.Directory]::CreateDirectory([System.IO.Path]::GetDirectoryName($path))
-    $stream = [System.IO.File]::Open($path, [System.IO.FileMode]::OpenOrCreate, [System.IO.FileAccess]::Write, [System.IO.FileShare]::None)
+    $mode = [System.IO.FileMode]::Open
+    if ([int]$Request['offset'] -eq 0) { $mode = [System.IO.FileMode]::CreateNew }
+    $stream = [System.IO.File]::Open($path, $mode, [System.IO.FileAccess]::Write, [System.IO.FileShare]::None)
     try {
         if ($stream.Seek(0, [System.IO.SeekOrigin]::End) -ne [int]$Request['offset']) { throw 'a piece that does not begin where the one before it ended' }
         [void]$stream.Write($bytes, 0, $bytes.Length)

@@ -38,3 +38,12 @@ def pwsh_wine() -> str:
     if found is None or not (shutil.which("wine64") or Path("/usr/lib/wine/wine64").exists()):
         pytest.skip("no PowerShell on Wine here ($LYNCARR_PWSH_WINE, wine64): the seam and the unmodified script were not proved")
     return found
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """tests/powershell in one worker, each other file in one; the coverage of the snippets is judged when all of it ran."""
+    here = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(here).parts[0]
+        item.add_marker(pytest.mark.xdist_group(folder if folder == "powershell" else str(item.path)))
+    items.sort(key=lambda item: item.path.name == "test_coverage.py" and item.path.parent.name == "powershell")

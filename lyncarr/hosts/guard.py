@@ -143,8 +143,8 @@ class _Adapter(HTTPAdapter):
     ) -> requests.Response:
         guard = self._guard
         _same_place(request, guard.target)
-        guard.requests += 1
         guard.clock.restart()
+        before = guard.clock.bytes_up
         try:
             response = super().send(request, stream=True)
             try:
@@ -161,6 +161,9 @@ class _Adapter(HTTPAdapter):
             raise
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             raise _translated(error, guard) from None
+        finally:
+            # Without a connection there was no request.
+            guard.requests += guard.clock.bytes_up > before
         return response
 
 

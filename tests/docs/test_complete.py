@@ -17,6 +17,7 @@ from lyncarr.core import errors
 from lyncarr.core.model import Kind
 from lyncarr.core.plan import HostWord, StepWord
 from lyncarr.lab.faults import Faults
+from lyncarr.lab.machine import preset_names
 from lyncarr.powershell.protocol import _CHECKS, FAILURE_KINDS, NOTE_KINDS
 from lyncarr.report.events import LIVE
 from lyncarr.steps import RUNBOOK, STEPS
@@ -167,3 +168,8 @@ def test_value_of_the_site_file(value: str) -> None:
 )
 def test_fault_of_the_lab(fault: str) -> None:
     assert f"`{fault}`" in sections(text_of("lab.md"))["Faults"]
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_preset_of_the_lab(preset: str) -> None:
+    assert table_row(sections(text_of("lab.md"))["Replay"], preset)

@@ -15,8 +15,11 @@ from lyncarr.core.plan import steps_of
 from lyncarr.powershell.bundle import SHARED, compose, read_snippet
 from lyncarr.powershell.protocol import EventReader, encode_request
 from lyncarr.steps import STEPS
+from tests.snippets.snippet_coverage import coverage_command
 
 HERE = Path(__file__).parent
+RECORDINGS: list[Path] = []
+"""What each engine of this test run records: which lines of its script ran. Read by test_coverage.py, the last of this folder."""
 STANDINS = Path(__file__).parents[2] / "lyncarr" / "lab" / "standins"
 
 
@@ -65,8 +68,9 @@ class Engine:
         if not assembly.exists():
             source = STANDINS / "Iis.cs"
             subprocess.run([pwsh, "-NoProfile", "-File", str(HERE / "compile.ps1"), str(source), str(assembly)], check=True, timeout=120)
+        RECORDINGS.append(folder / "coverage.json")
         self.process = subprocess.Popen(
-            [pwsh, "-NoProfile", "-File", str(HERE / "driver.ps1"), str(assembly)],
+            coverage_command(pwsh, self.script, RECORDINGS[-1], HERE / "driver.ps1", [str(assembly)]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
@@ -76,7 +80,7 @@ class Engine:
     def close(self) -> None:
         assert self.process.stdin
         self.process.stdin.close()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=30)
 
     def send(self, machine: Machine, request: Request, *, fresh: bool, pipeline_input: str | None = None) -> list[Event]:
         """The checked events of one request."""

@@ -564,7 +564,6 @@ def test_central_store_is_drift(bound: Bound) -> None:
     host.machine.configuration.write_bytes(text.encode())
     assert host.observe("https-binding")["*:443:"]["store"] == "the central certificate store"
     assert host.drift("https-binding") == {("*:443:", "certificate"), ("*:443:", "store")}
-    assert host.in_place("https-binding", host.apply("https-binding"))
 
 
 def test_stopped_site_is_started_after_the_commit(bound: Bound) -> None:

@@ -63,7 +63,7 @@ Test-That 'upload: first piece' 'nothing' { Get-Failure { Add-Piece 'arr' 0 ([Co
 Test-That 'upload: next piece' 'nothing' { Get-Failure { Add-Piece 'arr' 3 ([Convert]::ToBase64String([byte[]]@(4, 5))) } }
 Test-That 'upload: what arrived' '01-02-03-04-05' { [BitConverter]::ToString([System.IO.File]::ReadAllBytes($uploaded)) }
 Test-That 'upload: a piece twice' 'RuntimeException' { Get-Failure { Add-Piece 'arr' 3 'AAAA' } }
-Test-That 'upload: the first piece twice' 'IOException' { Get-Failure { Add-Piece 'arr' 0 'AAAA' } }
+Test-That 'upload: the first piece twice' 'RuntimeException' { Get-Failure { Add-Piece 'arr' 0 'AAAA' } }
 Test-That 'upload: too much' 'RuntimeException' { Get-Failure { Add-Piece 'arr' 5 ('A' * 300004) } }
 foreach ($file in @('..\arr', 'arr.msi', 'ARR', '', 'a/b')) { Test-That "upload: no such name $file" 'RuntimeException' { Get-Failure { Add-Piece $file 0 'AAAA' } } }
 $held = Open-LyncarrPackage -Path $uploaded

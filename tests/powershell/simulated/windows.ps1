@@ -4,6 +4,7 @@ function Get-LyncarrInetsrv { return $env:LYNCARR_STANDIN_INETSRV }
 
 function Import-LyncarrIis {
     # The assembly is loaded once by the driver: .NET takes a second path to the same name for an error.
+    if ([System.IO.File]::Exists([System.IO.Path]::Combine($env:LYNCARR_TEST_PROGRAMDATA, 'denied'))) { throw (New-Object System.UnauthorizedAccessException) }
     return [System.IO.File]::Exists([System.IO.Path]::Combine($env:LYNCARR_STANDIN_INETSRV, 'config', 'applicationHost.config'))
 }
 
@@ -19,7 +20,19 @@ function Get-LyncarrHello {
     }
 }
 
-function Read-LyncarrHolder { return '' }
+function Read-LyncarrHolder {
+    # Away from Windows opening a file keeps nobody out: the file tells who holds the lock.
+    if ([System.IO.File]::Exists([System.IO.Path]::Combine($env:LYNCARR_TEST_PROGRAMDATA, 'stray'))) { [void](ConvertTo-LyncarrJson -Value 1.5) }
+    $file = [System.IO.Path]::Combine($env:LYNCARR_TEST_PROGRAMDATA, 'holder.json')
+    if (-not [System.IO.File]::Exists($file)) { return '' }
+    return [System.IO.File]::ReadAllText($file)
+}
+
+function Open-LyncarrLock {
+    param([string]$Holder)
+    if ((Read-LyncarrHolder) -ne '') { return $null }
+    return [System.IO.File]::Open([System.IO.Path]::Combine($env:LYNCARR_TEST_PROGRAMDATA, 'lock'), [System.IO.FileMode]::OpenOrCreate)
+}
 
 function Restart-LyncarrIis {
     [System.IO.File]::AppendAllText([System.IO.Path]::Combine($env:LYNCARR_TEST_PROGRAMDATA, 'iisreset.log'), "iisreset /noforce`n")

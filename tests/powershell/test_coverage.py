@@ -1,0 +1,24 @@
+"""The last test of this folder: every line outside the seam ran in a real PowerShell, in the tests before it."""
+
+from __future__ import annotations
+
+import pytest
+
+from lyncarr.powershell.bundle import SHARED, read_snippet
+from lyncarr.steps import STEPS
+from tests.powershell.conftest import Ran
+from tests.powershell.engine import RECORDINGS, composed
+from tests.snippets.snippet_coverage import snippet_coverage
+
+SEAM = "_windows.ps1"
+
+
+@pytest.mark.powershell
+def test_every_line_outside_the_seam_ran(pwsh: str, ran: Ran) -> None:
+    if not ran.everything:
+        pytest.skip("only a part of tests/powershell was asked for: the coverage of the snippets was not judged")
+    names = [name for name in (*SHARED, *(step.snippet for step in STEPS)) if name != SEAM]
+    found = snippet_coverage(composed(), {name: read_snippet(name) for name in names}, [path for path in RECORDINGS if path.exists()])
+    missed = {name: coverage.missed for name, coverage in found.items() if coverage.missed}
+    assert missed == {}
+    assert sum(len(coverage.lines) for coverage in found.values()) > 400, "too few lines: was anything recorded?"
