@@ -1,19 +1,5 @@
 # Reading and writing IIS configuration elements. Microsoft.Web.Administration is an API like any other: the objects come from the seam.
 
-function Set-LyncarrAttribute {
-    # Compares before it writes: an attribute set to the value that it has would still be written into the file.
-    # SetAttributeValue converts nothing, so $Value has its final type: bool, int, string or TimeSpan.
-    param([Microsoft.Web.Administration.ConfigurationElement]$Element, [string]$Name, [psobject]$Value, [System.Collections.IDictionary]$Context)
-    $plain = $Value.PSObject.BaseObject
-    $current = $Element.GetAttributeValue($Name)
-    if ($plain -is [string]) { $equal = [string]::Equals([string]$current, $plain, [StringComparison]::Ordinal) }
-    else { $equal = $current -eq $plain }
-    if (-not $equal) {
-        $Element.SetAttributeValue($Name, $plain)
-        $Context['Writes'] = [int]$Context['Writes'] + 1
-    }
-}
-
 function Find-LyncarrElement {
     # The element of a collection whose attribute equals a value, letter case aside (as the configuration system compares keys), or null.
     param([Microsoft.Web.Administration.ConfigurationElementCollection]$Collection, [string]$Attribute, [string]$Value)
@@ -48,27 +34,11 @@ function Get-LyncarrCollection {
     return ,$configuration.GetSection($Section).GetCollection()
 }
 
-function Get-LyncarrNeededCollection {
-    # The same for setters, which cannot go on without it.
-    param([System.Collections.IDictionary]$Context, [string]$Section)
-    $collection = Get-LyncarrCollection -Context $Context -Section $Section
-    if ($null -eq $collection) { Stop-Lyncarr -Kind 'needs' -Text "needs step arr: this host has no configuration section '$Section'" }
-    return ,$collection
-}
-
 function Get-LyncarrFarm {
     param([System.Collections.IDictionary]$Context, [string]$Name)
     $farms = Get-LyncarrCollection -Context $Context -Section 'webFarms'
     if ($null -eq $farms) { return $null }
     return ,(Find-LyncarrElement -Collection $farms -Attribute 'name' -Value $Name)
-}
-
-function Get-LyncarrNeededFarm {
-    param([System.Collections.IDictionary]$Context, [string]$Name)
-    $farms = Get-LyncarrNeededCollection -Context $Context -Section 'webFarms'
-    $farm = Find-LyncarrElement -Collection $farms -Attribute 'name' -Value $Name
-    if ($null -eq $farm) { Stop-Lyncarr -Kind 'needs' -Text "needs step farms: there is no farm '$Name' on this host" }
-    return ,$farm
 }
 
 function Get-LyncarrFarmProtocol {
@@ -91,4 +61,36 @@ function Test-LyncarrSameSet {
     if ($set.get_Count() -ne @($Left).Count) { return $false }
     foreach ($entry in @($Right)) { if (-not $set.Contains($entry)) { return $false } }
     return $true
+}
+
+#:write
+
+function Set-LyncarrAttribute {
+    # Compares before it writes: an attribute set to the value that it has would still be written into the file.
+    # SetAttributeValue converts nothing, so $Value has its final type: bool, int, string or TimeSpan.
+    param([Microsoft.Web.Administration.ConfigurationElement]$Element, [string]$Name, [psobject]$Value, [System.Collections.IDictionary]$Context)
+    $plain = $Value.PSObject.BaseObject
+    $current = $Element.GetAttributeValue($Name)
+    if ($plain -is [string]) { $equal = [string]::Equals([string]$current, $plain, [StringComparison]::Ordinal) }
+    else { $equal = $current -eq $plain }
+    if (-not $equal) {
+        $Element.SetAttributeValue($Name, $plain)
+        $Context['Writes'] = [int]$Context['Writes'] + 1
+    }
+}
+
+function Get-LyncarrNeededCollection {
+    # The same for setters, which cannot go on without it.
+    param([System.Collections.IDictionary]$Context, [string]$Section)
+    $collection = Get-LyncarrCollection -Context $Context -Section $Section
+    if ($null -eq $collection) { Stop-Lyncarr -Kind 'needs' -Text "needs step arr: this host has no configuration section '$Section'" }
+    return ,$collection
+}
+
+function Get-LyncarrNeededFarm {
+    param([System.Collections.IDictionary]$Context, [string]$Name)
+    $farms = Get-LyncarrNeededCollection -Context $Context -Section 'webFarms'
+    $farm = Find-LyncarrElement -Collection $farms -Attribute 'name' -Value $Name
+    if ($null -eq $farm) { Stop-Lyncarr -Kind 'needs' -Text "needs step farms: there is no farm '$Name' on this host" }
+    return ,$farm
 }

@@ -8,6 +8,7 @@ $ProgressPreference = 'SilentlyContinue'
 
 #:snippets
 
+#:look
 function Get-LyncarrStepState {
     param([string]$Step, [System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
     switch ($Step) {
@@ -16,6 +17,7 @@ function Get-LyncarrStepState {
     }
 }
 
+#:write
 function Set-LyncarrStepState {
     param([string]$Step, [System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
     switch ($Step) {
@@ -24,4 +26,5 @@ function Set-LyncarrStepState {
     }
 }
 
-Invoke-LyncarrRequest -Request $Request
+#:both
+$input | Invoke-LyncarrRequest -Request $Request

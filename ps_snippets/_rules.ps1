@@ -120,6 +120,8 @@ function Test-LyncarrRuleTakes {
     return $verdict
 }
 
+#:write
+
 function Add-LyncarrCondition {
     # One condition from its canonical text, which is always of the form {INPUT}=pattern for the rules that this tool makes.
     param([Microsoft.Web.Administration.ConfigurationElementCollection]$Conditions, [string]$Text)

@@ -80,11 +80,6 @@ function Add-LyncarrNote {
     Add-LyncarrEvent -Members @{ event = 'note'; step = $script:LyncarrState['Step']; kind = $Kind; text = $Text }
 }
 
-function Add-LyncarrProgress {
-    param([string]$Text)
-    Add-LyncarrEvent -Members @{ event = 'progress'; step = $script:LyncarrState['Step']; text = $Text; percent = $null }
-}
-
 function Stop-Lyncarr {
     # Ends the request with a failure of a kind that the controller knows. The text is one sentence with the next move.
     param([string]$Kind, [string]$Text)
@@ -120,49 +115,6 @@ function Invoke-LyncarrObserve {
     $context['Looking'] = $true
     try { Add-LyncarrEvent -Members @{ event = 'observed'; steps = (Get-LyncarrAllState -Request $Request -Context $context) } }
     finally { Close-LyncarrIis -Context $context }
-}
-
-function Invoke-LyncarrApply {
-    # Sets the steps of one unit. What they change in the IIS configuration is one commit; a commit that lost the race for the file
-    # is done again from a fresh read, anything else ends the request with nothing committed.
-    param([System.Collections.IDictionary]$Request, [System.Collections.IDictionary]$Secrets)
-    if ($null -eq $script:LyncarrState['Lock']) { Stop-Lyncarr -Kind 'error' -Text 'apply without the lock; observe with lock comes first' }
-    $attempt = 0
-    $committed = $false
-    $context = $null
-    try {
-        while (-not $committed) {
-            $attempt = $attempt + 1
-            $context = New-LyncarrContext -Request $Request
-            foreach ($step in @($Request['steps'])) {
-                $script:LyncarrState['Step'] = [string]$step['name']
-                if ($attempt -eq 1) { Add-LyncarrEvent -Members @{ event = 'applying'; step = [string]$step['name'] } }
-                Set-LyncarrStepState -Step ([string]$step['name']) -Desired $step['desired'] -Parameters $step['parameters'] -Context $context -Secrets $Secrets
-            }
-            if ([int]$context['Writes'] -eq 0) { break }
-            Send-LyncarrEvent
-            Save-LyncarrBackup -Name ('lyncarr-' + [string]$Request['run'])
-            $committed = Save-LyncarrIis -Context $context -LastAttempt ($attempt -ge 5)
-            if (-not $committed) {
-                Add-LyncarrNote -Kind 'retried' -Text 'applicationHost.config was changed or held by something else; read again and retried'
-                Close-LyncarrIis -Context $context
-                [System.Threading.Thread]::Sleep(1000)
-            }
-        }
-        $reboot = [bool]$context['Reboot']
-        if ($null -ne $context['StartSite']) { Start-LyncarrSite -Context $context }
-        if ([bool]$context['RestartIis']) {
-            Send-LyncarrEvent
-            Restart-LyncarrIis
-        }
-    }
-    finally { if ($null -ne $context) { Close-LyncarrIis -Context $context } }
-    $fresh = New-LyncarrContext -Request $Request
-    try {
-        $states = Get-LyncarrAllState -Request $Request -Context $fresh
-        Add-LyncarrEvent -Members @{ event = 'applied'; steps = $states; backup = $script:LyncarrState['Backup']; reboot = $reboot }
-    }
-    finally { Close-LyncarrIis -Context $fresh }
 }
 
 function Enter-LyncarrLock {
@@ -233,4 +185,54 @@ function Invoke-LyncarrRequest {
         Add-LyncarrEvent -Members @{ event = 'done'; count = [int]$script:LyncarrState['Sent'] }
         Send-LyncarrEvent
     }
+}
+
+#:write
+
+function Add-LyncarrProgress {
+    param([string]$Text)
+    Add-LyncarrEvent -Members @{ event = 'progress'; step = $script:LyncarrState['Step']; text = $Text; percent = $null }
+}
+
+function Invoke-LyncarrApply {
+    # Sets the steps of one unit. What they change in the IIS configuration is one commit; a commit that lost the race for the file
+    # is done again from a fresh read, anything else ends the request with nothing committed.
+    param([System.Collections.IDictionary]$Request, [System.Collections.IDictionary]$Secrets)
+    if ($null -eq $script:LyncarrState['Lock']) { Stop-Lyncarr -Kind 'error' -Text 'apply without the lock; observe with lock comes first' }
+    $attempt = 0
+    $committed = $false
+    $context = $null
+    try {
+        while (-not $committed) {
+            $attempt = $attempt + 1
+            $context = New-LyncarrContext -Request $Request
+            foreach ($step in @($Request['steps'])) {
+                $script:LyncarrState['Step'] = [string]$step['name']
+                if ($attempt -eq 1) { Add-LyncarrEvent -Members @{ event = 'applying'; step = [string]$step['name'] } }
+                Set-LyncarrStepState -Step ([string]$step['name']) -Desired $step['desired'] -Parameters $step['parameters'] -Context $context -Secrets $Secrets
+            }
+            if ([int]$context['Writes'] -eq 0) { break }
+            Send-LyncarrEvent
+            Save-LyncarrBackup -Name ('lyncarr-' + [string]$Request['run'])
+            $committed = Save-LyncarrIis -Context $context -LastAttempt ($attempt -ge 5)
+            if (-not $committed) {
+                Add-LyncarrNote -Kind 'retried' -Text 'applicationHost.config was changed or held by something else; read again and retried'
+                Close-LyncarrIis -Context $context
+                [System.Threading.Thread]::Sleep(1000)
+            }
+        }
+        $reboot = [bool]$context['Reboot']
+        if ($null -ne $context['StartSite']) { Start-LyncarrSite -Context $context }
+        if ([bool]$context['RestartIis']) {
+            Send-LyncarrEvent
+            Restart-LyncarrIis
+        }
+    }
+    finally { if ($null -ne $context) { Close-LyncarrIis -Context $context } }
+    $fresh = New-LyncarrContext -Request $Request
+    try {
+        $states = Get-LyncarrAllState -Request $Request -Context $fresh
+        Add-LyncarrEvent -Members @{ event = 'applied'; steps = $states; backup = $script:LyncarrState['Backup']; reboot = $reboot }
+    }
+    finally { Close-LyncarrIis -Context $fresh }
 }

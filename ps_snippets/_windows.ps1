@@ -175,22 +175,6 @@ function Close-LyncarrIis {
     $Context['Opened'] = $false
 }
 
-function Save-LyncarrIis {
-    # Commits; $false where the file was changed or held by something else and another attempt is due. Both are FileLoadException.
-    param([System.Collections.IDictionary]$Context, [bool]$LastAttempt)
-    if ([bool]$Context['RestartIis']) { Set-LyncarrRestartPending -Pending $true }
-    try { $Context['Manager'].CommitChanges() }
-    catch [System.IO.FileLoadException] {
-        if ($LastAttempt) { throw }
-        return $false
-    }
-    catch [System.ComponentModel.Win32Exception] {
-        # HTTP.sys comes last: the file is written by now.
-        Stop-Lyncarr -Kind 'binding' -Text "the configuration is written, but HTTP.sys refused the certificate ($($_.Exception.GetBaseException().Message.Trim())): see whether its private key is in place with lyncarr plan --step certificate, then run this again"
-    }
-    return $true
-}
-
 function Test-LyncarrSchema {
     # The schema files that a section needs: a declaration can outlive the module that brought it.
     param([string]$Section)
@@ -203,23 +187,6 @@ function Test-LyncarrSchema {
         if (-not [System.IO.File]::Exists([System.IO.Path]::Combine((Get-LyncarrInetsrv), 'config', 'schema', $file))) { return $false }
     }
     return $true
-}
-
-function Save-LyncarrBackup {
-    # A copy of the configuration beside appcmd's own backups, made once a run, before its first write.
-    param([string]$Name)
-    if ($null -ne $script:LyncarrState['Backup']) { return }
-    $source = [System.IO.Path]::Combine((Get-LyncarrInetsrv), 'config')
-    if (-not [System.IO.File]::Exists([System.IO.Path]::Combine($source, 'applicationHost.config'))) { return }
-    $target = [System.IO.Path]::Combine((Get-LyncarrInetsrv), 'backup', $Name)
-    if (-not [System.IO.Directory]::Exists($target)) {
-        [void][System.IO.Directory]::CreateDirectory($target)
-        foreach ($file in @('applicationHost.config', 'administration.config', 'redirection.config')) {
-            $path = [System.IO.Path]::Combine($source, $file)
-            if ([System.IO.File]::Exists($path)) { [System.IO.File]::Copy($path, [System.IO.Path]::Combine($target, $file)) }
-        }
-    }
-    $script:LyncarrState['Backup'] = $Name
 }
 
 function Select-LyncarrUnresolved {
@@ -241,22 +208,6 @@ function Get-LyncarrRestartFile {
 
 function Test-LyncarrRestartPending {
     return [System.IO.File]::Exists((Get-LyncarrRestartFile))
-}
-
-function Set-LyncarrRestartPending {
-    # Remembered on disk, so that a run that ended between the commit and iisreset is finished by the next one.
-    param([bool]$Pending)
-    if ($Pending) { [System.IO.File]::WriteAllText((Get-LyncarrRestartFile), '') }
-    else { [System.IO.File]::Delete((Get-LyncarrRestartFile)) }
-}
-
-function Restart-LyncarrIis {
-    # Farm settings take effect for certain only after a restart of IIS. /noforce never kills a worker process that does not stop.
-    # https://learn.microsoft.com/previous-versions/windows/it-pro/windows-server-2012-r2-and-2012/jj635851(v=ws.11)
-    $program = [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::System), 'iisreset.exe')
-    $code = Invoke-LyncarrProgram -Path $program -Arguments '/noforce'
-    if ($code -ne 0) { Stop-Lyncarr -Kind 'error' -Text "the configuration is written, but iisreset /noforce ended with ${code}: run it on the host, or run this again" }
-    Set-LyncarrRestartPending -Pending $false
 }
 
 function Start-LyncarrProgram {
@@ -282,37 +233,12 @@ function Get-LyncarrFeature {
     return $features
 }
 
-function Install-LyncarrFeature {
-    # True where Windows must restart first. Names of its enumerations are not translated, its messages are.
-    # https://learn.microsoft.com/powershell/module/servermanager/install-windowsfeature
-    param([string[]]$Names)
-    $why = ''
-    try {
-        $result = Install-WindowsFeature -Name $Names -ErrorAction Stop -WarningAction SilentlyContinue
-        if ([bool]$result.Success) { return ([string]$result.RestartNeeded -cne 'No') }
-        $why = [string]$result.ExitCode
-    }
-    catch { $why = $_.Exception.GetBaseException().Message.Trim() }
-    Stop-Lyncarr -Kind 'feature' -Text "Windows did not install $([string]::Join(', ', $Names)) ($why): try Install-WindowsFeature on the host, with -Source where its sources were removed"
-}
-
 function Get-LyncarrService {
     # 'absent', 'running' or 'stopped'. https://learn.microsoft.com/dotnet/api/system.serviceprocess.servicecontrollerstatus (4 is Running)
     param([string]$Name)
     if (-not (Test-LyncarrRegistryKey -Key "SYSTEM\CurrentControlSet\Services\$Name")) { return 'absent' }
     if ([int](Get-Service -Name $Name -ErrorAction Stop).Status -eq 4) { return 'running' }
     return 'stopped'
-}
-
-function Stop-LyncarrWithoutIis {
-    # For what cannot go on without it.
-    if ((Get-LyncarrService -Name 'W3SVC') -ceq 'absent') { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: this host has no IIS' }
-}
-
-function Start-LyncarrService {
-    param([string]$Name)
-    try { Start-Service -Name $Name -ErrorAction Stop -WarningAction SilentlyContinue }
-    catch { Stop-Lyncarr -Kind 'error' -Text "the service $Name does not start ($($_.Exception.GetBaseException().Message.Trim())): look at its start type and the System event log" }
 }
 
 function Get-LyncarrProgramFiles {
@@ -343,6 +269,148 @@ function Find-LyncarrUninstall {
         return $null
     }
     finally { $base.Close() }
+}
+
+function Get-LyncarrStore {
+    # A store of LocalMachine, for looking or for adding but never for both: what was written through one that was looked through can get lost.
+    # https://learn.microsoft.com/dotnet/api/system.security.cryptography.x509certificates.x509store
+    param([string]$Store, [string]$Mode)
+    $opened = New-Object System.Security.Cryptography.X509Certificates.X509Store ($Store, [System.Security.Cryptography.X509Certificates.StoreLocation]::LocalMachine)
+    [void]$opened.Open($Mode)
+    return $opened
+}
+
+function Get-LyncarrCertificate {
+    # Emits the certificates of a store, or the one with a thumbprint.
+    param([string]$Store, [string]$Thumbprint)
+    $opened = Get-LyncarrStore -Store $Store -Mode 'ReadOnly'
+    try { foreach ($certificate in $opened.get_Certificates()) { if ($Thumbprint -ceq '' -or $certificate.get_Thumbprint() -ceq $Thumbprint) { $certificate } } }
+    finally { $opened.Close() }
+}
+
+function Test-LyncarrPrivateKey {
+    # Is there a private key, and does it open? HasPrivateKey says yes to one that was deleted, too.
+    # .NET Framework 4.5 opens RSA keys of the older providers only; of others (0x80090014, NotSupported) it knows that they are there.
+    # https://learn.microsoft.com/dotnet/api/system.security.cryptography.x509certificates.x509certificate2.privatekey
+    param([System.Security.Cryptography.X509Certificates.X509Certificate2]$Certificate)
+    if (-not $Certificate.get_HasPrivateKey()) { return $false }
+    try { return ($null -ne $Certificate.get_PrivateKey()) }
+    catch [System.NotSupportedException] { return $true }
+    catch [System.Security.Cryptography.CryptographicException] {
+        if ($_.Exception.GetBaseException().get_HResult() -eq -2146893804) { return $true }
+        return Test-LyncarrDefaultKey -Certificate $Certificate
+    }
+}
+
+function Test-LyncarrDefaultKey {
+    # Is it the key in the machine's default container? Wine files every imported key there, and finds it by no other name.
+    param([System.Security.Cryptography.X509Certificates.X509Certificate2]$Certificate)
+    $container = New-Object System.Security.Cryptography.CspParameters
+    $container.Flags = [System.Security.Cryptography.CspProviderFlags]'UseMachineKeyStore, UseDefaultKeyContainer, UseExistingKey'
+    try { $modulus = [System.BitConverter]::ToString((New-Object System.Security.Cryptography.RSACryptoServiceProvider $container).ExportParameters($false).Modulus) }
+    catch [System.Security.Cryptography.CryptographicException] { return $false }
+    return [System.BitConverter]::ToString($Certificate.PublicKey.EncodedKeyValue.RawData).Contains($modulus)
+}
+
+function Get-LyncarrSslRecord {
+    # Emits address (or SNI name) and certificate of the records of HTTP.sys. netsh speaks the host's language, so only the form of the values
+    # is read: name:port at the end of a line, then 40 hexadecimal digits.
+    # https://learn.microsoft.com/windows-server/networking/technologies/netsh/netsh-http
+    $process = Start-LyncarrProgram -Name 'netsh.exe' -Arguments 'http show sslcert' -Read $true
+    try {
+        $text = $process.StandardOutput.ReadToEnd()
+        $process.WaitForExit()
+    }
+    finally { $process.Close() }
+    $endpoint = ''
+    foreach ($match in [regex]::Matches($text, '(?m)(\S+:[0-9]{1,5})\s*$|\b([0-9a-fA-F]{40})\b')) {
+        if ($match.Groups[1].Success) { $endpoint = $match.Groups[1].Value }
+        else { @{ Endpoint = $endpoint; Thumbprint = $match.Groups[2].Value.ToUpperInvariant() } }
+    }
+}
+
+function Test-LyncarrSiteStarted {
+    # Answered by the running service, which throws for a site that it does not know (yet), as one without an http binding.
+    # https://learn.microsoft.com/dotnet/api/microsoft.web.administration.objectstate (1 is Started)
+    param([Microsoft.Web.Administration.Site]$Site)
+    try { return ([int]$Site.get_State() -eq 1) }
+    catch [System.Runtime.InteropServices.COMException] { return $false }
+}
+
+#:write
+
+function Save-LyncarrIis {
+    # Commits; $false where the file was changed or held by something else and another attempt is due. Both are FileLoadException.
+    param([System.Collections.IDictionary]$Context, [bool]$LastAttempt)
+    if ([bool]$Context['RestartIis']) { Set-LyncarrRestartPending -Pending $true }
+    try { $Context['Manager'].CommitChanges() }
+    catch [System.IO.FileLoadException] {
+        if ($LastAttempt) { throw }
+        return $false
+    }
+    catch [System.ComponentModel.Win32Exception] {
+        # HTTP.sys comes last: the file is written by now.
+        Stop-Lyncarr -Kind 'binding' -Text "the configuration is written, but HTTP.sys refused the certificate ($($_.Exception.GetBaseException().Message.Trim())): see whether its private key is in place with lyncarr plan --step certificate, then run this again"
+    }
+    return $true
+}
+
+function Save-LyncarrBackup {
+    # A copy of the configuration beside appcmd's own backups, made once a run, before its first write.
+    param([string]$Name)
+    if ($null -ne $script:LyncarrState['Backup']) { return }
+    $source = [System.IO.Path]::Combine((Get-LyncarrInetsrv), 'config')
+    if (-not [System.IO.File]::Exists([System.IO.Path]::Combine($source, 'applicationHost.config'))) { return }
+    $target = [System.IO.Path]::Combine((Get-LyncarrInetsrv), 'backup', $Name)
+    if (-not [System.IO.Directory]::Exists($target)) {
+        [void][System.IO.Directory]::CreateDirectory($target)
+        foreach ($file in @('applicationHost.config', 'administration.config', 'redirection.config')) {
+            $path = [System.IO.Path]::Combine($source, $file)
+            if ([System.IO.File]::Exists($path)) { [System.IO.File]::Copy($path, [System.IO.Path]::Combine($target, $file)) }
+        }
+    }
+    $script:LyncarrState['Backup'] = $Name
+}
+
+function Set-LyncarrRestartPending {
+    # Remembered on disk, so that a run that ended between the commit and iisreset is finished by the next one.
+    param([bool]$Pending)
+    if ($Pending) { [System.IO.File]::WriteAllText((Get-LyncarrRestartFile), '') }
+    else { [System.IO.File]::Delete((Get-LyncarrRestartFile)) }
+}
+
+function Restart-LyncarrIis {
+    # Farm settings take effect for certain only after a restart of IIS. /noforce never kills a worker process that does not stop.
+    # https://learn.microsoft.com/previous-versions/windows/it-pro/windows-server-2012-r2-and-2012/jj635851(v=ws.11)
+    $program = [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::System), 'iisreset.exe')
+    $code = Invoke-LyncarrProgram -Path $program -Arguments '/noforce'
+    if ($code -ne 0) { Stop-Lyncarr -Kind 'error' -Text "the configuration is written, but iisreset /noforce ended with ${code}: run it on the host, or run this again" }
+    Set-LyncarrRestartPending -Pending $false
+}
+
+function Install-LyncarrFeature {
+    # True where Windows must restart first. Names of its enumerations are not translated, its messages are.
+    # https://learn.microsoft.com/powershell/module/servermanager/install-windowsfeature
+    param([string[]]$Names)
+    $why = ''
+    try {
+        $result = Install-WindowsFeature -Name $Names -ErrorAction Stop -WarningAction SilentlyContinue
+        if ([bool]$result.Success) { return ([string]$result.RestartNeeded -cne 'No') }
+        $why = [string]$result.ExitCode
+    }
+    catch { $why = $_.Exception.GetBaseException().Message.Trim() }
+    Stop-Lyncarr -Kind 'feature' -Text "Windows did not install $([string]::Join(', ', $Names)) ($why): try Install-WindowsFeature on the host, with -Source where its sources were removed"
+}
+
+function Stop-LyncarrWithoutIis {
+    # For what cannot go on without it.
+    if ((Get-LyncarrService -Name 'W3SVC') -ceq 'absent') { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: this host has no IIS' }
+}
+
+function Start-LyncarrService {
+    param([string]$Name)
+    try { Start-Service -Name $Name -ErrorAction Stop -WarningAction SilentlyContinue }
+    catch { Stop-Lyncarr -Kind 'error' -Text "the service $Name does not start ($($_.Exception.GetBaseException().Message.Trim())): look at its start type and the System event log" }
 }
 
 function Get-LyncarrData {
@@ -437,23 +505,6 @@ function Read-LyncarrInstallerLog {
     return ''
 }
 
-function Get-LyncarrStore {
-    # A store of LocalMachine, for looking or for adding but never for both: what was written through one that was looked through can get lost.
-    # https://learn.microsoft.com/dotnet/api/system.security.cryptography.x509certificates.x509store
-    param([string]$Store, [string]$Mode)
-    $opened = New-Object System.Security.Cryptography.X509Certificates.X509Store ($Store, [System.Security.Cryptography.X509Certificates.StoreLocation]::LocalMachine)
-    [void]$opened.Open($Mode)
-    return $opened
-}
-
-function Get-LyncarrCertificate {
-    # Emits the certificates of a store, or the one with a thumbprint.
-    param([string]$Store, [string]$Thumbprint)
-    $opened = Get-LyncarrStore -Store $Store -Mode 'ReadOnly'
-    try { foreach ($certificate in $opened.get_Certificates()) { if ($Thumbprint -ceq '' -or $certificate.get_Thumbprint() -ceq $Thumbprint) { $certificate } } }
-    finally { $opened.Close() }
-}
-
 function Add-LyncarrCertificate {
     # $Data: the certificate as DER in base64.
     param([string]$Store, [string]$Data)
@@ -485,55 +536,6 @@ function Import-LyncarrKey {
         $opened.Close()
         [array]::Clear($bytes, 0, $bytes.Length)
     }
-}
-
-function Test-LyncarrPrivateKey {
-    # Is there a private key, and does it open? HasPrivateKey says yes to one that was deleted, too.
-    # .NET Framework 4.5 opens RSA keys of the older providers only; of others (0x80090014, NotSupported) it knows that they are there.
-    # https://learn.microsoft.com/dotnet/api/system.security.cryptography.x509certificates.x509certificate2.privatekey
-    param([System.Security.Cryptography.X509Certificates.X509Certificate2]$Certificate)
-    if (-not $Certificate.get_HasPrivateKey()) { return $false }
-    try { return ($null -ne $Certificate.get_PrivateKey()) }
-    catch [System.NotSupportedException] { return $true }
-    catch [System.Security.Cryptography.CryptographicException] {
-        if ($_.Exception.GetBaseException().get_HResult() -eq -2146893804) { return $true }
-        return Test-LyncarrDefaultKey -Certificate $Certificate
-    }
-}
-
-function Test-LyncarrDefaultKey {
-    # Is it the key in the machine's default container? Wine files every imported key there, and finds it by no other name.
-    param([System.Security.Cryptography.X509Certificates.X509Certificate2]$Certificate)
-    $container = New-Object System.Security.Cryptography.CspParameters
-    $container.Flags = [System.Security.Cryptography.CspProviderFlags]'UseMachineKeyStore, UseDefaultKeyContainer, UseExistingKey'
-    try { $modulus = [System.BitConverter]::ToString((New-Object System.Security.Cryptography.RSACryptoServiceProvider $container).ExportParameters($false).Modulus) }
-    catch [System.Security.Cryptography.CryptographicException] { return $false }
-    return [System.BitConverter]::ToString($Certificate.PublicKey.EncodedKeyValue.RawData).Contains($modulus)
-}
-
-function Get-LyncarrSslRecord {
-    # Emits address (or SNI name) and certificate of the records of HTTP.sys. netsh speaks the host's language, so only the form of the values
-    # is read: name:port at the end of a line, then 40 hexadecimal digits.
-    # https://learn.microsoft.com/windows-server/networking/technologies/netsh/netsh-http
-    $process = Start-LyncarrProgram -Name 'netsh.exe' -Arguments 'http show sslcert' -Read $true
-    try {
-        $text = $process.StandardOutput.ReadToEnd()
-        $process.WaitForExit()
-    }
-    finally { $process.Close() }
-    $endpoint = ''
-    foreach ($match in [regex]::Matches($text, '(?m)(\S+:[0-9]{1,5})\s*$|\b([0-9a-fA-F]{40})\b')) {
-        if ($match.Groups[1].Success) { $endpoint = $match.Groups[1].Value }
-        else { @{ Endpoint = $endpoint; Thumbprint = $match.Groups[2].Value.ToUpperInvariant() } }
-    }
-}
-
-function Test-LyncarrSiteStarted {
-    # Answered by the running service, which throws for a site that it does not know (yet), as one without an http binding.
-    # https://learn.microsoft.com/dotnet/api/microsoft.web.administration.objectstate (1 is Started)
-    param([Microsoft.Web.Administration.Site]$Site)
-    try { return ([int]$Site.get_State() -eq 1) }
-    catch [System.Runtime.InteropServices.COMException] { return $false }
 }
 
 function Start-LyncarrSite {

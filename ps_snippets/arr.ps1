@@ -36,6 +36,8 @@ function Get-LyncarrNoPackageText {
     return "$Name needs an installer: set installers.$($Parameters['keys'][$Name]) in the site file"
 }
 
+#:write
+
 function Get-LyncarrSignerName {
     # CN of an X.500 subject, else O; '' where the text is no subject from end to end or holds one of them twice. A quoted value may hold
     # a whole 'CN=...' of its own: hence no looking for a part of the text.

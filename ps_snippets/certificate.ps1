@@ -28,6 +28,8 @@ function Get-CertificateState {
     return $state
 }
 
+#:write
+
 function Set-CertificateState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
     Add-LyncarrStored -Desired $Desired -Data $Parameters['certificates']

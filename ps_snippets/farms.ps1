@@ -51,6 +51,8 @@ function Get-FarmsState {
     return $state
 }
 
+#:write
+
 function Set-LyncarrFarm {
     param([Microsoft.Web.Administration.ConfigurationElementCollection]$Farms, [string]$Name, [System.Collections.IDictionary]$Attributes, [System.Collections.IDictionary]$Context)
     $farm = Find-LyncarrElement -Collection $Farms -Attribute 'name' -Value $Name

@@ -16,6 +16,8 @@ function Get-HostConditionsState {
     return $state
 }
 
+#:write
+
 function Set-HostConditionsState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
     $collection = Get-LyncarrNeededCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'

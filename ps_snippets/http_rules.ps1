@@ -30,6 +30,8 @@ function Get-HttpRulesState {
     return $state
 }
 
+#:write
+
 function Set-HttpRulesState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
     $collection = Get-LyncarrNeededCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'

@@ -88,6 +88,8 @@ function Get-HttpsBindingState {
     return $state
 }
 
+#:write
+
 function Set-HttpsBindingState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
     if ($null -eq (Get-LyncarrConfiguration -Context $Context)) { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: this host has no configuration of IIS' }

@@ -24,6 +24,8 @@ function Get-IisState {
     return $state
 }
 
+#:write
+
 function Set-IisState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
     $features = Get-LyncarrFeature

@@ -12,6 +12,8 @@ function Get-ProxyTimeoutState {
     return $state
 }
 
+#:write
+
 function Set-ProxyTimeoutState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
     foreach ($name in $Desired.get_Keys()) {

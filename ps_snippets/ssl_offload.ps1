@@ -53,6 +53,8 @@ function Get-LyncarrShadow {
     }
 }
 
+#:write
+
 function Set-LyncarrRule {
     # One rule of ours, made where it is missing. It is born with its conditions: no moment may exist in which it matches every host.
     param([Microsoft.Web.Administration.ConfigurationElementCollection]$Rules, [string]$Name, [System.Collections.IDictionary]$Attributes, [string[]]$Conditions, [System.Collections.IDictionary]$Context)

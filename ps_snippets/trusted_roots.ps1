@@ -9,6 +9,15 @@ function Get-LyncarrStored {
     }
 }
 
+function Get-TrustedRootsState {
+    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    $state = [ordered]@{}
+    foreach ($item in @(Get-LyncarrStored -Desired $Desired)) { $state[$item] = $Desired[$item] }
+    return $state
+}
+
+#:write
+
 function Add-LyncarrStored {
     # Adds those that are not. $Data: the certificates by item, DER in base64.
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Data)
@@ -16,13 +25,6 @@ function Add-LyncarrStored {
     foreach ($item in $Data.get_Keys()) {
         if ($there -cnotcontains $item) { Add-LyncarrCertificate -Store $Desired[$item]['store'] -Data $Data[$item] }
     }
-}
-
-function Get-TrustedRootsState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
-    $state = [ordered]@{}
-    foreach ($item in @(Get-LyncarrStored -Desired $Desired)) { $state[$item] = $Desired[$item] }
-    return $state
 }
 
 function Set-TrustedRootsState {

@@ -21,7 +21,7 @@ from lyncarr.core.converge import Listener, Run
 from lyncarr.core.errors import UsageError
 from lyncarr.core.interrupts import Interrupts
 from lyncarr.core.plan import HostResult, select
-from lyncarr.powershell.bundle import script_sha256, script_text
+from lyncarr.powershell.bundle import shipped
 from lyncarr.report.text import clean
 from lyncarr.steps import RUNBOOK
 
@@ -75,11 +75,12 @@ def run(
     for warning in prepared.warnings:
         _tell_more(f"warning: {clean(warning)}")
     if verbose:
-        _tell_more(f"script: {len(script_text())} characters, SHA-256 {script_sha256()}")
+        for half, digest in shipped().sha256.items():
+            _tell_more(f"script, the half to {half}: {len(getattr(shipped(), half))} characters, SHA-256 {digest}")
     opened: list[PsrpHost] = []
 
     def open_host() -> PsrpHost:
-        opened.append(PsrpHost(target, script=script_text()))
+        opened.append(PsrpHost(target, script=shipped()))
         return opened[-1]
 
     one = Run(
@@ -150,7 +151,7 @@ def _report(output: Output) -> Report:
     if output is Output.json:
         from lyncarr.report.events import JsonReport
 
-        return JsonReport(sys.stdout, script_sha256())
+        return JsonReport(sys.stdout, shipped().sha256)
     from rich.console import Console
 
     from lyncarr.report.console import ConsoleReport

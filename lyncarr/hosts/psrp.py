@@ -25,10 +25,12 @@ from lyncarr.hosts.messages import GuardedFragmenter
 from lyncarr.hosts.target import Target
 from lyncarr.hosts.text import harmless
 from lyncarr.hosts.transport import Transport
+from lyncarr.powershell.bundle import Script
 from lyncarr.powershell.protocol import EventReader, encode_request
 
 COMMAND = "Invoke-LyncarrRequest"
 PARAMETER = "Request"
+LOOKING = "observe"
 OPERATION_TIMEOUT_S = 20
 IDLE_TIMEOUT_S = 60
 """The least that Windows takes. A shell asked for output is not idle; one without a controller ends after this, and frees its lock."""
@@ -62,14 +64,14 @@ class Traffic:
 class PsrpHost:
     """One remote shell on `target`, opened by its first request. See core.model.Host.
 
-    `script` goes with the first request and defines what the later ones call. `on_identity` is called when the shell is open.
+    `script.look` goes with the first request, `script.write` with the first that writes. `on_identity` is called when the shell is open.
     """
 
     def __init__(
         self,
         target: Target,
         *,
-        script: str,
+        script: Script,
         connect_timeout_s: float = 20.0,
         operation_timeout_s: int = OPERATION_TIMEOUT_S,
         on_identity: Callable[[Identity], None] | None = None,
@@ -80,6 +82,7 @@ class PsrpHost:
         self._transport = Transport(target, operation_timeout_s=operation_timeout_s, connect_timeout_s=connect_timeout_s)
         self._operation_timeout_s = operation_timeout_s
         self._pool: _Pool | None = None
+        self._may_write = False
         self._running: PowerShell | None = None
         self._spent = False
         # Held by whoever uses the connection. Of the same thread it lets on_event interrupt.
@@ -123,7 +126,10 @@ class PsrpHost:
             pool = self._pool or self._open()
             shell = PowerShell(pool)
             if first:
-                shell.add_script(self._script)
+                shell.add_script(self._script.look)
+            elif request.operation != LOOKING and not self._may_write:
+                shell.add_script(self._script.write)
+                self._may_write = True
             else:
                 shell.add_cmdlet(COMMAND)
             shell.add_parameter(PARAMETER, encode_request(request))

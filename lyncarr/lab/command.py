@@ -22,7 +22,7 @@ from lyncarr.lab.powershell import PowerShellEngine
 from lyncarr.lab.replay import ReplayEngine
 from lyncarr.lab.server import LabServer
 from lyncarr.lab.site import write_site
-from lyncarr.powershell.bundle import script_text
+from lyncarr.powershell.bundle import shipped
 
 HOST = "rp01"
 USER = "Administrator"
@@ -77,7 +77,7 @@ def _replay(preset: str, folder: Path) -> Engine:
     machine = load_preset(preset)
     folder.mkdir(parents=True, exist_ok=True)
     machine.keep_in(folder / STATE_NAME)
-    return ReplayEngine(machine, script=script_text())
+    return ReplayEngine(machine, script=shipped())
 
 
 def _powershell(command: str) -> Engine:

@@ -5,6 +5,7 @@ It runs the shipped script only, told by its text, and proves wire, command line
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from collections.abc import Iterator
@@ -34,15 +35,18 @@ from psrpcore.types import (
 from lyncarr.lab import wsman
 from lyncarr.lab.engine import Output
 from lyncarr.lab.machine import Machine
+from lyncarr.powershell.bundle import Script
 
 COMMAND_NAME = "Invoke-LyncarrRequest"
+WRITER_NAME = "Invoke-LyncarrApply"
+WRITING = re.compile(r'"operation": ?"(apply|upload)"')
 FRAGMENT_BYTES = 32_768
 
 
 class ReplayEngine:
-    """Answers from `machine`; `script` is the text that it takes for the shipped one."""
+    """Answers from `machine`; `script` holds the texts that it takes for the shipped ones."""
 
-    def __init__(self, machine: Machine, *, script: str) -> None:
+    def __init__(self, machine: Machine, *, script: Script) -> None:
         self.machine = machine
         self._script = script
         self._lock = threading.Lock()
@@ -96,7 +100,7 @@ class _Pipeline:
 class ReplayShell:
     """One runspace pool. psrpcore is not safe for threads: all of it happens under one lock."""
 
-    def __init__(self, machine: Machine, script: str, shell_id: str, creation: bytes, output: Output) -> None:
+    def __init__(self, machine: Machine, script: Script, shell_id: str, creation: bytes, output: Output) -> None:
         self._machine = machine
         self._script = script
         self._id = shell_id
@@ -104,6 +108,7 @@ class ReplayShell:
         self._lock = threading.RLock()
         self._pipelines: dict[str, _Pipeline] = {}
         self._defined = False
+        self._may_write = False
         self.running = True
         version = PSVersion(machine.powershell)
         self._pool = ServerRunspacePool({"PSVersionTable": {"PSVersion": version, "WSManStackVersion": PSVersion("3.0")}})
@@ -209,7 +214,8 @@ class ReplayShell:
         commands = described.commands
         command = commands[0]
         parameters = dict(command.parameters)
-        if len(commands) != 1 or (command.is_script and command.command_text != self._script):
+        known = {self._script.look} | ({self._script.write} if self._defined else set())
+        if len(commands) != 1 or (command.is_script and command.command_text not in known):
             raise _PowerShellError(
                 "This is a replay host: it has no PowerShell and runs only the script that lyncarr ships. "
                 "Start the lab with --powershell to run any other.",
@@ -218,13 +224,12 @@ class ReplayShell:
                 ErrorCategory.NotImplemented,
             )
         if not command.is_script and not (command.command_text == COMMAND_NAME and self._defined):
-            raise _PowerShellError(
-                f"The term '{command.command_text}' is not recognized as the name of a cmdlet, function, script file, or operable program.",
-                "CommandNotFoundException",
-                "System.Management.Automation.CommandNotFoundException",
-                ErrorCategory.ObjectNotFound,
-            )
-        return str(parameters.get("Request", ""))
+            raise _not_found(command.command_text)
+        self._may_write = self._may_write or (command.is_script and command.command_text == self._script.write)
+        request = str(parameters.get("Request", ""))
+        if not self._may_write and WRITING.search(request):
+            raise _not_found(WRITER_NAME)
+        return request
 
     def _drain(self) -> None:
         """Hand on what psrpcore has to say, all packets of one target at once."""
@@ -234,6 +239,15 @@ class ReplayShell:
             packets.setdefault(target, []).append(payload.data)
         for target, data in packets.items():
             self._output.write(target, data)
+
+
+def _not_found(name: str) -> _PowerShellError:
+    return _PowerShellError(
+        f"The term '{name}' is not recognized as the name of a cmdlet, function, script file, or operable program.",
+        "CommandNotFoundException",
+        "System.Management.Automation.CommandNotFoundException",
+        ErrorCategory.ObjectNotFound,
+    )
 
 
 def _error_record(error: _PowerShellError) -> ErrorRecord:

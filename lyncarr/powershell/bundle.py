@@ -1,13 +1,16 @@
-"""The one script text that goes to a host: the snippets in a fixed order, with the dispatch of RUNBOOK filled in.
+"""The script that goes to a host: the snippets in a fixed order, with the dispatch of RUNBOOK filled in, in two halves.
 
-The text is constant for a release: no value of any site is in it. Its SHA-256 stands in the plan, so that an
-administrator can compare what ran (event 4104 of PowerShell's log) with what was shipped. It is sent as plain text, without
-the comments of ps_snippets/, which were a sixth of it: a plan may send 130 KB, and the script is nearly all of that.
+`look` goes with a shell's first request and holds what answers it; `write` goes with the first request that writes, and holds the
+rest. So a plan sends no function that could change the host. A snippet's functions for writing stand below its line `#:write`.
+
+Both texts are constant for a release: no value of any site is in them. Their SHA-256 stand in the report, so that an administrator
+can compare what ran (event 4104 of PowerShell's log) with what was shipped.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -20,7 +23,7 @@ SHARED = ("_windows.ps1", "_runtime.ps1", "_iis.ps1", "_rules.ps1")
 MAIN = "_main.ps1"
 SNIPPETS_LINE = "#:snippets"
 EACH_STEP = "#:each-step "
-INDENT = 4
+LOOK, WRITE, BOTH = "#:look", "#:write", "#:both"
 
 
 def snippet_folder() -> Traversable:
@@ -42,7 +45,8 @@ def compose(snippets: tuple[str, ...], steps: tuple[Step, ...] = STEPS) -> str:
     for line in read_snippet(MAIN).splitlines():
         stripped = line.strip()
         if stripped == SNIPPETS_LINE:
-            lines.extend(text.rstrip("\n") for text in snippets)
+            for text in snippets:
+                lines += [LOOK, text.rstrip("\n")]
         elif stripped.startswith(EACH_STEP):
             indent = line[: len(line) - len(line.lstrip())]
             template = stripped.removeprefix(EACH_STEP)
@@ -52,27 +56,35 @@ def compose(snippets: tuple[str, ...], steps: tuple[Step, ...] = STEPS) -> str:
     return "\n".join(lines) + "\n"
 
 
-def without_comments(text: str) -> str:
-    """`text` without blank lines and lines of comment, except those at its very beginning, and indented by one space a level.
+@dataclass(frozen=True)
+class Script:
+    """The two texts, each complete: parameters, functions, and last the call that answers the request."""
 
-    Line by line, because the snippets have no strings of several lines; the lint of tests/snippets sees to that.
-    """
-    lines = text.splitlines()
-    code = next(number for number, line in enumerate(lines) if not line.startswith("#"))
-    kept = [line for line in lines[code:] if line.strip() and not line.lstrip().startswith("#")]
-    return "\n".join([*lines[:code], *(" " * (_indent(line) // INDENT) + line.lstrip() for line in kept)]) + "\n"
+    look: str
+    write: str
 
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(" "))
+    @property
+    def sha256(self) -> dict[str, str]:
+        """SHA-256 of each half, lower hex."""
+        return {name: hashlib.sha256(getattr(self, name).encode("ascii")).hexdigest() for name in ("look", "write")}
 
 
 @cache
-def script_text() -> str:
-    """The shipped script."""
-    return without_comments(compose(tuple(read_snippet(name) for name in (*SHARED, *(step.snippet for step in STEPS)))))
+def shipped() -> Script:
+    """What this release sends."""
+    return halves(compose(tuple(read_snippet(name) for name in (*SHARED, *(step.snippet for step in STEPS)))))
 
 
-def script_sha256() -> str:
-    """SHA-256 of the shipped script, lower hex."""
-    return hashlib.sha256(script_text().encode("ascii")).hexdigest()
+def halves(whole: str) -> Script:
+    """Each line of a composed script by the mark above it: #:look, #:write or #:both, as at the beginning."""
+    texts: dict[str, list[str]] = {LOOK: [], WRITE: []}
+    now = BOTH
+    for line in whole.splitlines():
+        if line in (LOOK, WRITE, BOTH):
+            now = line
+            continue
+        for mark, lines in texts.items():
+            if now in (mark, BOTH):
+                lines.append(line)
+    look, write = ("\n".join(lines) + "\n" for lines in texts.values())
+    return Script(look, write)

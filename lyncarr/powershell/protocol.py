@@ -106,7 +106,7 @@ class EventReader:
         check = _CHECKS.get(name) if isinstance(name, str) else None
         if check is None:
             raise _broken(f"an unknown event {_short(name)}")
-        if self._hello_due != (name == "hello"):
+        if self._hello_due != (name == "hello") and not self._failed_at_once(name):
             raise _broken("an event before 'hello'" if self._hello_due else "a second 'hello'")
         check(self, members)
         if name == "done":
@@ -114,6 +114,10 @@ class EventReader:
         else:
             self._count += 1
         return Event(str(name), members)
+
+    def _failed_at_once(self, name: object) -> bool:
+        """A host that cannot even say hello says why: failed and done may stand in its place, because nothing succeeds by them."""
+        return self._hello_due and (name == "failed" or (name == "done" and self._verdict == "failed"))
 
     def _hello(self, m: dict[str, Any]) -> None:
         _shape(

@@ -29,6 +29,7 @@ SAID = {
     "untrusted": "The host's answers cannot be trusted; the run ended there.",
     "interrupted": "Interrupted. Run this again: what is in place costs nothing.",
 }
+FAILED_AROUND = "Failed before any step did; see the error."
 STEP_SAID = {
     "pending": "pending",
     "applied": "applied",
@@ -97,7 +98,8 @@ class ConsoleReport:
         if result.backup is not None:
             self._line(f"Configuration backup {result.backup} on the host. To restore it, in an elevated command prompt there:")
             self._line(f"  {restore_line(result.backup)}")
-        self._line(f"{result.host}: {SAID[result.result]}", "bold")
+        failed = any(one.result == "failed" for one in result.steps)
+        self._line(f"{result.host}: {SAID[result.result] if failed or result.result != 'failed' else FAILED_AROUND}", "bold")
         made = {change.item for one in result.steps if one.result == "applied" for change in one.changes if change.attribute is None}
         first = [url for name, url in published.items() if name in made]
         if first and result.result == "applied":

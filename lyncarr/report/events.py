@@ -14,9 +14,9 @@ LIVE = frozenset({"connecting", "reconnecting", "hello", "applying", "progress",
 
 
 class JsonReport:
-    """A Listener and Report that writes JSON lines to `stream`. `script_sha256` is that of the script which runs on the host."""
+    """A Listener and Report that writes JSON lines to `stream`. `script_sha256` are those of the halves of the script, look and write."""
 
-    def __init__(self, stream: TextIO, script_sha256: str) -> None:
+    def __init__(self, stream: TextIO, script_sha256: Mapping[str, str]) -> None:
         self._stream = stream
         self._script_sha256 = script_sha256
 

@@ -30,7 +30,7 @@ from lyncarr.lab.faults import Faults
 from lyncarr.lab.machine import Machine
 from lyncarr.lab.replay import ReplayEngine
 from lyncarr.lab.server import LabServer
-from lyncarr.powershell.bundle import script_text
+from lyncarr.powershell.bundle import shipped
 from lyncarr.steps import STEPS
 
 PASSWORD = "P@ssw0rd-of-the-lab"
@@ -100,7 +100,7 @@ class Bench:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __enter__(self) -> Bench:
-        engine = ReplayEngine(self.machine, script=script_text())
+        engine = ReplayEngine(self.machine, script=shipped())
         self.lab = LabServer(engine, password=self.password, faults=self.faults, linger_s=0.02, **self.options)
         self.lab.start()
         (self.folder / "ca.pem").write_bytes(self.lab.ca_file.read_bytes())
@@ -163,11 +163,15 @@ class Bench:
 
     def here(self, *words: str, output: str = "json") -> Done:
         """The same in this process, without the time that a start takes: for tests of many runs."""
+        return self.loudly(*words, output=output).quiet()
+
+    def loudly(self, *words: str, output: str = "json") -> Done:
+        """`here` where a traceback is expected."""
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             patch.setenv("LYNCARR_TEST_PASSWORD", self.password)
             code = run([*words, "--host", "rp01", "--site", str(self.folder / "lyncarr.toml"), "--output", output])
-        return Done(code, out.getvalue(), err.getvalue()).quiet()
+        return Done(code, out.getvalue(), err.getvalue())
 
     @contextlib.contextmanager
     def terminal(self, *words: str, columns: int = 80, **environment: str) -> Iterator[Terminal]:

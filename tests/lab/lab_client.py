@@ -17,8 +17,9 @@ from lyncarr.lab import wsman
 from lyncarr.lab.machine import Machine
 from lyncarr.lab.replay import ReplayEngine
 from lyncarr.lab.server import LabServer
+from lyncarr.powershell.bundle import Script
 
-SCRIPT = "the shipped script"
+SCRIPT = Script("the half that looks", "the half that writes")
 RUN = "6a3f0f6e-2f0c-4a52-9a55-0d8c1f4b7a10"
 
 TRANSPORTS: dict[str, dict[str, Any]] = {
@@ -68,7 +69,7 @@ def request(operation: str = "observe", *, number: int = 1, lock: bool = False, 
     return json.dumps({"protocol": 1, "run": run, "number": number, "operation": operation, "lock": lock, "steps": steps, "who": "tests"})
 
 
-def first(runspaces: RunspacePool, text: str, script_text: str = SCRIPT) -> list[str]:
+def first(runspaces: RunspacePool, text: str, script_text: str = SCRIPT.look) -> list[str]:
     """Output of the pipeline that is the script."""
     output: list[str] = pipeline(runspaces, script_text, Request=text).invoke()
     return output
@@ -77,7 +78,11 @@ def first(runspaces: RunspacePool, text: str, script_text: str = SCRIPT) -> list
 def further(runspaces: RunspacePool, text: str, secrets: str | None = None) -> list[str]:
     """Output of a pipeline that calls the script's function."""
     shell = PowerShell(runspaces)
-    shell.add_cmdlet("Invoke-LyncarrRequest").add_parameter("Request", text)
+    if json.loads(text)["operation"] == "observe":
+        shell.add_cmdlet("Invoke-LyncarrRequest")
+    else:
+        shell.add_script(SCRIPT.write)
+    shell.add_parameter("Request", text)
     output: list[str] = shell.invoke(input=None if secrets is None else [secrets])
     return output
 

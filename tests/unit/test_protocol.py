@@ -99,6 +99,13 @@ def test_what_does_not_fit_ends_the_conversation(why: str, text: str) -> None:
     assert str(caught.value).isprintable()
 
 
+def test_a_host_that_cannot_say_hello_says_why() -> None:
+    one = reader()
+    events = one.feed(lines({"event": "failed", "step": None, "kind": "error", "text": "no registry here"}, done(1)))
+    one.finish()
+    assert [event.name for event in events] == ["failed", "done"]
+
+
 def test_an_output_object_that_is_no_text() -> None:
     with pytest.raises(ProtocolError):
         reader().feed(17)

@@ -19,7 +19,7 @@ def windows_path(path: Path) -> str:
 def names(script: Path) -> list[str]:
     """Names of the checks as they stand in the script; one with a variable in it ends before it and stands for several."""
     text = script.read_text(encoding="ascii")
-    return [name.partition("$")[0] for name in re.findall(r"^ *Test-That ['\"](.+?)['\"] ", text, re.MULTILINE)]
+    return [name.partition("$")[0] for name in re.findall(r"\bTest-That ['\"](.+?)['\"] ", text)]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from lyncarr.core.model import Event, Request, Stage, State, Step, StepRequest
 from lyncarr.core.plan import steps_of
 from lyncarr.lab.server import LabServer
 from lyncarr.lab.wine import WineEngine, WineMachine
-from lyncarr.powershell.bundle import script_text
+from lyncarr.powershell.bundle import shipped
 from lyncarr.powershell.protocol import EventReader, encode_request
 from lyncarr.powershell.upload import pieces
 
@@ -52,6 +52,7 @@ class Shell:
         self._pool = pool
         self._run = run
         self._number = 0
+        self._may_write = False
         self.notes: list[Mapping[str, Any]] = []
         """Of the last request."""
 
@@ -63,7 +64,10 @@ class Shell:
         request = Request(self._run, self._number, operation, steps, lock, {"who": "tests", **extra})
         pipeline = PowerShell(self._pool)
         if self._number == 1:
-            pipeline.add_script(script_text())
+            pipeline.add_script(shipped().look)
+        elif operation != "observe" and not self._may_write:
+            pipeline.add_script(shipped().write)
+            self._may_write = True
         else:
             pipeline.add_cmdlet("Invoke-LyncarrRequest")
         pipeline.add_parameter("Request", encode_request(request))
