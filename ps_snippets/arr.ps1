@@ -23,7 +23,7 @@ function Get-ArrState {
         $version = Get-LyncarrProduct -Name $name
         if ($null -ne $version) {
             $state[$name] = @{ installed = $true }
-            Add-LyncarrNote -Kind 'version' -Text "$name $version".Trim()
+            Add-LyncarrNote -Kind 'version' -Text ("$name $version".Trim())
         }
         elseif (-not $Parameters['packages'].Contains($name)) { Add-LyncarrNote -Kind 'needs' -Text (Get-LyncarrNoPackageText -Name $name -Parameters $Parameters) }
     }
@@ -104,7 +104,7 @@ function Install-LyncarrPackage {
     if ($code -eq 0 -and $null -ne (Get-LyncarrProduct -Name $Name)) { return }
     $why = 'yet its file or its registry key is missing'
     if ($code -ne 0) { $why = Get-LyncarrErrorText -Code $code }
-    Stop-Lyncarr -Kind 'installer' -Text "msiexec ended with $code for ${Name}: $why Read $log on the host. $(Read-LyncarrInstallerLog -Log $log)".TrimEnd()
+    Stop-Lyncarr -Kind 'installer' -Text ("msiexec ended with $code for ${Name}: $why Read $log on the host. $(Read-LyncarrInstallerLog -Log $log)".TrimEnd())
 }
 
 function Set-ArrState {

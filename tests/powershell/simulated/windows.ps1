@@ -41,5 +41,5 @@ function Restart-LyncarrIis {
 
 function Select-LyncarrUnresolved {
     param([string[]]$Names)
-    foreach ($name in $Names) { if ($name.EndsWith('.invalid', [StringComparison]::Ordinal)) { $name } }
+    foreach ($name in $Names) { if ($name.EndsWith('.unknown', [StringComparison]::Ordinal)) { $name } }
 }
