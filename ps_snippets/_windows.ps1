@@ -370,6 +370,7 @@ function Save-LyncarrBackup {
         }
     }
     $script:LyncarrState['Backup'] = $Name
+    Add-LyncarrNote -Kind 'backup' -Text $Name
 }
 
 function Set-LyncarrRestartPending {

@@ -281,17 +281,20 @@ class Run:
             raise ProtocolError(f"The host sent more than {MAX_EVENTS_A_RUN} events in one run; nothing more is sent to it.")
         if event.name == "hello":
             self._greet(event.data)
+        elif event.name == "note" and event.data["kind"] == "backup":
+            # Told as soon as it is made: a unit that fails afterwards has an answer without it.
+            self._backed_up(event.data["text"])
         elif event.name == "note":
             self._note(Note(event.data["kind"], event.data["text"][:MAX_NOTE_CHARS], event.data["step"]))
         elif event.name == "applied":
-            if event.data["backup"] not in (None, self.backup_name):
-                raise ProtocolError("The host named a configuration backup that is not of this run; nothing more is sent to it.")
-            self._backup = event.data["backup"] or self._backup
+            if event.data["backup"] is not None:
+                self._backed_up(event.data["backup"])
         self.listener.event(self.host, event.name, event.data)
 
-    @property
-    def backup_name(self) -> str:
-        return f"lyncarr-{self._id}"
+    def _backed_up(self, name: str) -> None:
+        if name != f"lyncarr-{self._id}":
+            raise ProtocolError("The host named a configuration backup that is not of this run; nothing more is sent to it.")
+        self._backup = name
 
     def _greet(self, hello: Mapping[str, Any]) -> None:
         if self._computer not in (None, hello["computer"]):

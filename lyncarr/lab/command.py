@@ -40,7 +40,7 @@ def run(preset: str, powershell: str | None, folder: Path, address: str, output:
     folder = folder.absolute()
     _check_loopback(address)
     password = secrets.token_urlsafe(PASSWORD_BYTES)
-    engine = _replay(preset, folder) if powershell is None else _powershell(powershell)
+    engine, packages = (_replay(preset, folder), None) if powershell is None else _powershell(powershell, preset, folder)
     with _stop_signals() as stopped:
         server = LabServer(engine, address=address, user=USER, password=password)
         try:
@@ -56,6 +56,7 @@ def run(preset: str, powershell: str | None, folder: Path, address: str, output:
                 user=USER,
                 password=password,
                 authority=server.ca_file.read_bytes(),
+                packages=packages,
             )
             _say(_json_line(server) if output == "json" else _teaching_text(server, site, preset, powershell))
             stopped.wait()
@@ -80,11 +81,17 @@ def _replay(preset: str, folder: Path) -> Engine:
     return ReplayEngine(machine, script=shipped())
 
 
-def _powershell(command: str) -> Engine:
+def _powershell(command: str, preset: str, folder: Path) -> tuple[Engine, Path | None]:
     words = shlex.split(command)
     if not words or shutil.which(words[0]) is None:
         raise UsageError(f"There is no program '{command}'; give --powershell the path of a PowerShell 7, or the command line of one.")
-    return PowerShellEngine(words)
+    # Locks its templates by fcntl, which only a POSIX system has; the replay lab runs everywhere.
+    from lyncarr.lab.wine import WineEngine, open_machine, runs_on_wine
+
+    if runs_on_wine(words[0]):
+        machine = open_machine(words[0], preset, folder / "machine")
+        return WineEngine(machine), machine.packages
+    return PowerShellEngine(words), None
 
 
 @contextmanager

@@ -30,7 +30,9 @@ MSI_HEAD = bytes.fromhex("d0cf11e0a1b11ae1")
 PFX_PASSWORD_BYTES = 12
 
 
-def write_site(folder: Path, *, host: str, address: str, port: int, user: str, password: str, authority: bytes) -> Path:
+def write_site(
+    folder: Path, *, host: str, address: str, port: int, user: str, password: str, authority: bytes, packages: Path | None = None
+) -> Path:
     """Write the site into `folder`, made where it is missing; returns the path of its lyncarr.toml.
 
     `authority` is the PEM of who signed the host's certificate. Raises SiteError where a site file of somebody else's is there.
@@ -43,7 +45,7 @@ def write_site(folder: Path, *, host: str, address: str, port: int, user: str, p
     (folder / "ca.pem").write_bytes(authority)
     _write_private(folder / "password.txt", password.encode())
     _write_certificates(folder)
-    hashes = {role: _write_installer(folder / "media" / name) for role, name in INSTALLERS.items()}
+    hashes = {role: _write_installer(folder / "media" / name, packages) for role, name in INSTALLERS.items()}
     path.write_text(_site_text(host, address, port, user, hashes), encoding="utf-8")
     return path
 
@@ -68,9 +70,12 @@ def _write_certificates(folder: Path) -> None:
     _write_private(folder / "certs" / "public-password.txt", password)
 
 
-def _write_installer(path: Path) -> str:
-    """A file that looks like an MSI from outside; returns its SHA-256."""
-    data = MSI_HEAD.ljust(512, b"\0") + f"Stand-in for {path.name}: the lab's replay engine installs nothing.\n".encode()
+def _write_installer(path: Path, packages: Path | None) -> str:
+    """The package of this name in `packages`, else a file that looks like one from outside; returns its SHA-256."""
+    if packages is not None:
+        data = (packages / path.name).read_bytes()
+    else:
+        data = MSI_HEAD.ljust(512, b"\0") + f"Stand-in for {path.name}: the lab's replay engine installs nothing.\n".encode()
     path.write_bytes(data)
     return hashlib.sha256(data).hexdigest().upper()
 

@@ -20,12 +20,12 @@ MAX_INT = 2**53
 MAX_DEPTH_TEXT = "the host's answer is nested too deeply"
 
 FAILURE_KINDS = frozenset(
-    {"busy", "denied", "unfit", "needs", "locked", "installer", "foreign", "feature", "certificate", "binding", "reboot", "error"}
+    {"busy", "denied", "unfit", "needs", "locked", "installer", "foreign", "feature", "certificate", "binding", "error"}
 )
 NOTE_KINDS = frozenset(
     {
+        "backup",
         "foreign-rule",
-        "foreign-farm",
         "holder",
         "needs",
         "other-site",

@@ -16,7 +16,7 @@ from lyncarr.lab.machine import load_preset
 from lyncarr.lab.replay import ReplayEngine
 from lyncarr.lab.server import LabServer
 from lyncarr.lab.site import write_site
-from lyncarr.powershell.bundle import script_text
+from lyncarr.powershell.bundle import shipped
 from lyncarr.steps import STEPS
 from tests.docs.documents import ROOT
 
@@ -105,7 +105,7 @@ def test_init_finds_its_template(bin_folder: Path, tmp_path: Path) -> None:
 
 def test_plan_with_the_installed_snippets(bin_folder: Path, tmp_path: Path) -> None:
     """The host knows the shipped script by its text: the plan comes only if the installed one is the same."""
-    with LabServer(ReplayEngine(load_preset("blank"), script=script_text())) as lab:
+    with LabServer(ReplayEngine(load_preset("blank"), script=shipped())) as lab:
         site = write_site(
             tmp_path,
             host="rp01",

@@ -99,7 +99,7 @@ def test_a_commit_that_lost_the_race_is_done_again_from_a_fresh_read(fault: str,
     session.observe()
     outcome = session.apply()
     assert outcome.failed is None
-    assert [event.data["kind"] for event in outcome.events if event.name == "note"] == ["retried"]
+    assert [event.data["kind"] for event in outcome.events if event.name == "note"] == ["backup", "retried"]
     assert loose_rules(machine.text) == []
     assert machine.restarts == 1
 

@@ -50,6 +50,7 @@ class Disk:
         self.reboot_after: set[str] = set()
         self.on_apply: Callable[[str], None] = lambda name: None
         self.busy_looks = 0
+        self.backup_first: str | None = None
         self.note: Note | None = None
         self.many_notes = 0
 
@@ -94,6 +95,8 @@ class FakeHost:
             return
         for step in request.steps:
             disk.on_apply(step.name)
+            if disk.backup_first:
+                on_event(Event("note", {"step": step.name, "kind": "backup", "text": disk.backup_first.replace("RUN", request.run)}))
             if step.name in disk.refuse:
                 kind, text = disk.refuse[step.name]
                 on_event(Event("failed", {"step": step.name, "kind": kind, "text": text}))
@@ -216,6 +219,16 @@ def test_a_failing_step_stops_the_run_and_the_next_run_goes_on() -> None:
     disk.log.clear()
     assert run(disk).result == "applied"
     assert "apply+lock:a" not in disk.log
+
+
+def test_a_backup_is_known_even_where_the_write_fails() -> None:
+    disk = Disk({})
+    disk.refuse["a"] = ("binding", "no")
+    disk.backup_first = "lyncarr-RUN"
+    result = run(disk)
+    assert (result.exit_code, result.backup is not None, result.notes) == (1, True, [])
+    disk.backup_first = "another"
+    assert run(disk).exit_code == 76
 
 
 def test_a_step_that_is_not_in_place_when_looked_at_again_has_failed() -> None:
