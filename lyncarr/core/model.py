@@ -8,18 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 Value: TypeAlias = "bool | int | str | tuple[str, ...]"
 Attributes: TypeAlias = Mapping[str, Value]
 State: TypeAlias = Mapping[str, Attributes]
 """item -> attribute -> value. An item that is not there is absent; an attribute says only what is desired to be said."""
-
-Kind: TypeAlias = Literal[
-    "busy", "denied", "unfit", "needs", "locked", "installer", "foreign", "feature", "certificate", "binding", "reboot", "error"
-]
-"""What a `failed` event may call its cause; exit codes are derived from it in core/errors.py."""
-
 
 @dataclass(frozen=True)
 class Change:

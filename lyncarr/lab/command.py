@@ -21,7 +21,7 @@ from lyncarr.lab.machine import load_preset
 from lyncarr.lab.powershell import PowerShellEngine
 from lyncarr.lab.replay import ReplayEngine
 from lyncarr.lab.server import LabServer
-from lyncarr.lab.site import write_site
+from lyncarr.lab.site import marks, write_site
 from lyncarr.powershell.bundle import shipped
 
 HOST = "rp01"
@@ -58,6 +58,8 @@ def run(preset: str, powershell: str | None, folder: Path, address: str, output:
                 authority=server.ca_file.read_bytes(),
                 packages=packages,
             )
+            if isinstance(engine, ReplayEngine):
+                engine.machine.fill(marks(folder))
             _say(_json_line(server) if output == "json" else _teaching_text(server, site, preset, powershell))
             stopped.wait()
         finally:

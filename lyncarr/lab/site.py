@@ -7,10 +7,12 @@ import os
 import secrets
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
+from lyncarr.config.certificates import thumbprint
 from lyncarr.core.errors import SiteError
 from lyncarr.lab.certs import Authority
 
@@ -48,6 +50,22 @@ def write_site(
     hashes = {role: _write_installer(folder / "media" / name, packages) for role, name in INSTALLERS.items()}
     path.write_text(_site_text(host, address, port, user, hashes), encoding="utf-8")
     return path
+
+
+def marks(folder: Path) -> dict[str, str]:
+    """What a recorded preset says in place of the thumbprints, which every site written here has anew: mark -> thumbprint.
+
+    The marks ending in 8 stand for the first eight digits, as names of items show them.
+    """
+    root = x509.load_der_x509_certificate((folder / "certs" / "contoso-root.cer").read_bytes())
+    password = (folder / "certs" / "public-password.txt").read_bytes()
+    _, leaf, _ = pkcs12.load_key_and_certificates((folder / "certs" / "public.pfx").read_bytes(), password)
+    found = {}
+    for name, certificate in (("ROOT", root), ("PUBLIC", leaf)):
+        if certificate is not None:
+            digits = thumbprint(certificate)
+            found |= {f"@{name}8@": digits[:8], f"@{name}@": digits}
+    return found
 
 
 def _write_private(path: Path, data: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,22 +13,25 @@ from rich.text import Text
 
 from lyncarr.core.plan import HostResult, Note, Plan
 from lyncarr.report.events import restore_line
-from lyncarr.report.text import change_line, clean
+from lyncarr.report.text import change_line, clean, wrapped
 
 SAID = {
     "in-place": "Everything is in place; nothing to do.",
-    "pending": "Changes are pending; nothing was written. lyncarr provision applies them.",
+    "pending": "Changes are pending; lyncarr provision applies them.",
     "applied": "Applied, and seen in place.",
     "failed": "Stopped at the step that failed. Mend the cause and run this again: what is in place costs nothing.",
-    "changed": "The host changed since the plan was shown: nothing was written. The plan above is the new one; run this again.",
+    "changed": "The host changed since the plan was shown; the plan above is the new one. Run this again.",
     "reboot-needed": "The host must be restarted before the rest. Restart it, then run this again: it goes on from here.",
-    "busy": "Another run holds the host; nothing was written.",
-    "refused": "Refused; nothing was written.",
-    "unreachable": "No answer from the host.",
+    "busy": "Another run holds the host.",
+    "refused": "Refused.",
+    "unreachable": "The host does not answer.",
     "untrusted": "The host's answers cannot be trusted; the run ended there.",
-    "interrupted": "Interrupted. Run this again: what is in place costs nothing.",
+    "interrupted": "Interrupted.",
 }
-FAILED_AROUND = "Failed before any step did; see the error."
+MAY_HAVE_WRITTEN = frozenset({"busy", "refused", "unreachable", "untrusted", "interrupted"})
+NOTHING_WRITTEN = "Nothing was written."
+RUN_AGAIN = "Run this again: what is in place costs nothing."
+FAILED_AROUND = "Failed before any step did; see the error. Nothing was written."
 STEP_SAID = {
     "pending": "pending",
     "applied": "applied",
@@ -39,6 +41,8 @@ STEP_SAID = {
     "reboot-needed": "done, and needs a restart of the host",
 }
 NAME_CHARS = 16
+MIN_WIDTH = 40
+CHANGE_INDENT = " " * 6
 SHOW_SECONDS_AFTER_S = 2
 REFRESH_PER_S = 8
 
@@ -98,8 +102,7 @@ class ConsoleReport:
         if result.backup is not None:
             self._line(f"Configuration backup {result.backup} on the host. To restore it, in an elevated command prompt there:")
             self._line(f"  {restore_line(result.backup)}")
-        failed = any(one.result == "failed" for one in result.steps)
-        self._line(f"{result.host}: {SAID[result.result] if failed or result.result != 'failed' else FAILED_AROUND}", "bold")
+        self._line(f"{result.host}: {_verdict(result)}", "bold")
         made = {change.item for one in result.steps if one.result == "applied" for change in one.changes if change.attribute is None}
         first = [url for name, url in published.items() if name in made]
         if first and result.result == "applied":
@@ -116,7 +119,7 @@ class ConsoleReport:
                 continue
             self._line(f"  {one.step.name:<{NAME_CHARS}} {_counted(len(one.changes), 'change')}", "yellow")
             for change in one.changes:
-                self._wrapped(change_line(change), " " * 6)
+                self._change(change_line(change))
         for note in notes:
             self._note(note.text)
 
@@ -126,15 +129,10 @@ class ConsoleReport:
             self._told.add(text)
             self._line(f"  note: {clean(text)}", "cyan")
 
-    def _wrapped(self, text: str, indent: str) -> None:
-        """On a terminal between words, the rest further in; elsewhere one line, for those who grep."""
-        if not self._out.is_terminal:
-            self._line(indent + text)
-            return
-        width = max(self._out.width, 40)
-        further = indent + " " * 6
-        lines = textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=further, break_long_words=False, break_on_hyphens=False)
-        self._line("\n".join(lines))
+    def _change(self, line: str) -> None:
+        """On a terminal between words; elsewhere in one line, for those who grep."""
+        terminal = self._out.is_terminal
+        self._line(wrapped(line, max(self._out.width, MIN_WIDTH), CHANGE_INDENT) if terminal else CHANGE_INDENT + line)
 
     def _now(self, text: str) -> None:
         if not self._err.is_terminal:
@@ -163,6 +161,19 @@ class ConsoleReport:
 
 
 _STYLE = {"applied": "green", "failed": "red", "unknown": "red", "skipped": "dim", "reboot-needed": "yellow"}
+
+
+def _verdict(result: HostResult) -> str:
+    """The outcome in a sentence or two, with what became of the host."""
+    words = {one.result for one in result.steps}
+    wrote = bool(words & {"applied", "failed", "unknown", "reboot-needed"})
+    if result.result == "failed" and not wrote:
+        return FAILED_AROUND
+    if result.result in ("pending", "changed") or (result.result in MAY_HAVE_WRITTEN and not wrote):
+        return f"{SAID[result.result]} {NOTHING_WRITTEN}"
+    if result.result in MAY_HAVE_WRITTEN:
+        return f"{SAID[result.result]} {RUN_AGAIN}"
+    return SAID[result.result]
 
 
 def _counted(number: int, noun: str) -> str:

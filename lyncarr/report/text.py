@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,9 @@ from lyncarr.core.model import Change
 
 MAX_CHARS = 500
 MAX_LIST_CHARS = 2_000
+FURTHER = " " * 6
+GLUE = "\N{NO-BREAK SPACE}"
+"""Never in what `clean` leaves."""
 
 
 def clean(text: str, limit: int = MAX_CHARS) -> str:
@@ -56,3 +60,12 @@ def change_line(change: Change) -> str:
         attributes = ", ".join(f"{name}: {value(after)}" for name, after in change.after.items())
         return f"+ {item}  {attributes}" if attributes else f"+ {item}"
     return f"~ {item}  {clean(change.attribute or '')}: {value(change.before)} -> {value(change.after)}"
+
+
+def wrapped(line: str, width: int, indent: str) -> str:
+    """A change line over as many lines of `width` characters as it takes, the further ones deeper in; no name parts from its value."""
+    glued = line.replace(": ", f":{GLUE}")
+    lines = textwrap.wrap(
+        glued, width, initial_indent=indent, subsequent_indent=indent + FURTHER, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(lines).replace(GLUE, " ")

@@ -15,7 +15,7 @@ import pytest
 
 from lyncarr.lab.faults import Faults, every
 from lyncarr.lab.machine import Holder, Machine
-from lyncarr.powershell.bundle import script_sha256
+from lyncarr.powershell.bundle import shipped
 from lyncarr.steps import STEPS
 from tests.lab.console import FARMS, Bench, wait_for
 
@@ -101,7 +101,7 @@ def test_a_plan_of_a_bare_server_is_complete_and_in_order(bench: Bench) -> None:
         desired = json.loads(json.dumps(step.desired(site), default=dict))
         assert told["changes"] == [{"item": item, "attribute": None, "before": None, "after": want} for item, want in desired.items()]
     plan = next(event for event in done.events if event["event"] == "plan")
-    assert plan["script_sha256"] == script_sha256()
+    assert plan["script_sha256"] == shipped().sha256
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ def test_warnings_of_the_site_stand_in_every_report(tmp_path: Path) -> None:
 def test_verbose_tells_the_cause_the_script_and_the_cost(bench: Bench) -> None:
     done = bench.run("plan", "--verbose")
     record = bench.lab.requests
-    assert f"SHA-256 {script_sha256()}" in done.err
+    assert all(f"SHA-256 {digest}" in done.err for digest in shipped().sha256.values())
     assert f"on the wire: {len(record)} requests over 1 connections, {sum(one.bytes_up for one in record):,} bytes up" in done.err
     assert "cause: " in bench.run("plan", "--verbose", "--port", "1", "--timeout", "1").err
     assert "cause: " not in bench.run("plan", "--port", "1", "--timeout", "1").err

@@ -240,6 +240,24 @@ def test_messages_are_put_together_from_their_fragments(reader: GuardedFragmente
         b"".join(fragment(b"", object_id, flags=1) for object_id in range(MAX_OPEN + 1)),
         b"".join(fragment(message(MessageType.PROGRESS_RECORD, ""), object_id) for object_id in range(20_001)),
     ],
+    ids=[
+        "too short",
+        "length beyond the end",
+        "no such number",
+        "end without start",
+        "start with a number",
+        "a fragment left out",
+        "a second start",
+        "no message",
+        "unknown message",
+        "key request",
+        "session key",
+        "host call",
+        "host call of the pool",
+        "doctype",
+        "too many open",
+        "too much progress",
+    ],
 )
 def test_what_no_honest_host_sends_is_refused(reader: GuardedFragmenter, data: bytes) -> None:
     with pytest.raises(ProtocolError):
