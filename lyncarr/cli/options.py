@@ -39,6 +39,6 @@ Steps = Annotated[
     list[str] | None,
     typer.Option("--step", metavar="STEP", help="Only this step (repeatable), with the steps that are written together with it."),
 ]
-Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="The longest time that a plan may take.")]
+Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="The longest time that a plan may take.")]
 OutputAs = Annotated[Output, typer.Option("--output", help="text for people, json for programs: JSON lines and nothing else.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Add the technical cause to errors, and the cost on the wire.")]

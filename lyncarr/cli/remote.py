@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lyncarr.hosts.target import Target
 
 HTTPS = 443
+LONGEST_TIMEOUT_S = 3600
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def run(
 ) -> int:
     """Plan or provision one host; returns the exit code. Everything that can be refused here is refused before any contact."""
     stages = select(RUNBOOK, steps)
+    if not 1 <= timeout <= LONGEST_TIMEOUT_S:  # which nan is not, whatever it is compared with
+        raise UsageError(f"--timeout takes 1 to {LONGEST_TIMEOUT_S} seconds, not {timeout:g}.")
     if write and not yes and output is Output.json:
         raise UsageError("With --output json nobody can be asked; add --yes to apply without a question, or look first with lyncarr plan.")
     if write and not yes and not terminal():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.text import Text
@@ -17,24 +18,34 @@ def list_steps(output: Output) -> None:
         rows = [{"stage": stage.name, "step": step.name, "title": step.title} for stage in RUNBOOK for step in stage.steps]
         print(json.dumps({"schema": 1, "steps": rows}))
         return
-    console = Console(highlight=False)
+    say = _speaker()
     for stage in RUNBOOK:
-        console.print(Text(stage.name, style="bold"))
+        say(stage.name, "bold")
         for step in stage.steps:
-            console.print(Text(f"  {step.name:<16} {step.title}"), soft_wrap=True)
-    console.print(Text("lyncarr explain STEP tells why."))
+            say(f"  {step.name:<16} {step.title}")
+    say("lyncarr explain STEP tells why.")
 
 
 def explain_step(name: str) -> None:
     """Raises UsageError with the nearest name for a step that does not exist."""
     select(RUNBOOK, [name])
     step = next(step for stage in RUNBOOK for step in stage.steps if step.name == name)
-    console = Console(highlight=False)
-    console.print(Text(step.name, style="bold"))
-    console.print(Text(step.title), soft_wrap=True)
-    console.print(Text(f"\nWhy: {step.reason}"), soft_wrap=True)
-    console.print(Text(f"\nSource: {step.source}"), soft_wrap=True)
+    say = _speaker()
+    say(step.name, "bold")
+    say(step.title)
+    say(f"\nWhy: {step.reason}")
+    say(f"\nSource: {step.source}")
     if step.unit:
         with_it = [other.name for stage in RUNBOOK for other in stage.steps if other.unit == step.unit and other is not step]
-        console.print(Text(f"\nWritten together with: {', '.join(with_it)}."), soft_wrap=True)
-    console.print(Text(f"\nIts PowerShell: ps_snippets/{step.snippet}"), soft_wrap=True)
+        say(f"\nWritten together with: {', '.join(with_it)}.")
+    say(f"\nIts PowerShell: ps_snippets/{step.snippet}")
+
+
+def _speaker() -> Callable[..., None]:
+    """Prints a paragraph; broken between words on a terminal, in one line elsewhere."""
+    console = Console(highlight=False)
+
+    def say(text: str, style: str = "") -> None:
+        console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
+
+    return say

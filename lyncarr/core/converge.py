@@ -237,7 +237,7 @@ class Run:
             if step.name == error.step or (error.step is None and step is unit.steps[0]):
                 result.result, result.error = "failed", (error.code, str(error))
             else:
-                result.result = "skipped"
+                result.result = "skipped" if result.changes else "in-place"
 
     def _look_after_loss(self, shell: _Shell, unit: Unit, lost: LostConnectionError) -> Mapping[str, State]:
         """The write is not sent again: wait until the old shell has let go of the lock, then see what it left."""
@@ -286,9 +286,8 @@ class Run:
             self._backed_up(event.data["text"])
         elif event.name == "note":
             self._note(Note(event.data["kind"], event.data["text"][:MAX_NOTE_CHARS], event.data["step"]))
-        elif event.name == "applied":
-            if event.data["backup"] is not None:
-                self._backed_up(event.data["backup"])
+        elif event.name == "applied" and event.data["backup"] is not None:
+            self._backed_up(event.data["backup"])
         self.listener.event(self.host, event.name, event.data)
 
     def _backed_up(self, name: str) -> None:

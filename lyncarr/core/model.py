@@ -15,6 +15,7 @@ Attributes: TypeAlias = Mapping[str, Value]
 State: TypeAlias = Mapping[str, Attributes]
 """item -> attribute -> value. An item that is not there is absent; an attribute says only what is desired to be said."""
 
+
 @dataclass(frozen=True)
 class Change:
     """One difference between the observed and the desired state.

@@ -42,7 +42,6 @@ STEP_SAID = {
 }
 NAME_CHARS = 16
 MIN_WIDTH = 40
-CHANGE_INDENT = " " * 6
 SHOW_SECONDS_AFTER_S = 2
 REFRESH_PER_S = 8
 
@@ -86,7 +85,7 @@ class ConsoleReport:
         elif name == "progress":
             percent = "" if data["percent"] is None else f" {data['percent']} %"
             self._now(f"{host}: {data['step']}: {clean(data['text'])}{percent}")
-        elif name == "note" and self._planned:
+        elif name == "note" and self._planned and data["kind"] != "backup":
             self._note(data["text"])
 
     def finish(self, result: HostResult, published: Mapping[str, str]) -> None:
@@ -96,20 +95,21 @@ class ConsoleReport:
             if note.kind != "warning":
                 self._note(note.text)
         if any(one.result not in ("in-place", "pending", "skipped") for one in result.steps):
+            self._line("Outcome:", "bold")
             for one in result.steps:
                 if one.result != "in-place":
                     self._line(f"  {one.step.name:<{NAME_CHARS}} {STEP_SAID[one.result]}", _STYLE.get(one.result, ""))
         if result.backup is not None:
-            self._line(f"Configuration backup {result.backup} on the host. To restore it, in an elevated command prompt there:")
+            self._words(f"Configuration backup {result.backup} on the host. To restore it, in an elevated command prompt there:")
             self._line(f"  {restore_line(result.backup)}")
-        self._line(f"{result.host}: {_verdict(result)}", "bold")
+        self._words(f"{result.host}: {_verdict(result)}", "bold")
         made = {change.item for one in result.steps if one.result == "applied" for change in one.changes if change.attribute is None}
         first = [url for name, url in published.items() if name in made]
         if first and result.result == "applied":
             self._line("Now try from outside (lyncarr does not reach there):")
             for url in first:
                 self._line(f"  {url}")
-            self._line("What stands outside this server: the names in external DNS, and the firewall on the way from the internet to it.")
+            self._words("What stands outside this server: the names in external DNS, and the firewall on the way from the internet to it.")
 
     def _plan(self, plan: Plan, notes: list[Note]) -> None:
         self._planned = True
@@ -119,7 +119,7 @@ class ConsoleReport:
                 continue
             self._line(f"  {one.step.name:<{NAME_CHARS}} {_counted(len(one.changes), 'change')}", "yellow")
             for change in one.changes:
-                self._change(change_line(change))
+                self._words(change_line(change), indent=" " * 6)
         for note in notes:
             self._note(note.text)
 
@@ -127,12 +127,14 @@ class ConsoleReport:
         """Once a run, however often the host says it."""
         if text not in self._told:
             self._told.add(text)
-            self._line(f"  note: {clean(text)}", "cyan")
+            self._words(f"note: {clean(text)}", "cyan", "  ")
 
-    def _change(self, line: str) -> None:
-        """On a terminal between words; elsewhere in one line, for those who grep."""
-        terminal = self._out.is_terminal
-        self._line(wrapped(line, max(self._out.width, MIN_WIDTH), CHANGE_INDENT) if terminal else CHANGE_INDENT + line)
+    def _words(self, text: str, style: str = "", indent: str = "") -> None:
+        """A line that may be broken between words: on a terminal where that is needed, elsewhere never, for those who grep."""
+        if self._out.is_terminal:
+            self._line(wrapped(text, max(self._out.width, MIN_WIDTH), indent), style)
+        else:
+            self._line(indent + text, style)
 
     def _now(self, text: str) -> None:
         if not self._err.is_terminal:

@@ -51,7 +51,7 @@ def test_a_plan(bench: Bench) -> None:
 def test_a_plan_on_a_terminal_of_80_columns(bench: Bench) -> None:
     with bench.terminal("plan") as terminal:
         assert terminal.end() == 2
-    lines = [line for line in terminal.text.splitlines() if "connecting and looking" not in line]
+    lines = [line for line in terminal.text.splitlines() if line and "connecting and looking" not in line]
     compare("plan-80", "\n".join(lines) + "\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,8 @@ def folder(tmp_path: Path) -> Path:
         (["plan", "--host", "rp01", "--port", "0"], 64, "--port"),
         (["plan", "--host", "rp01", "--port", "a"], 64, "--port"),
         (["plan", "--host", "rp01", "--timeout", "-1"], 64, "--timeout"),
+        (["plan", "--host", "rp01", "--timeout", "nan"], 64, "--timeout"),
+        (["plan", "--host", "rp01", "--timeout", "inf"], 64, "--timeout"),
         (["plan", "--host", "rp01", "--auth", "kerberoast"], 64, "negotiate"),
         (["plan", "--host", "rp01", "--auth", "basic", "--tls", "off"], 64, "TLS"),
         (["plan", "--host", "rp01", "--tls", "maybe"], 64, "pin:sha256"),
@@ -76,6 +79,17 @@ def test_help_teaches_and_names_the_exit_codes(tmp_path: Path) -> None:
     for word in ("init", "check", "plan", "provision", "steps", "explain", "lab", "130"):
         assert word in done.stdout
     assert lyncarr(cwd=tmp_path).stdout == done.stdout
+
+
+def test_help_is_quick(tmp_path: Path) -> None:
+    """Time of the processor, the best of three: others may use this machine too."""
+    spent = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        lyncarr("--help", cwd=tmp_path)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) < 0.3, spent
 
 
 def test_version(tmp_path: Path) -> None:

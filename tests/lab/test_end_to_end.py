@@ -168,7 +168,7 @@ def test_anything_but_yes_writes_nothing(bench: Bench, answer: str) -> None:
         terminal.type(answer)
         assert terminal.end() == 2
     assert bench.writes == []
-    assert "nothing was written" in terminal.text
+    assert "Nothing was written." in terminal.text
 
 
 def test_ctrl_c_at_the_question_writes_nothing(bench: Bench) -> None:
@@ -210,6 +210,14 @@ def test_no_password_no_contact(bench: Bench, typed: str, code: int) -> None:
         assert terminal.end() == code
     assert bench.lab.connections == 0
     assert "Traceback" not in terminal.text
+
+
+def test_a_terminated_question_is_an_interrupted_one(bench: Bench) -> None:
+    with bench.terminal("plan", "--password-from", "prompt") as terminal:
+        terminal.wait_for("The password")
+        terminal.process.terminate()
+        assert terminal.end() == 130
+    assert bench.lab.connections == 0
 
 
 def test_what_takes_long_is_told_with_its_seconds(bench: Bench) -> None:

@@ -231,6 +231,12 @@ def test_a_backup_is_known_even_where_the_write_fails() -> None:
     assert run(disk).exit_code == 76
 
 
+def test_a_step_without_changes_stays_in_place_when_its_unit_fails() -> None:
+    disk = Disk({**DONE, "d": {}})
+    disk.refuse["d"] = ("error", "no")
+    assert words(run(disk)) == {"a": "in-place", "b": "in-place", "c": "in-place", "d": "failed"}
+
+
 def test_a_step_that_is_not_in_place_when_looked_at_again_has_failed() -> None:
     disk = Disk(DONE | {"c": {}, "d": {}})
     disk.lie.add("d")

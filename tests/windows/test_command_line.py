@@ -1,4 +1,4 @@
-"""The whole way, as a user goes it: site file, console script, HTTPS and NTLM, Microsoft's PSRP server, the unmodified script, IIS' file."""
+"""The whole way, as a user goes it: site file, console script, HTTPS, NTLM, Microsoft's PSRP server, the shipped script, IIS' file."""
 
 from __future__ import annotations
 
