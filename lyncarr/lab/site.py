@@ -60,7 +60,7 @@ def marks(folder: Path) -> dict[str, str]:
     root = x509.load_der_x509_certificate((folder / "certs" / "contoso-root.cer").read_bytes())
     password = (folder / "certs" / "public-password.txt").read_bytes()
     _, leaf, _ = pkcs12.load_key_and_certificates((folder / "certs" / "public.pfx").read_bytes(), password)
-    found = {}
+    found: dict[str, str] = {}
     for name, certificate in (("ROOT", root), ("PUBLIC", leaf)):
         if certificate is not None:
             digits = thumbprint(certificate)
