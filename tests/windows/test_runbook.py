@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -63,6 +64,9 @@ def test_bare_server_to_reverse_proxy(make_machine: MakeMachine, tmp_path: Path)
         assert (machine.inetsrv / "backup" / host["backup"]["name"] / "applicationHost.config").exists()
         assert machine.restarts == 1
         assert not leftovers(machine)
+        pfx_password = (site.parent / "certs" / "public-password.txt").read_text()
+        for secret in (lab.password, pfx_password):
+            assert files_with(machine, secret) == []
 
         before = (machine.inetsrv / "config" / "applicationHost.config").read_bytes()
         code, host = lyncarr(site, "provision", "--yes")
@@ -76,3 +80,18 @@ def leftovers(machine: WineMachine) -> list[Path]:
     """What a run left in its own folder, besides the lock and its holder, and the logs of the installers."""
     folder = machine.drive / "ProgramData" / "lyncarr"
     return [path for path in folder.rglob("*") if path.is_file() and path.name not in ("lock", "holder.json") and path.suffix != ".log"]
+
+
+def files_with(machine: WineMachine, secret: str) -> list[Path]:
+    """Files of the machine, its registry among them, that hold `secret` as it is, as UTF-16 or in base64."""
+    machine.stop()  # the registry is written when the machine ends
+    forms = [secret.encode(), secret.encode("utf-16-le")]
+    forms += [base64.b64encode(form).rstrip(b"=") for form in forms]
+    found = []
+    for path in machine.drive.parent.rglob("*"):
+        # Wine's own libraries are hard links, shared with all machines, and older than the secret.
+        if path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1:
+            data = path.read_bytes()
+            if any(form in data for form in forms):
+                found.append(path)
+    return found
