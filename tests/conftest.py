@@ -40,6 +40,8 @@ def pwsh_wine() -> str:
     return found
 
 
+# First: xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """tests/powershell in one worker, each other file in one; the coverage of the snippets is judged when all of it ran."""
     here = Path(__file__).parent

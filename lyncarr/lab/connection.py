@@ -87,7 +87,12 @@ class Connection:
                 secured.do_handshake()
                 secured.settimeout(None)
                 handshake = False
-            shown = bool(isinstance(self._socket, ssl.SSLSocket) and self._socket.getpeercert())
+            shown = False
+            if isinstance(self._socket, ssl.SSLSocket):
+                try:
+                    shown = bool(self._socket.getpeercert())
+                except AttributeError:
+                    return  # closed by shutdown() a moment ago: ssl has no better name for it
             self._auth = self._server.new_auth(self._tls is not None, shown)
             with self._socket.makefile("rb") as reader:
                 while (request := read_request(reader)) is not None:

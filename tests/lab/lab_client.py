@@ -78,10 +78,10 @@ def first(runspaces: RunspacePool, text: str, script_text: str = SCRIPT.look) ->
 def further(runspaces: RunspacePool, text: str, secrets: str | None = None) -> list[str]:
     """Output of a pipeline that calls the script's function."""
     shell = PowerShell(runspaces)
-    if json.loads(text)["operation"] == "observe":
-        shell.add_cmdlet("Invoke-LyncarrRequest")
-    else:
+    if '"operation": "apply"' in text:
         shell.add_script(SCRIPT.write)
+    else:
+        shell.add_cmdlet("Invoke-LyncarrRequest")
     shell.add_parameter("Request", text)
     output: list[str] = shell.invoke(input=None if secrets is None else [secrets])
     return output

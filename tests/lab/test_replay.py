@@ -287,7 +287,9 @@ def test_every_preset_loads() -> None:
     assert "blank" in preset_names()
     for name in preset_names():
         assert load_preset(name).computer
-    assert load_preset("blank").states == {}
+    assert load_preset("blank").states["proxy-timeout"] == {}
+    finished, drifted = load_preset("finished").states, load_preset("drifted").states
+    assert finished["proxy-timeout"]["dialin.contoso.com"] != drifted["proxy-timeout"]["dialin.contoso.com"]
     with pytest.raises(UsageError, match="did you mean 'blank'"):
         load_preset("blanc")
 

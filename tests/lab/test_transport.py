@@ -34,8 +34,10 @@ from lyncarr.lab.machine import Machine
 from lyncarr.lab.powershell import PowerShellEngine
 from lyncarr.lab.replay import ReplayEngine
 from lyncarr.lab.server import LabServer
+from lyncarr.powershell.bundle import Script
 
-SCRIPT = (Path(__file__).parent / "scripts" / "transport.ps1").read_text(encoding="ascii")
+TEXT = (Path(__file__).parent / "scripts" / "transport.ps1").read_text(encoding="ascii")
+SCRIPT = Script(TEXT, TEXT)
 PASSWORD = "canary Pä$$wörd-<&>\"' "
 RUN = "5e0c0b6e-0000-4000-8000-000000000001"
 STEP = "proxy-timeout"
@@ -76,7 +78,7 @@ class Bench:
         }
         return Target(**{**values, **changes})
 
-    def host(self, auth: Auth = "ntlm", tls: str = "pin", *, script: str = SCRIPT, wait_s: int = 3, **changes: Any) -> PsrpHost:
+    def host(self, auth: Auth = "ntlm", tls: str = "pin", *, script: Script = SCRIPT, wait_s: int = 3, **changes: Any) -> PsrpHost:
         return PsrpHost(self.target(auth, tls, **changes), script=script, connect_timeout_s=2.0, operation_timeout_s=wait_s)
 
     def actions(self) -> list[str | None]:
@@ -317,13 +319,13 @@ def test_events_that_break_the_contract_end_the_run(rewrite: Callable[[list[str]
 
 def test_a_script_that_does_not_run_is_a_failure_with_its_reason() -> None:
     with Bench() as bench:
-        with bench.host(script="# another script") as host, pytest.raises(StepFailedError, match="replay host"):
+        with bench.host(script=Script("# another script", "")) as host, pytest.raises(StepFailedError, match="replay host"):
             observe(host)
         assert bench.actions()[-1] == "Delete"
 
 
 def test_a_shell_is_not_used_after_an_error() -> None:
-    with Bench() as bench, bench.host(script="# another script") as host:
+    with Bench() as bench, bench.host(script=Script("# another script", "")) as host:
         with pytest.raises(StepFailedError):
             observe(host)
         before = len(bench.lab.requests)

@@ -56,7 +56,7 @@ def either(request: pytest.FixtureRequest) -> Iterator[tuple[LabServer, str]]:
     """A lab with each engine, and the script that it runs."""
     if request.param == "replay":
         with LabServer(replay()) as lab:
-            yield lab, SCRIPT
+            yield lab, SCRIPT.look
     else:
         with LabServer(PowerShellEngine(shlex.split(request.getfixturevalue("pwsh")))) as lab:
             yield lab, script("echo")
@@ -424,7 +424,7 @@ def slow_lab(pause_s: float, **options: Any) -> LabServer:
 def begin_apply(runspaces: RunspacePool) -> Any:
     """A pipeline that applies, after the first look with the lock; its first burst has arrived."""
     first(runspaces, request(lock=True, proxy_timeout={}))
-    shell = pipeline(runspaces, SCRIPT, Request=request("apply", lock=True, proxy_timeout={"a": {"b": 1}}))
+    shell = pipeline(runspaces, SCRIPT.write, Request=request("apply", lock=True, proxy_timeout={"a": {"b": 1}}))
     shell.begin_invoke()
     while not shell.output:
         shell.poll_invoke()
@@ -446,7 +446,7 @@ def test_deleting_a_shell_aborts_the_receive_that_waits() -> None:
 
 def test_a_terminated_command_is_forgotten(lab: LabServer) -> None:
     with pool(lab) as runspaces:
-        shell = pipeline(runspaces, SCRIPT, Request=request())
+        shell = pipeline(runspaces, SCRIPT.look, Request=request())
         shell.invoke()
         command = shell.id
         shell.close()
@@ -475,7 +475,7 @@ def test_a_client_that_went_away_while_receiving_loses_nothing() -> None:
 
 def test_the_same_message_gets_the_same_answer_again(lab: LabServer) -> None:
     with pool(lab) as runspaces:
-        shell = pipeline(runspaces, SCRIPT, Request=request())
+        shell = pipeline(runspaces, SCRIPT.look, Request=request())
         shell.begin_invoke()
         body = envelope(
             wsman.RECEIVE,
@@ -605,7 +605,7 @@ def test_an_answer_that_is_cut_was_carried_out(lab: LabServer) -> None:
 def test_received_data_survives_a_cut_answer(lab: LabServer) -> None:
     lab.faults.cut_answer = At(4)
     with pool(lab) as runspaces:
-        shell = pipeline(runspaces, SCRIPT, Request=request())
+        shell = pipeline(runspaces, SCRIPT.look, Request=request())
         shell.begin_invoke()
         with pytest.raises(requests.ConnectionError):
             shell.poll_invoke()

@@ -34,4 +34,4 @@ function Invoke-LyncarrRequest {
     Write-TransportEvents -Events @(@{ event = 'applied'; steps = $state; backup = $null; reboot = $false }, @{ event = 'done'; count = $count + 2 })
 }
 
-Invoke-LyncarrRequest -Request $Request
+$input | Invoke-LyncarrRequest -Request $Request
