@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,12 +41,19 @@ def pwsh_wine() -> str:
     return found
 
 
-# First: xdist reads the groups in the same hook.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """tests/powershell in one worker, each other file in one; the coverage of the snippets is judged when all of it ran."""
-    here = Path(__file__).parent
-    for item in items:
-        folder = item.path.relative_to(here).parts[0]
-        item.add_marker(pytest.mark.xdist_group(folder if folder == "powershell" else str(item.path)))
+    """The coverage of the snippets is judged when all of tests/powershell ran."""
     items.sort(key=lambda item: item.path.name == "test_coverage.py" and item.path.parent.name == "powershell")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file to a worker, as --dist loadfile; but tests/powershell to one, because its last test judges what the others recorded."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return "tests/powershell" if file.startswith("tests/powershell/") else file
+
+    return ByFile(config, log)
