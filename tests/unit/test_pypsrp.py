@@ -6,7 +6,9 @@ import inspect
 import re
 
 from pypsrp import powershell, shell, wsman
+from pypsrp.serializer import Serializer
 
+from lyncarr.hosts.psrp import ESCAPED
 from lyncarr.hosts.transport import PYPSRP_GRACE_S, Transport
 
 
@@ -50,3 +52,13 @@ def test_a_pool_reads_through_its_fragmenter_and_its_receive() -> None:
         "defragment",
         "max_size",
     }
+
+
+def test_a_line_feed_goes_as_it_is_and_nothing_else_that_pypsrp_escapes() -> None:
+    """hosts/psrp.py replaces the expression by which pypsrp's serializer knows what to write as _xHHHH_."""
+    odd = "a\tb\rc\x00d\x9fe\U0001f600f"
+    plain, ours = Serializer(), Serializer()
+    assert plain._serialize_string("a\nb") == "a_x000A_b"
+    ours._serial_str = ESCAPED
+    assert ours._serialize_string("a\nb") == "a\nb"
+    assert ours._serialize_string(odd) == plain._serialize_string(odd)
