@@ -15,7 +15,7 @@ from lyncarr.core.plan import steps_of
 from lyncarr.powershell.bundle import SHARED, compose, read_snippet
 from lyncarr.powershell.protocol import EventReader, encode_request
 from lyncarr.steps import STEPS
-from tests.snippets.snippet_coverage import coverage_command
+from tests.snippets.snippet_coverage import coverage_command, recording_of
 
 HERE = Path(__file__).parent
 RECORDINGS: list[Path] = []
@@ -68,7 +68,7 @@ class Engine:
         if not assembly.exists():
             source = STANDINS / "Iis.cs"
             subprocess.run([pwsh, "-NoProfile", "-File", str(HERE / "compile.ps1"), str(source), str(assembly)], check=True, timeout=120)
-        RECORDINGS.append(folder / "coverage.json")
+        RECORDINGS.append(recording_of(self.script, folder / "coverage.json"))
         self.process = subprocess.Popen(
             coverage_command(pwsh, self.script, RECORDINGS[-1], HERE / "driver.ps1", [str(assembly)]),
             stdin=subprocess.PIPE,

@@ -5,12 +5,18 @@ A driver runs under it as `coverage_command(pwsh, script, output, driver, argume
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import re
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 RECORDER = Path(__file__).resolve().parent / "coverage.ps1"
+KEEP = "LYNCARR_COVERAGE"
+"""Names a folder in which recordings stay after their test, for report.py."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,27 @@ def coverage_command(pwsh: str, script: Path, output: Path, driver: Path, argume
     return [pwsh, "-NoProfile", "-NonInteractive", "-File", str(RECORDER), str(script), str(output), str(driver), *arguments]
 
 
+def recording_of(script: Path, otherwise: Path) -> Path:
+    """Where a run of `script` is to be recorded: a new file in the folder $LYNCARR_COVERAGE, or `otherwise` where nobody wants to keep it."""
+    kept = os.environ.get(KEEP)
+    if not kept:
+        return otherwise
+    folder = Path(kept).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{_digest(script.read_text(encoding='ascii'))}-{uuid.uuid4().hex}.json"
+
+
+def kept_recordings(folder: Path, script: str) -> list[Path]:
+    """The recordings in `folder` of exactly this text; those of any other are not looked at."""
+    return sorted(folder.glob(f"{_digest(script)}-*.json"))
+
+
+def function_of(text: str, line: int) -> str:
+    """The name of the function that line number `line` of a snippet is in. A function of a snippet begins at the left edge."""
+    names = re.findall(r"^function ([\w-]+)", "\n".join(text.splitlines()[:line]), re.MULTILINE)
+    return names[-1] if names else ""
+
+
 def snippet_coverage(script: str, snippets: Mapping[str, str], recordings: Iterable[Path]) -> dict[str, Coverage]:
     """Coverage of each of `snippets`, file name -> text, each a part of `script`, over all `recordings` of that script.
 
@@ -38,6 +65,10 @@ def snippet_coverage(script: str, snippets: Mapping[str, str], recordings: Itera
         lines.update(data["lines"])
         hit.update(data["hit"])
     return {name: _coverage(name, script, text, lines, hit) for name, text in snippets.items()}
+
+
+def _digest(script: str) -> str:
+    return hashlib.sha256(script.encode("ascii")).hexdigest()[:16]
 
 
 def _coverage(name: str, script: str, snippet: str, lines: set[int], hit: set[int]) -> Coverage:

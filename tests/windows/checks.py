@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lyncarr.lab.wine import WineMachine
-
-COVERAGE = Path(__file__).parents[1] / "snippets" / "coverage.ps1"
+from tests.snippets.snippet_coverage import RECORDER, recording_of
 
 
 def windows_path(path: Path) -> str:
@@ -33,8 +32,8 @@ class Answers:
 
 def run(script: Path, machine: WineMachine, tested: Path, *arguments: str) -> Answers:
     """Run the checks in one PowerShell process that watches the statements of `tested`."""
-    report = machine.folder / "coverage.json"
-    command = machine.powershell("-File", *map(windows_path, (COVERAGE, tested, report, script)), *arguments)
+    report = recording_of(tested, machine.folder / "coverage.json")
+    command = machine.powershell("-File", *map(windows_path, (RECORDER, tested, report, script)), *arguments)
     done = machine.run(command, timeout_s=120)
     assert done.returncode == 0, done.stdout[-2000:]
     assert report.exists(), done.stdout[-2000:]
