@@ -170,9 +170,12 @@ class Run:
     def _blocked(self, plan: Plan) -> StepFailedError:
         for one in plan.steps:
             if one.blocked:
+                change = one.blocked[0]
+                names = change.before if isinstance(change.before, tuple) else ()
+                # Rules that only may take requests have notes too.
                 text = next(
-                    (n.text for n in self._notes if n.step == one.step.name and n.kind == "foreign-rule"),
-                    f"{one.blocked[0].item}: {one.blocked[0].attribute} cannot be mended by this tool",
+                    (note.text for name in names for note in self._notes if note.step == one.step.name and f"'{name}'" in note.text),
+                    f"{change.item}: {change.attribute} cannot be mended by this tool",
                 )
                 message = f"Step {one.step.name}: {text}."
                 self._results[one.step.name].result = "failed"

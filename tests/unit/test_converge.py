@@ -51,7 +51,7 @@ class Disk:
         self.on_apply: Callable[[str], None] = lambda name: None
         self.busy_looks = 0
         self.backup_first: str | None = None
-        self.note: Note | None = None
+        self.notes: list[Note] = []
         self.many_notes = 0
 
 
@@ -87,8 +87,8 @@ class FakeHost:
             on_event(Event("failed", {"step": None, "kind": "busy", "text": "held by x since y"}))
             return
         if request.operation == "observe":
-            if disk.note:
-                on_event(Event("note", {"step": disk.note.step, "kind": disk.note.kind, "text": disk.note.text}))
+            for note in disk.notes:
+                on_event(Event("note", {"step": note.step, "kind": note.kind, "text": note.text}))
             for number in range(disk.many_notes):
                 on_event(Event("note", {"step": None, "kind": "version", "text": f"note {number}"}))
             on_event(Event("observed", {"steps": {name: disk.states.get(name, {}) for name in names}}))
@@ -392,7 +392,10 @@ def test_drift_that_cannot_be_mended_fails_before_anything_is_written() -> None:
     blocked = Plain("c", {"rules": {"taken_by": ()}})
     blocked.unmendable = frozenset({("rules", "taken_by")})
     disk = Disk({"c": {"rules": {"taken_by": ("Old rule",)}}})
-    disk.note = Note("foreign-rule", "the global rule 'Old rule' stands before ours", "c")
+    disk.notes = [
+        Note("foreign-rule", "the global rule 'Health' may take requests", "c"),
+        Note("foreign-rule", "the global rule 'Old rule' stands before ours", "c"),
+    ]
     for write in (False, True):
         result = run(disk, write=write, stages=(Stage("two", (blocked,)),))
         assert (result.result, result.exit_code) == ("failed", 1)
