@@ -68,3 +68,29 @@ def test_converge(make_machine: MakeMachine, tmp_path: Path) -> None:
             assert set(drifted(shell.observe(STAGES, site, lock=True), site)) == {"proxy-timeout"}
             assert drifted(shell.apply(STAGES, site)["steps"], site) == {}
     assert configuration.read_bytes() == finished
+
+
+FOREIGN = b"""<webFarms>
+        <!-- the intranet's own; hands off -->
+        <webFarm name="intranet" enabled="false"><server address="10.0.0.9"   enabled="true" /></webFarm>
+    </webFarms>
+"""
+
+
+def test_what_is_not_ours_stays_as_it_is(make_machine: MakeMachine, tmp_path: Path) -> None:
+    """A foreign farm byte for byte, and the hosts file, though the servers' names do not resolve."""
+    site = site_of(FARMS, tmp_path)
+    machine = make_machine("arr")
+    configuration = machine.inetsrv / "config" / "applicationHost.config"
+    text = configuration.read_bytes()
+    assert b"<webFarms" not in text
+    configuration.write_bytes(text.replace(b"</configuration>", FOREIGN + b"</configuration>"))
+    hosts = machine.inetsrv.parent / "drivers" / "etc" / "hosts"
+    before = hosts.read_bytes() if hosts.exists() else None
+    with served(machine) as lab, shell_on(lab) as shell:
+        shell.observe(STAGES, site, lock=True)
+        assert drifted(shell.apply(STAGES, site)["steps"], site) == {}
+    after = configuration.read_bytes()
+    for line in FOREIGN.splitlines()[1:3]:
+        assert line in after
+    assert (hosts.read_bytes() if hosts.exists() else None) == before
