@@ -79,6 +79,17 @@ function Set-LyncarrAttribute {
     }
 }
 
+function Remove-LyncarrElement {
+    # By its place, found again by its key: Remove takes an object, and nobody says that two readings of a collection give the same one.
+    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Collection, [string]$Attribute, [string]$Value, [System.Collections.IDictionary]$Context)
+    for ($index = $Collection.get_Count() - 1; $index -ge 0; $index--) {
+        if ([string]::Equals([string]$Collection[$index].GetAttributeValue($Attribute), $Value, [StringComparison]::OrdinalIgnoreCase)) {
+            [void]$Collection.RemoveAt($index)
+            $Context['Writes'] = [int]$Context['Writes'] + 1
+        }
+    }
+}
+
 function Get-LyncarrNeededCollection {
     # The same for setters, which cannot go on without it.
     param([System.Collections.IDictionary]$Context, [string]$Section)

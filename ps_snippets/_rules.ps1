@@ -32,6 +32,7 @@ function Get-LyncarrRule {
             Element = $element; Name = [string]$element.GetAttributeValue('name'); Enabled = [bool]$element.GetAttributeValue('enabled')
             Syntax = [int]$element.GetAttributeValue('patternSyntax'); Stop = [bool]$element.GetAttributeValue('stopProcessing')
             Match = $url; Type = [int]$action.GetAttributeValue('type'); Action = [string]$action.GetAttributeValue('url'); Farm = $farm
+            Query = [bool]$action.GetAttributeValue('appendQueryString')
             Conditions = $conditions.ToArray(); Grouping = [int]$element.GetChildElement('conditions').GetAttributeValue('logicalGrouping')
         }
     }
@@ -138,14 +139,11 @@ function Set-LyncarrRuleCondition {
     $group = $Rule.GetChildElement('conditions')
     Set-LyncarrAttribute -Element $group -Name 'logicalGrouping' -Value 0 -Context $Context
     $conditions = $group.GetCollection()
-    $extra = New-Object System.Collections.ArrayList
     $present = New-Object System.Collections.ArrayList
-    foreach ($condition in $conditions) {
-        $text = Get-LyncarrCondition -Element $condition
-        if ($Desired -icontains $text) { [void]$present.Add($text) } else { [void]$extra.Add($condition) }
-    }
-    foreach ($condition in $extra) {
-        [void]$conditions.Remove($condition)
+    for ($index = $conditions.get_Count() - 1; $index -ge 0; $index--) {
+        $text = Get-LyncarrCondition -Element $conditions[$index]
+        if ($Desired -icontains $text) { [void]$present.Add($text); continue }
+        [void]$conditions.RemoveAt($index)
         $Context['Writes'] = [int]$Context['Writes'] + 1
     }
     foreach ($text in $Desired) {

@@ -135,8 +135,8 @@ function Get-LyncarrHolderText {
     param([string]$Holder)
     $parts = @{ who = 'another run'; since = 'an unknown time' }
     foreach ($name in @('who', 'since')) {
-        $found = [regex]::Match($Holder, '"' + $name + '":"([^"\\]{1,200})"')
-        if ($found.Success) { $parts[$name] = $found.Groups[1].Value }
+        $found = [regex]::Match($Holder, '"' + $name + '":"(([^"\\]|\\["\\]|\\u[0-9a-f]{4}){1,200})"')
+        if ($found.Success) { $parts[$name] = [regex]::Unescape($found.Groups[1].Value) }
     }
     return "held by $($parts['who']) since $($parts['since'])"
 }
@@ -152,7 +152,11 @@ function Get-LyncarrFailureKind {
 function Invoke-LyncarrRequest {
     param([string]$Request)
     $secrets = @{}
-    foreach ($line in @($input)) { $secrets = ConvertTo-LyncarrTable -Value (ConvertFrom-Json -InputObject ([string]$line)) }
+    # {"name":"value"}, read without ConvertFrom-Json: module logging (event 4103) writes down what is bound to a parameter of a command,
+    # and its error for broken JSON repeats the text. Names and values are the controller's own; none needs an escape.
+    foreach ($line in @($input)) {
+        foreach ($found in [regex]::Matches([string]$line, '"([a-z_]+)": *"([^"\\]*)"')) { $secrets[$found.Groups[1].Value] = $found.Groups[2].Value }
+    }
     $first = $null -eq (Get-Variable -Name LyncarrState -Scope Script -ErrorAction SilentlyContinue)
     if ($first) { $script:LyncarrState = @{ Held = (New-Object System.Collections.ArrayList); Lock = $null; Backup = $null } }
     $script:LyncarrState['Sent'] = 0

@@ -77,6 +77,8 @@ function Get-LyncarrFolder {
     # https://learn.microsoft.com/windows-server/administration/windows-commands/icacls
     $path = [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData), 'lyncarr')
     [void][System.IO.Directory]::CreateDirectory($path)
+    # Any user may have made it first, as a link: what follows would be done to another folder, such as System32.
+    if (([int][System.IO.File]::GetAttributes($path) -band [int][System.IO.FileAttributes]::ReparsePoint) -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "$path is a link to another folder: remove it and run again" }
     $icacls = [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::System), 'icacls.exe')
     foreach ($change in @('/setowner *S-1-5-32-544', '/inheritance:r /grant:r *S-1-5-32-544:(OI)(CI)F *S-1-5-18:(OI)(CI)F')) {
         $code = Invoke-LyncarrProgram -Path $icacls -Arguments ('"' + $path + '" ' + $change + ' /q')
@@ -96,12 +98,15 @@ function Open-LyncarrLock {
     param([string]$Holder)
     $folder = Get-LyncarrFolder
     for ($attempt = 0; $attempt -lt 5; $attempt++) {
+        $stream = $null
         try {
             $stream = [System.IO.File]::Open([System.IO.Path]::Combine($folder, 'lock'), [System.IO.FileMode]::OpenOrCreate, [System.IO.FileAccess]::ReadWrite, [System.IO.FileShare]::None)
             [System.IO.File]::WriteAllText([System.IO.Path]::Combine($folder, 'holder.json'), $Holder)
             return $stream
         }
         catch [System.IO.IOException] {
+            # A plan that reads holder.json keeps it from being written: a lock left open here would lock out this very process.
+            if ($null -ne $stream) { $stream.Close() }
             if (-not (Test-LyncarrSharingViolation -Cause $_.Exception.GetBaseException())) { throw }
             [System.Threading.Thread]::Sleep(100)
         }
@@ -121,7 +126,9 @@ function Read-LyncarrHolder {
     }
     catch [System.IO.IOException] {
         if (-not (Test-LyncarrSharingViolation -Cause $_.Exception.GetBaseException())) { throw }
-        return [System.IO.File]::ReadAllText([System.IO.Path]::Combine($folder, 'holder.json'))
+        # The holder may be writing it at this moment, or not have written it yet.
+        try { return [System.IO.File]::ReadAllText([System.IO.Path]::Combine($folder, 'holder.json')) }
+        catch [System.IO.IOException] { return '{}' }
     }
 }
 
@@ -340,11 +347,14 @@ function Test-LyncarrSiteStarted {
 #:write
 
 function Save-LyncarrIis {
-    # Commits; $false where the file was changed or held by something else and another attempt is due. Both are FileLoadException.
+    # Commits; $false where the file was changed or held by something else and another attempt is due. Both are FileLoadException,
+    # and mean that nothing is written: then no restart is owed that was not before.
     param([System.Collections.IDictionary]$Context, [bool]$LastAttempt)
+    $owed = Test-LyncarrRestartPending
     if ([bool]$Context['RestartIis']) { Set-LyncarrRestartPending -Pending $true }
     try { $Context['Manager'].CommitChanges() }
     catch [System.IO.FileLoadException] {
+        Set-LyncarrRestartPending -Pending $owed
         if ($LastAttempt) { throw }
         return $false
     }
@@ -385,7 +395,7 @@ function Restart-LyncarrIis {
     # https://learn.microsoft.com/previous-versions/windows/it-pro/windows-server-2012-r2-and-2012/jj635851(v=ws.11)
     $program = [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::System), 'iisreset.exe')
     $code = Invoke-LyncarrProgram -Path $program -Arguments '/noforce'
-    if ($code -ne 0) { Stop-Lyncarr -Kind 'error' -Text "the configuration is written, but iisreset /noforce ended with ${code}: run it on the host, or run this again" }
+    if ($code -ne 0) { Stop-Lyncarr -Kind 'restart' -Text "the configuration is written, but iisreset /noforce ended with ${code}: run it on the host, or run this again" }
     Set-LyncarrRestartPending -Pending $false
 }
 
@@ -545,13 +555,11 @@ function Start-LyncarrSite {
     for ($attempt = 1; $true; $attempt++) {
         Close-LyncarrIis -Context $Context
         [void](Get-LyncarrConfiguration -Context $Context)
-        try {
-            [void](Find-LyncarrSite -Context $Context -Name $Context['StartSite']).Start()
-            return
-        }
-        catch [System.Runtime.InteropServices.COMException] {
-            if ($attempt -ge 5) { Stop-Lyncarr -Kind 'binding' -Text "the web site '$($Context['StartSite'])' does not start ($($_.Exception.GetBaseException().Message.Trim())): does another site or program hold its address and port?" }
-            [System.Threading.Thread]::Sleep(1000)
-        }
+        $why = 'it was asked to and is not yet'
+        # Start answers with the state, 1 for Started; it may be Starting.
+        try { if ([int](Find-LyncarrSite -Context $Context -Name $Context['StartSite']).Start() -eq 1) { return } }
+        catch [System.Runtime.InteropServices.COMException] { $why = $_.Exception.GetBaseException().Message.Trim() }
+        if ($attempt -ge 5) { Stop-Lyncarr -Kind 'binding' -Text "the web site '$($Context['StartSite'])' does not start (${why}): does another site or program hold its address and port?" }
+        [System.Threading.Thread]::Sleep(1000)
     }
 }

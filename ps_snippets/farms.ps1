@@ -69,12 +69,10 @@ function Set-LyncarrFarm {
     $servers = $farm.GetCollection()
     $extra = New-Object System.Collections.ArrayList
     foreach ($server in $servers) {
-        if (@($Attributes['servers']) -inotcontains [string]$server.GetAttributeValue('address')) { [void]$extra.Add($server) }
+        $address = [string]$server.GetAttributeValue('address')
+        if (@($Attributes['servers']) -inotcontains $address) { [void]$extra.Add($address) }
     }
-    foreach ($server in $extra) {
-        [void]$servers.Remove($server)
-        $Context['Writes'] = [int]$Context['Writes'] + 1
-    }
+    foreach ($address in $extra) { Remove-LyncarrElement -Collection $servers -Attribute 'address' -Value $address -Context $Context }
 }
 
 function Set-LyncarrServer {

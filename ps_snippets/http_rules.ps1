@@ -37,8 +37,7 @@ function Set-HttpRulesState {
     $collection = Get-LyncarrNeededCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'
     foreach ($farm in $Desired.get_Keys()) {
         foreach ($rule in @(Get-LyncarrFarmExtra -Rules @(Get-LyncarrRule -Context $Context) -Farm $farm -Parameters $Parameters)) {
-            [void]$collection.Remove($rule['Element'])
-            $Context['Writes'] = [int]$Context['Writes'] + 1
+            Remove-LyncarrElement -Collection $collection -Attribute 'name' -Value $rule['Name'] -Context $Context
         }
     }
 }

@@ -47,8 +47,8 @@ function Get-LyncarrNoSiteText {
 }
 
 function Get-LyncarrForeignBinding {
-    # Tells what else answers on the port: bindings of other sites, and records of HTTP.sys that IIS does not know. An exact address and a
-    # name for SNI both win over 0.0.0.0.
+    # Tells what else answers on the port: bindings of other sites, those of this site with another certificate, and records of HTTP.sys
+    # that IIS does not know. An exact address and a name for SNI both win over 0.0.0.0.
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
     $known = New-Object System.Collections.ArrayList
     $port = [string]$Parameters['port']
@@ -56,6 +56,9 @@ function Get-LyncarrForeignBinding {
         foreach ($binding in @(Get-LyncarrBinding -Site $site -Port $port)) {
             [void]$known.Add($binding['Endpoint'])
             if ($site.get_Name() -ine $Parameters['site']) { Add-LyncarrNote -Kind 'other-site' -Text "the web site '$($site.get_Name())' has an https binding on port $port too ($($binding['Text'])): what is meant for it does not reach '$($Parameters['site'])'" }
+            elseif ($binding['Text'] -ine $Parameters['binding'] -and $binding['Thumbprint'] -cne [string]$Desired[$Parameters['binding']]['certificate']) {
+                Add-LyncarrNote -Kind 'other-record' -Text "the web site '$($Parameters['site'])' has another https binding on port $port ($($binding['Text'])) with another certificate ($($binding['Thumbprint'])), which clients see first: remove it where nothing needs it"
+            }
         }
     }
     foreach ($record in @(Get-LyncarrSslRecord)) {
@@ -82,7 +85,9 @@ function Get-HttpsBindingState {
         Add-LyncarrNote -Kind 'needs' -Text (Get-LyncarrNoSiteText -Context $Context -Name $Parameters['site'])
         return $state
     }
-    $state[$Parameters['site']] = @{ started = [bool](Test-LyncarrSiteStarted -Site $site) }
+    $started = [bool](Test-LyncarrSiteStarted -Site $site)
+    if (-not $started -and @($Context['Steps']) -cnotcontains 'iis' -and (Get-LyncarrService -Name 'W3SVC') -cne 'running') { Add-LyncarrNote -Kind 'needs' -Text 'needs step iis: the service W3SVC does not run' }
+    $state[$Parameters['site']] = @{ started = $started }
     $binding = Find-LyncarrBinding -Site $site -Parameters $Parameters
     if ($null -ne $binding) { $state[$Parameters['binding']] = @{ sni = (($binding['Flags'] -band 1) -ne 0); certificate = $binding['Thumbprint']; store = $binding['Store'] } }
     return $state
@@ -113,5 +118,9 @@ function Set-HttpsBindingState {
             $Context['Writes'] = [int]$Context['Writes'] + 1
         }
     }
-    if (-not (Test-LyncarrSiteStarted -Site $site)) { $Context['StartSite'] = [string]$Parameters['site'] }
+    if (-not (Test-LyncarrSiteStarted -Site $site)) {
+        # Asked for by its name, because a site cannot be started without it.
+        if ((Get-LyncarrService -Name 'W3SVC') -cne 'running') { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: the service W3SVC does not run' }
+        $Context['StartSite'] = [string]$Parameters['site']
+    }
 }

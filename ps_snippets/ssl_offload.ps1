@@ -10,10 +10,12 @@ function Get-SslOffloadState {
         foreach ($name in @($Desired['rules']['order'])) {
             if ([string]::Equals($rule['Name'], $name, [StringComparison]::OrdinalIgnoreCase)) {
                 [void]$seen.Add($name)
+                $action = Get-LyncarrDesiredSpelling -Observed $rule['Action'] -Desired ([string]$Desired[$name]['action'])
+                # A meeting's or an autodiscover request's parameters would not arrive.
+                if (-not $rule['Query']) { $action = $action + ' (without the query string)' }
                 $state[$name] = @{
                     enabled = $rule['Enabled']; match = $rule['Match']; pattern_syntax = (Get-LyncarrSyntaxName -Syntax $rule['Syntax'])
-                    stop_processing = $rule['Stop']; rewrite = ([int]$rule['Type'] -eq 1)
-                    action = (Get-LyncarrDesiredSpelling -Observed $rule['Action'] -Desired ([string]$Desired[$name]['action']))
+                    stop_processing = $rule['Stop']; rewrite = ([int]$rule['Type'] -eq 1); action = $action
                 }
             }
         }
@@ -86,6 +88,7 @@ function Set-LyncarrRuleBody {
     Set-LyncarrAttribute -Element $action -Name 'type' -Value 1 -Context $Context
     $url = Get-LyncarrDesiredSpelling -Observed ([string]$Attributes['action']) -Desired ([string]$action.GetAttributeValue('url'))
     Set-LyncarrAttribute -Element $action -Name 'url' -Value $url -Context $Context
+    Set-LyncarrAttribute -Element $action -Name 'appendQueryString' -Value $true -Context $Context
 }
 
 function Set-LyncarrRuleOrder {

@@ -22,6 +22,7 @@ from lyncarr.core.errors import (
     ProtocolError,
     RefusedError,
     StepFailedError,
+    UnfitError,
     UnreachableError,
 )
 from lyncarr.core.interrupts import Interrupts, StopNow
@@ -204,8 +205,9 @@ class Run:
                 applied = shell.apply(unit)
             except LostConnectionError as lost:
                 self._judge(unit, self._look_after_loss(shell, unit, lost), lost=lost)
-                return False
-            except StepFailedError as error:
+                # The lost answer may have asked for a restart. Nothing waited for one before: such a host is refused an install.
+                return unit.stage.may_reboot and bool(self._hello["pending_reboot"])
+            except (StepFailedError, UnfitError) as error:
                 self._blame(unit, error)
                 raise
             if not applied["reboot"]:
@@ -233,14 +235,15 @@ class Run:
         if failure:
             raise failure
 
-    def _blame(self, unit: Unit, error: StepFailedError) -> None:
-        """Mark the guilty step of a unit that the host gave up; nothing of the others was committed."""
+    def _blame(self, unit: Unit, error: StepFailedError | UnfitError) -> None:
+        """Mark the guilty step of a unit that the host gave up; nothing of the others was committed, unless only the restart failed."""
+        written = isinstance(error, StepFailedError) and error.kind == "restart"
         for step in unit.steps:
             result = self._results[step.name]
             if step.name == error.step or (error.step is None and step is unit.steps[0]):
                 result.result, result.error = "failed", (error.code, str(error))
             else:
-                result.result = "skipped" if result.changes else "in-place"
+                result.result = "in-place" if not result.changes else "unknown" if written else "skipped"
 
     def _look_after_loss(self, shell: _Shell, unit: Unit, lost: LostConnectionError) -> Mapping[str, State]:
         """The write is not sent again: wait until the old shell has let go of the lock, then see what it left."""
@@ -411,7 +414,7 @@ def _failure(data: Mapping[str, Any], host: str) -> LyncarrError:
     if data["kind"] == "busy":
         return BusyError(f"{host} is {text}. Wait for that run to end, or find out whose it is.")
     if data["kind"] == "unfit":
-        return RefusedError(text)
+        return UnfitError(text, step=step)
     if data["kind"] == "denied" and step is None:
         return RefusedError(f"{host} refused access: {text}")
     where = f"Step {step}: " if step else ""

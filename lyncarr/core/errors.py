@@ -91,6 +91,16 @@ class UntrustedError(RefusedError):
     code = "untrusted"
 
 
+class UnfitError(RefusedError):
+    """The host found out itself that it cannot be what a step wants; `step` names it."""
+
+    code = "unfit"
+
+    def __init__(self, message: str, *, step: str | None = None) -> None:
+        super().__init__(message)
+        self.step = step
+
+
 class StepFailedError(LyncarrError):
     """A step could not be carried out, or was not in place when looked at again.
 

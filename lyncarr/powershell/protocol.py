@@ -20,7 +20,7 @@ MAX_INT = 2**53
 MAX_DEPTH_TEXT = "the host's answer is nested too deeply"
 
 FAILURE_KINDS = frozenset(
-    {"busy", "denied", "unfit", "needs", "locked", "installer", "foreign", "feature", "certificate", "binding", "error"}
+    {"busy", "denied", "unfit", "needs", "locked", "installer", "foreign", "feature", "certificate", "binding", "restart", "error"}
 )
 NOTE_KINDS = frozenset(
     {

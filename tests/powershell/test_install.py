@@ -603,6 +603,33 @@ def test_what_else_answers_on_the_port_is_told(bound: Bound) -> None:
     assert set(records) <= set(bound.records.splitlines())
 
 
+def test_other_certificate_of_the_same_site_is_told(bound: Bound) -> None:
+    """A name for SNI wins over the binding for all: its clients would go on to see the old certificate."""
+    host = bound.host
+    assert host.in_place("https-binding", host.apply("https-binding"))
+    names = "".join(
+        f'<binding protocol="https" bindingInformation="*:443:{name}.contoso.com" sslFlags="1" />' for name in ("meet", "dialin")
+    )
+    host.machine.configuration.write_bytes(host.machine.text.replace("</bindings>", f"{names}</bindings>", 1).encode())
+    with (bound.config / "httpsys.txt").open("a") as records:
+        records.write(f"meet.contoso.com:443 {'CD' * 20} MY\ndialin.contoso.com:443 {thumbprint(LEAF)} MY\n")
+    assert host.drift("https-binding") == set()
+    (note,) = host.notes
+    assert note["kind"] == "other-record"
+    assert f"(*:443:meet.contoso.com) with another certificate ({'CD' * 20})" in note["text"]
+
+
+def test_stopped_site_needs_the_service(bound: Bound) -> None:
+    host = bound.host
+    before = host.machine.text
+    (bound.config / "sitestate.txt").write_text("Stopped Default Web Site\n")
+    host.write("W3SVC.txt", "stopped")
+    failed = host.apply("https-binding")
+    assert (failed["kind"], failed["text"]) == ("needs", "needs step iis: the service W3SVC does not run")
+    assert bound.kinds() == ["needs"]
+    assert host.machine.text == before
+
+
 def test_binding_needs_its_certificate(bound: Bound) -> None:
     host = bound.host
     before = host.machine.text

@@ -60,6 +60,12 @@ def test_a_holder_of_another_make_is_still_told(shell: Shell) -> None:
     assert failure(shell.send("observe"))["text"] == "held by another run since an unknown time"
 
 
+def test_a_holder_with_a_domain_and_an_umlaut_is_told(shell: Shell) -> None:
+    holder = {"run": "x", "since": "2026-11-24T10:00:00Z", "who": 'CONTOSO\\j\u00fcrgen "j"@pc'}
+    (shell.machine.programdata / "holder.json").write_text(json.dumps(holder, separators=(",", ":")))
+    assert failure(shell.send("observe"))["text"] == f"held by {holder['who']} since 2026-11-24T10:00:00Z"
+
+
 def test_apply_without_the_lock_is_refused(shell: Shell) -> None:
     assert "without the lock" in str(failure(shell.send("apply", lock=False))["text"])
 

@@ -221,6 +221,32 @@ def test_a_failing_step_stops_the_run_and_the_next_run_goes_on() -> None:
     assert "apply+lock:a" not in disk.log
 
 
+def test_a_restart_that_failed_does_not_say_that_nothing_was_written() -> None:
+    disk = Disk(DONE | {"c": {}, "d": {}})
+    disk.refuse["d"] = ("restart", "the configuration is written, but iisreset failed")
+    result = run(disk)
+    assert (result.result, result.exit_code) == ("failed", 1)
+    assert words(result)["c"] == "unknown"
+    assert words(result)["d"] == "failed"
+
+
+def test_a_step_for_which_the_host_is_not_fit_has_failed_and_is_refused() -> None:
+    disk = Disk({})
+    disk.refuse["a"] = ("unfit", "no roles here")
+    result = run(disk)
+    assert (result.result, result.exit_code) == ("refused", 77)
+    assert words(result) == {"a": "failed", "b": "skipped", "c": "skipped", "d": "skipped"}
+
+
+def test_a_lost_answer_that_asked_for_a_restart_is_found_out() -> None:
+    disk = Disk({})
+    disk.lose_after.add("a")
+    disk.on_apply = lambda name: disk.hello.update(pending_reboot=True)
+    result = run(disk)
+    assert (result.result, result.exit_code) == ("reboot-needed", 3)
+    assert words(result)["b"] == "skipped"
+
+
 def test_a_backup_is_known_even_where_the_write_fails() -> None:
     disk = Disk({})
     disk.refuse["a"] = ("binding", "no")

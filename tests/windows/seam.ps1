@@ -20,6 +20,15 @@ function Remove-Key {
     [Microsoft.Win32.Registry]::LocalMachine.DeleteSubKeyTree($Path, $false)
 }
 
+function Invoke-Below {
+    # A program of the system below Wine, which gives no handle on it: $Done tells when it has ended.
+    param([string]$Name, [string]$Arguments, [scriptblock]$Done)
+    $start = New-Object System.Diagnostics.ProcessStartInfo "Z:\bin\$Name", $Arguments
+    $start.UseShellExecute = $false
+    [void][System.Diagnostics.Process]::Start($start)
+    for ($try = 0; $try -lt 50 -and -not (& $Done); $try++) { [System.Threading.Thread]::Sleep(100) }
+}
+
 # The registry.
 Set-Key 'SOFTWARE\LyncarrTest' 'Text' 'some text'
 Set-Key 'SOFTWARE\LyncarrTest' 'Number' 7
@@ -92,9 +101,22 @@ Test-That 'lock: taken' $true { $null -ne $lock }
 Test-That 'lock: who' '{"who":"seam"}' { Read-LyncarrHolder }
 Test-That 'lock: not twice' $true { $null -eq (Open-LyncarrLock -Holder '{"who":"second"}') }
 Test-That 'lock: the holder stays' '{"who":"seam"}' { Read-LyncarrHolder }
+[System.IO.File]::Delete("$programData\holder.json")
+Test-That 'lock: the holder has not written yet' '{}' { Read-LyncarrHolder }
 $lock.Dispose()
 Test-That 'lock: let go' '' { Read-LyncarrHolder }
+[System.IO.File]::WriteAllText("$programData\holder.json", '')
+$reader = [System.IO.File]::Open("$programData\holder.json", [System.IO.FileMode]::Open, [System.IO.FileAccess]::Read, [System.IO.FileShare]::Read)
+Test-That 'lock: not while somebody reads the holder' $true { $null -eq (Open-LyncarrLock -Holder '{}') }
+$reader.Close()
+Test-That 'lock: nothing of that attempt stays' '' { Read-LyncarrHolder }
 Test-That 'lock: the folder' $programData { Get-LyncarrFolder }
+[System.IO.Directory]::Move($programData, 'C:\elsewhere')
+[Environment]::CurrentDirectory = 'C:\ProgramData'
+Invoke-Below 'ln' '-s ../elsewhere lyncarr' { [System.IO.Directory]::Exists($programData) }
+Test-That 'lock: the folder is a link' "denied: $programData is a link to another folder: remove it and run again" { Get-Failure { Get-LyncarrFolder } }
+Invoke-Below 'rm' 'lyncarr' { -not [System.IO.Directory]::Exists($programData) }
+[System.IO.Directory]::Move('C:\elsewhere', $programData)
 Test-That 'sharing violation: another error' $false { Test-LyncarrSharingViolation -Cause (New-Object System.IO.IOException 'other') }
 
 # The configuration.
@@ -111,10 +133,11 @@ $sites[0].SetAttributeValue('serverAutoStart', $false)
 [System.IO.File]::WriteAllText($faults, "changed-on-disk`n")
 Test-That 'commit: the file has changed' $false { Save-LyncarrIis -Context $context -LastAttempt $false }
 [System.IO.File]::WriteAllText($faults, "locked`n")
+$context['RestartIis'] = $true
 Test-That 'commit: locked at the last attempt' 'FileLoadException' { Get-Failure { Save-LyncarrIis -Context $context -LastAttempt $true } }
+Test-That 'commit: what was not written owes no restart' $false { Test-LyncarrRestartPending }
 Close-LyncarrIis -Context $context
 (Get-LyncarrConfiguration -Context $context).GetSection('system.applicationHost/sites').GetCollection()[0].SetAttributeValue('serverAutoStart', $false)
-$context['RestartIis'] = $true
 Test-That 'commit: written' $true { Save-LyncarrIis -Context $context -LastAttempt $false }
 Test-That 'commit: a restart is owed from before it on' $true { Test-LyncarrRestartPending }
 Close-LyncarrIis -Context $context
