@@ -4,9 +4,13 @@ PYTHON ?= python3
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# What a test run recorded of the snippets; the next one begins anew.
+RECORDED := .coverage-ps
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+REPORT := $(BIN)/python -m tests.snippets.report $(RECORDED)
 
 .DEFAULT_GOAL := test
-.PHONY: test demo lint clean
+.PHONY: test demo lint coverage-ps docs check-docs presets acceptance clean
 
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -16,7 +20,8 @@ $(VENV)/.ready: pyproject.toml
 	touch $@
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	rm -rf $(RECORDED)
+	LYNCARR_COVERAGE=$(RECORDED) $(PYTEST) $(ARGS)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -26,5 +31,27 @@ lint: $(VENV)/.ready
 demo: $(VENV)/.ready
 	$(BIN)/python -m lyncarr.lab.demo
 
+# Which lines of the snippets a real PowerShell runs in the tests.
+coverage-ps: $(VENV)/.ready
+	rm -rf $(RECORDED)
+	LYNCARR_COVERAGE=$(RECORDED) $(PYTEST) tests/powershell tests/windows/test_seam.py; tested=$$?; $(REPORT) && exit $$tested
+
+# The generated part of docs/what-is-proved.md, from the recordings of make test or make coverage-ps.
+docs: $(VENV)/.ready
+	$(REPORT) --write
+
+check-docs: $(VENV)/.ready
+	$(REPORT) --check
+
+# The presets of the replay lab, from the real engine.
+presets: $(VENV)/.ready
+	LYNCARR_RECORD_PRESETS=1 $(BIN)/python -m pytest tests/windows/test_presets.py
+
+# On a real Windows server that may be lost: make acceptance HOST=rp01 SITE=lyncarr.toml
+# HOST from the command line only: some shells export a variable of that name, which is this machine.
+SITE ?= lyncarr.toml
+acceptance: $(VENV)/.ready
+	@$(BIN)/python -m tests.acceptance --site '$(SITE)' $(if $(filter command%,$(origin HOST)),'$(HOST)')
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis lab-site
+	rm -rf $(VENV) $(RECORDED) .pytest_cache .mypy_cache .ruff_cache .hypothesis lab-site

@@ -53,12 +53,11 @@ function Add-LyncarrNeedsNote {
 }
 
 function Test-LyncarrSameSet {
-    # Do two lists hold the same strings, whatever their order and letter case?
+    # Do two lists hold the same strings, whatever their order and letter case? None stands twice in one: IIS refuses that, and so does the site file.
     param([string[]]$Left, [string[]]$Right)
     if (@($Left).Count -ne @($Right).Count) { return $false }
     $set = New-Object 'System.Collections.Generic.HashSet[string]' ([StringComparer]::OrdinalIgnoreCase)
     foreach ($entry in @($Left)) { [void]$set.Add($entry) }
-    if ($set.get_Count() -ne @($Left).Count) { return $false }
     foreach ($entry in @($Right)) { if (-not $set.Contains($entry)) { return $false } }
     return $true
 }

@@ -21,7 +21,9 @@ class Shell:
     def __init__(self, engine: Engine, machine: Machine) -> None:
         self.engine, self.machine, self.number = engine, machine, 0
 
-    def send(self, operation: str, steps: tuple[StepRequest, ...] = TIMEOUT, *, lock: bool = True, who: str = "me@here") -> list[Event]:
+    def send(
+        self, operation: str, steps: tuple[StepRequest, ...] = TIMEOUT, *, lock: bool = True, who: str | None = "me@here"
+    ) -> list[Event]:
         self.number += 1
         request = Request(RUN, self.number, operation, steps, lock, {"who": who})
         return self.engine.send(self.machine, request, fresh=self.number == 1)
@@ -58,6 +60,10 @@ def test_a_held_lock_is_busy_with_its_holder(shell: Shell) -> None:
 def test_a_holder_of_another_make_is_still_told(shell: Shell) -> None:
     (shell.machine.programdata / "holder.json").write_text("{}")
     assert failure(shell.send("observe"))["text"] == "held by another run since an unknown time"
+
+
+def test_a_member_of_the_request_that_is_null_is_nothing(shell: Shell) -> None:
+    assert [event.name for event in shell.send("observe", who=None)] == ["hello", "note", "observed", "done"]
 
 
 def test_a_holder_with_a_domain_and_an_umlaut_is_told(shell: Shell) -> None:

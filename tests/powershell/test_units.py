@@ -146,3 +146,15 @@ def test_a_restart_that_is_owed_is_drift_and_is_paid_once(engine: Engine, tmp_pa
     assert session.apply().applied["steps"]["farms"]["iisreset"] == {"pending": False}
     assert machine.restarts == 1
     assert machine.text == STARTS["finished"]
+
+
+@pytest.mark.powershell
+def test_a_section_without_its_schema_is_absent(bare_engine: Engine, tmp_path: Path) -> None:
+    """The declaration outlives an ARR that was removed; to open such a section is an error."""
+    machine = Machine(tmp_path / "host", STARTS["finished"], modules=False)
+    session = Session(bare_engine, machine, site_of(FARMS, tmp_path), (STAGE,))
+    assert session.observe()["proxy-timeout"] == {}
+    outcome = session.apply()
+    assert outcome.failed is not None
+    assert "needs step arr" in outcome.failed["text"]
+    assert machine.text == STARTS["finished"]

@@ -1,4 +1,4 @@
-"""Line coverage of the snippets inside a composed script, from what coverage.ps1 recorded.
+"""Coverage of the snippets inside a composed script, from what coverage.ps1 recorded.
 
 A driver runs under it as `coverage_command(pwsh, script, output, driver, arguments)`; when the driver ends, `output` exists.
 """
@@ -21,7 +21,7 @@ KEEP = "LYNCARR_COVERAGE"
 
 @dataclass(frozen=True)
 class Coverage:
-    """Line numbers of one snippet: those that begin a statement, and those of them that never ran."""
+    """Line numbers of one snippet: those on which a statement begins, and those of them on which one begins that never ran."""
 
     lines: tuple[int, ...]
     missed: tuple[int, ...]
@@ -33,7 +33,7 @@ def coverage_command(pwsh: str, script: Path, output: Path, driver: Path, argume
 
 
 def recording_of(script: Path, otherwise: Path) -> Path:
-    """Where a run of `script` is to be recorded: a new file in the folder $LYNCARR_COVERAGE, or `otherwise` where nobody wants to keep it."""
+    """Where a run of `script` is to be recorded: a new file in the folder $LYNCARR_COVERAGE, else `otherwise`."""
     kept = os.environ.get(KEEP)
     if not kept:
         return otherwise
@@ -58,23 +58,28 @@ def snippet_coverage(script: str, snippets: Mapping[str, str], recordings: Itera
 
     Raises ValueError for a snippet that is not in the script, or not once.
     """
-    lines: set[int] = set()
-    hit: set[int] = set()
+    statements: set[str] = set()
+    hit: set[str] = set()
     for recording in recordings:
         data = json.loads(recording.read_text(encoding="utf-8"))
-        lines.update(data["lines"])
+        statements.update(data["statements"])
         hit.update(data["hit"])
-    return {name: _coverage(name, script, text, lines, hit) for name, text in snippets.items()}
+    lines, missed = _lines(statements), _lines(statements - hit)
+    return {name: _coverage(name, script, text, lines, missed) for name, text in snippets.items()}
 
 
 def _digest(script: str) -> str:
     return hashlib.sha256(script.encode("ascii")).hexdigest()[:16]
 
 
-def _coverage(name: str, script: str, snippet: str, lines: set[int], hit: set[int]) -> Coverage:
+def _lines(places: set[str]) -> set[int]:
+    return {int(place.partition(":")[0]) for place in places}
+
+
+def _coverage(name: str, script: str, snippet: str, lines: set[int], missed: set[int]) -> Coverage:
     text = snippet.rstrip("\n") + "\n"
     if script.count(text) != 1:
         raise ValueError(f"{name} is in the script {script.count(text)} times; its lines can be told only when it is there once")
     before = script[: script.index(text)].count("\n")
     own = [line for line in sorted(lines) if before < line <= before + text.count("\n")]
-    return Coverage(tuple(line - before for line in own), tuple(line - before for line in own if line not in hit))
+    return Coverage(tuple(line - before for line in own), tuple(line - before for line in own if line in missed))

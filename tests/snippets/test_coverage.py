@@ -19,6 +19,7 @@ function Get-LyncarrSample {
     elseif ($Number -eq 2) {
         return 'two'
     }
+    if ($Number -eq 4) { return 'four' }
     try {
         throw 'three'
     }
@@ -56,9 +57,9 @@ def test_lines_of_several_loads_and_recordings_are_added(pwsh: str, tmp_path: Pa
         folder.mkdir()
     first = record(pwsh, folders[0], "param([string]$Script)\n. $Script -Number 3\n. $Script -Number 3\n")
     second = record(pwsh, folders[1], "param([string]$Script)\n. $Script -Number 3\n. $Script -Number 1\n")
-    statements = (4, 5, 7, 8, 11, 14, 18, 19, 21, 22, 23)
-    assert snippet_coverage(SCRIPT, {"sample.ps1": SNIPPET}, [first]) == {"sample.ps1": Coverage(statements, (5, 8, 19, 23))}
-    assert snippet_coverage(SCRIPT, {"sample.ps1": SNIPPET}, [first, second]) == {"sample.ps1": Coverage(statements, (8, 19, 23))}
+    lines = (4, 5, 7, 8, 10, 12, 15, 19, 20, 22, 23, 24)
+    assert snippet_coverage(SCRIPT, {"sample.ps1": SNIPPET}, [first]) == {"sample.ps1": Coverage(lines, (5, 8, 10, 20, 24))}
+    assert snippet_coverage(SCRIPT, {"sample.ps1": SNIPPET}, [first, second]) == {"sample.ps1": Coverage(lines, (8, 10, 20, 24))}
 
 
 @pytest.mark.powershell

@@ -145,7 +145,7 @@ Test-That 'configuration: closed' $true { $null -eq $context['Manager'] -and -no
 
 # The restart.
 [System.IO.File]::WriteAllText('C:\windows\lab\iisreset.exit', '5')
-Test-That 'restart: fails' 'error: the configuration is written, but iisreset /noforce ended with 5: run it on the host, or run this again' { Get-Failure { Restart-LyncarrIis } }
+Test-That 'restart: fails' 'restart: the configuration is written, but iisreset /noforce ended with 5: run it on the host, or run this again' { Get-Failure { Restart-LyncarrIis } }
 Test-That 'restart: still owed' $true { Test-LyncarrRestartPending }
 [System.IO.File]::Delete('C:\windows\lab\iisreset.exit')
 Test-That 'restart: done' 'nothing' { Get-Failure { Restart-LyncarrIis } }

@@ -75,6 +75,10 @@ $held.Close()
 Remove-LyncarrUpload
 Test-That 'package: gone' $false { [System.IO.Directory]::Exists([System.IO.Path]::GetDirectoryName($uploaded)) }
 Receive-LyncarrFile -Url "file:///$($package.Replace('\', '/'))" -Path $uploaded
+Test-That 'download: Windows decides on TLS where it may' 'SystemDefault' { [string][System.Net.ServicePointManager]::SecurityProtocol }
+[System.Net.ServicePointManager]::SecurityProtocol = [System.Net.SecurityProtocolType]'Tls11'
+Receive-LyncarrFile -Url "file:///$($package.Replace('\', '/'))" -Path $uploaded
+Test-That 'download: TLS 1.2 beside what is set' 'Tls11, Tls12' { [string][System.Net.ServicePointManager]::SecurityProtocol }
 Test-That 'download: the same' $true { (New-Object System.IO.FileInfo $uploaded).Length -eq (New-Object System.IO.FileInfo $package).Length }
 Test-That 'download: fails' $true { (Get-Failure { Receive-LyncarrFile -Url 'https://no-such-host.invalid/a.msi' -Path $uploaded }).StartsWith('installer: the host cannot download https://no-such-host.invalid/a.msi (') }
 
@@ -132,3 +136,11 @@ Close-LyncarrIis -Context $context
 # A server without IIS.
 [Microsoft.Win32.Registry]::LocalMachine.DeleteSubKeyTree('SYSTEM\CurrentControlSet\Services\W3SVC')
 Test-That 'IIS: not there' $true { (Get-Failure { Stop-LyncarrWithoutIis }).StartsWith('needs: needs step iis') }
+
+# What Windows cannot be made to do here: other functions of the seam take its place, from here on.
+$folder = Get-LyncarrFolder
+function Test-LyncarrSharingViolation { return $false }
+Test-That 'lock: another error of the disk' 'IOException' { Get-Failure { Open-LyncarrLock -Holder '{}' } }
+Test-That 'holder: another error of the disk' 'IOException' { Get-Failure { Read-LyncarrHolder } }
+function Invoke-LyncarrProgram { return 5 }
+Test-That 'folder: icacls fails' "denied: the folder $folder cannot be kept for Administrators only (icacls ended with 5): remove it and run again" { Get-Failure { Get-LyncarrFolder } }

@@ -44,7 +44,7 @@ def settle(name: str, states: dict[str, State], site: Path) -> None:
     path = PRESETS / f"{name}.json"
     if os.environ.get("LYNCARR_RECORD_PRESETS"):
         path.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
-    assert json.loads(path.read_text(encoding="utf-8")) == recorded, "record them again: LYNCARR_RECORD_PRESETS=1 make test"
+    assert json.loads(path.read_text(encoding="utf-8")) == recorded, "record them again: make presets"
 
 
 def test_blank(make_machine: MakeMachine, tmp_path: Path) -> None:
