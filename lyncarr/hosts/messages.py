@@ -7,6 +7,7 @@ whole, a message is bounded, of a kind that is expected, and without a document 
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 from pypsrp.messages import Message, MessageType
 from pypsrp.powershell import Fragmenter
@@ -58,6 +59,13 @@ class GuardedFragmenter(Fragmenter):
         super().__init__(max_size, serializer)
         self._target = target
         self._open: dict[int, tuple[int, bytearray]] = {}
+        self.made = 0
+        """Fragments of the message sent last."""
+
+    def fragment(self, data: Any, rpid: str, pid: str | None = None, remaining_size: int | None = None) -> list[bytes]:
+        fragments: list[bytes] = super().fragment(data, rpid, pid, remaining_size)
+        self.made = len(fragments)
+        return fragments
 
     def defragment(self, data: bytes) -> list[Message]:
         """The messages that end in `data`, which is a number of whole fragments."""

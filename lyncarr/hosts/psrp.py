@@ -134,7 +134,7 @@ class PsrpHost:
                 shell.add_cmdlet(COMMAND)
             shell.add_parameter(PARAMETER, encode_request(request))
             self._running = shell
-            self._begin(shell, secrets or {})
+            self._begin(pool, shell, secrets or {})
             while shell.state in (PSInvocationState.RUNNING, PSInvocationState.STOPPING):
                 self._poll(shell, reader, on_event)
             self._end(shell, reader)
@@ -184,10 +184,19 @@ class PsrpHost:
             self._on_identity(Identity(version, self._transport.certificate))
         return self._pool
 
-    def _begin(self, shell: PowerShell, secrets: Mapping[str, Secret]) -> None:
+    def _begin(self, pool: _Pool, shell: PowerShell, secrets: Mapping[str, Secret]) -> None:
         values = {name: secret.reveal() for name, secret in secrets.items()}
-        with translated(self._target, opened=True):
-            shell.begin_invoke(_one(json.dumps(values)) if values else None)
+        try:
+            with translated(self._target, opened=True):
+                shell.begin_invoke(_one(json.dumps(values)) if values else None)
+        except LostConnectionError:
+            if values or pool.fragmenter.made > 1:
+                # More of it was to come: the host waits for that, and has begun nothing.
+                raise
+            # Perhaps only the answer was lost. Never sent again, and not ended in the middle of a write either: the shell is asked for
+            # the pipeline's output, and a host where it never arrived says that it knows no such pipeline.
+            # (Both are what pypsrp sets when the answer comes; the id is the one that it sent.)
+            shell._command_id, shell.state = shell.id, PSInvocationState.RUNNING
 
     def _poll(self, shell: PowerShell, reader: EventReader, on_event: Callable[[Event], None]) -> None:
         """Wait for the next piece of output and hand on what is in it."""
@@ -257,7 +266,7 @@ class _Pool(RunspacePool):
         # Private to pypsrp, as _receive is; tests/unit/test_pypsrp.py fails when any of them changes.
         # A line feed may stand in CLIXML as it is; pypsrp sends _x000A_, which for the script is a tenth more.
         self._serializer._serial_str = ESCAPED
-        self._fragmenter = GuardedFragmenter(target, wsman.max_payload_size, self._serializer)
+        self._fragmenter = self.fragmenter = GuardedFragmenter(target, wsman.max_payload_size, self._serializer)
 
     def _receive(self, id: str | None = None, timeout: int | None = None) -> list[tuple[int, Any]]:
         """pypsrp takes "nothing yet" for an error while a pool is opened; a slow host needs longer than one operation time-out."""

@@ -186,8 +186,11 @@ class Connection:
             message = wsman.parse(clear)
             message_id = message.message_id
             self._server.count_message(record, message.action.rsplit("/", 1)[-1])
+            self._server.on_message(record, message)
             if hits(faults.cut_request, record.number, record.message):
                 raise Cut
+            if hits(faults.unavailable_at, record.number, record.message):
+                return Answer(503, headers=(("Retry-After", str(faults.retry_after_s)),))
             reply = self._server.shells.answer(message, self._alive)
             status, body = 200, wsman.answer(message, self._with_faults(reply, record, faults))
         except wsman.Fault as error:
@@ -240,6 +243,9 @@ class Connection:
         if hits(faults.cut_answer, record.number, record.message):
             raise Cut
         data = answer.head() + answer.body
+        if hits(faults.torn, record.number, record.message):
+            self._socket.sendall(data[: len(data) // 2])
+            raise Cut
         if hits(faults.stall, record.number, record.message):
             while self._alive():
                 self._server.pause(0.05)

@@ -55,6 +55,10 @@ class Faults:
     """Carried out, then the connection is reset instead of answered."""
     cut_after: At | None = None
     """Carried out and answered, then the connection is closed."""
+    torn: At | None = None
+    """Carried out, half of the answer is sent, then the connection is reset."""
+    unavailable_at: At | None = None
+    """503 to a message, which is not carried out: its service is being restarted."""
     stall: At | None = None
     """Carried out, never answered, connection left open."""
     drip: At | None = None

@@ -7,6 +7,7 @@ import socket
 import ssl
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from lyncarr.lab.auth import Account, ConnectionAuth
@@ -16,6 +17,7 @@ from lyncarr.lab.engine import Engine
 from lyncarr.lab.faults import Faults
 from lyncarr.lab.http import Request
 from lyncarr.lab.shells import DEFAULT_IDLE_S, DEFAULT_LINGER_S, Shells
+from lyncarr.lab.wsman import Message
 
 BACKLOG = 256
 
@@ -26,6 +28,8 @@ class LabServer:
     Ports of 0 become free ones. With `https` False there is no TLS endpoint; the http one is always there, and takes only
     sealed messages. `client_authority` (PEM) is trusted for log-on by client certificate. `basic` False is Windows' default:
     then Basic is not offered over TLS either.
+
+    `on_message` is called with each message before it is carried out, in its connection's thread; it may be exchanged at any time.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class LabServer:
         self.engine = engine
         self.identity = certificate or (server_identity(address, computer=engine.computer) if https else None)
         self.requests: list[RequestRecord] = []
+        self.on_message: Callable[[RequestRecord, Message], None] = lambda record, message: None
         self.connections = 0
         self.failed_handshakes = 0
         self._account = Account(user, password, engine.computer)

@@ -19,13 +19,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
 from lyncarr.cli.main import run
 from lyncarr.config.check import Prepared, prepare
 from lyncarr.config.loader import load_site
+from lyncarr.lab.engine import Engine
 from lyncarr.lab.faults import Faults
 from lyncarr.lab.machine import Machine
 from lyncarr.lab.replay import ReplayEngine
@@ -99,9 +100,8 @@ class Bench:
     password: str = PASSWORD
     options: dict[str, Any] = field(default_factory=dict)
 
-    def __enter__(self) -> Bench:
-        engine = ReplayEngine(self.machine, script=shipped())
-        self.lab = LabServer(engine, password=self.password, faults=self.faults, linger_s=0.02, **self.options)
+    def __enter__(self) -> Self:
+        self.lab = LabServer(self.engine(), password=self.password, faults=self.faults, linger_s=0.02, **self.options)
         self.lab.start()
         (self.folder / "ca.pem").write_bytes(self.lab.ca_file.read_bytes())
         self.environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "LYNCARR_TEST_PASSWORD": self.password}
@@ -110,6 +110,9 @@ class Bench:
 
     def __exit__(self, *exc: object) -> None:
         self.lab.stop()
+
+    def engine(self) -> Engine:
+        return ReplayEngine(self.machine, script=shipped())
 
     def write_site(self) -> None:
         tls, port = ("off", self.lab.http_port) if self.tls == "off" else ("ca:ca.pem", self.lab.https_port)

@@ -400,18 +400,38 @@ def test_a_connection_closed_while_idle_is_made_again(auth: Auth, tls: str, mess
 
 
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
+@pytest.mark.parametrize("secrets", [{}, {"pfx": Secret("x")}], ids=["whole", "secrets to come"])
 @pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])
-def test_a_command_that_is_lost_is_not_sent_again(auth: Auth, tls: str, cut: str) -> None:
+def test_a_command_that_is_lost_is_not_sent_again(auth: Auth, tls: str, cut: str, secrets: dict[str, Secret]) -> None:
+    """Where only its answer was lost, its output is received, and what it writes is not ended in the middle."""
     with Bench() as bench, bench.host(auth, tls) as host:
         observe(host, lock=True)
+        bench.machine.faults.pause_s = 0.3
         sent = len(bench.lab.messages)
         setattr(bench.faults, cut, At(sent + 1))
-        with pytest.raises(LostConnectionError):
-            apply(host)
+        if cut == "cut_answer" and not secrets:
+            assert names(apply(host)) == ["applying", "applied", "done"]
+            assert len(bench.machine.exchanges) == 2
+        else:
+            with pytest.raises(LostConnectionError):
+                apply(host, secrets=secrets)
+            assert len(bench.machine.exchanges) == 1
         assert bench.actions().count("Command") == 2
-        assert len(bench.machine.exchanges) <= 2
     assert bench.actions()[-1] == "Delete"
     assert bench.machine.holder is None
+
+
+def test_a_request_of_several_messages_that_loses_the_first_ends_at_once() -> None:
+    """The host waits for the others, and would be waited for until the deadline."""
+    with Bench() as bench, bench.host() as host:
+        observe(host, lock=True)
+        bench.faults.cut_answer = At(len(bench.lab.messages) + 1)
+        request = Request(RUN, 2, "upload", (), True, {"who": "me", "file": "arr", "offset": 0, "data": "A" * 600_000})
+        begun = time.monotonic()
+        with pytest.raises(LostConnectionError):
+            host.request(request, lambda event: None, Deadline(10))
+        assert time.monotonic() - begun < 5
+        assert len(bench.machine.exchanges) == 1
 
 
 @pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])

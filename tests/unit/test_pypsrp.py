@@ -54,6 +54,14 @@ def test_a_pool_reads_through_its_fragmenter_and_its_receive() -> None:
     }
 
 
+def test_a_pipeline_runs_once_its_first_fragment_was_answered() -> None:
+    """hosts/psrp.py sets the same two where that answer was lost."""
+    begun = inspect.getsource(powershell.PowerShell._invoke)
+    assert "command_id=self.id" in begun
+    assert begun.index("fragments.pop(0)") < begun.index("self._command_id = ") < begun.index("self.state = PSInvocationState.RUNNING")
+    assert "command_id = pipeline._command_id" in inspect.getsource(powershell.RunspacePool._receive)
+
+
 def test_a_line_feed_goes_as_it_is_and_nothing_else_that_pypsrp_escapes() -> None:
     """hosts/psrp.py replaces the expression by which pypsrp's serializer knows what to write as _xHHHH_."""
     odd = "a\tb\rc\x00d\x9fe\U0001f600f"
