@@ -138,8 +138,8 @@ class Ground(Bench):
         """What is wrong on the machine after a run, however it ended. It may look while the run is under way."""
         raise NotImplementedError
 
-    def settled(self) -> list[str]:
-        """What is wrong on the machine once a second run has ended well."""
+    def settled(self, first: int) -> list[str]:
+        """What is wrong on the machine once a second run has ended well; `first` is the exit code of the first."""
         raise NotImplementedError
 
     def watch(self) -> contextlib.AbstractContextManager[list[str]]:
@@ -180,7 +180,7 @@ class ReplayGround(Ground):
             f"{'+'.join(steps)} was applied {count} times in one run" for (_, steps), count in carried_out.items() if count > 1
         ]
 
-    def settled(self) -> list[str]:
+    def settled(self, first: int) -> list[str]:
         return [] if self.machine.holder is None else ["the lock is held"]
 
 
@@ -199,7 +199,7 @@ def link_site(materials: Path, folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def hurried(*, operation_s: int = 1, grace_s: float = 0.3) -> Iterator[None]:
+def hurried(*, operation_s: int = 1, grace_s: float = 1.0) -> Iterator[None]:
     """The waits of a run in this process, made as short as a host on loopback allows."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(converge, "LOCK_POLL_S", 0.05)
@@ -307,7 +307,7 @@ def strike(ground: Ground, fault: Fault | None = None, at: int | str = 0) -> Out
         steps={step["step"]: step["result"] for step in host["steps"]},
         drifted=frozenset(step["step"] for step in host["steps"] if step["changes"]),
         arrivals=tuple(tap.arrivals),
-        wrong=(*wrong, *ground.seen(), *ground.settled()),
+        wrong=(*wrong, *ground.seen(), *ground.settled(done.code)),
         freed_s=freed_s,
         again=again.code,
         again_word=again.host["result"],

@@ -38,7 +38,11 @@ function Invoke-LabProgram {
 function Copy-LabFolder {
     param([string]$From, [string]$To)
     [void][System.IO.Directory]::CreateDirectory($To)
-    foreach ($file in [System.IO.Directory]::GetFiles($From)) { [System.IO.File]::Copy($file, [System.IO.Path]::Combine($To, [System.IO.Path]::GetFileName($file)), $true) }
+    foreach ($file in [System.IO.Directory]::GetFiles($From)) {
+        # What an installation that was ended had laid down already may be in use by whoever looked at it since.
+        $target = [System.IO.FileInfo]::new([System.IO.Path]::Combine($To, [System.IO.Path]::GetFileName($file)))
+        if (-not $target.Exists -or $target.Length -ne [System.IO.FileInfo]::new($file).Length) { [System.IO.File]::Copy($file, $target.FullName, $true) }
+    }
     foreach ($folder in [System.IO.Directory]::GetDirectories($From)) { Copy-LabFolder -From $folder -To ([System.IO.Path]::Combine($To, [System.IO.Path]::GetFileName($folder))) }
 }
 
@@ -56,8 +60,10 @@ function Install-LabIis {
     $key.SetValue('MinorVersion', $minor, 'DWord')
     $key.SetValue('VersionString', "Version $major.$minor")
     $key.Close()
-    Invoke-LabProgram -Name 'sc.exe' -Arguments 'create W3SVC binPath= C:\windows\system32\spoolsv.exe start= auto DisplayName= "World Wide Web Publishing Service"'
-    Invoke-LabProgram -Name 'net.exe' -Arguments 'start W3SVC'
+    # It may be there: servicing goes on where it was ended.
+    $service = Get-Service -Name 'W3SVC' -ErrorAction Ignore
+    if ($null -eq $service) { Invoke-LabProgram -Name 'sc.exe' -Arguments 'create W3SVC binPath= C:\windows\system32\spoolsv.exe start= auto DisplayName= "World Wide Web Publishing Service"' }
+    if ($null -eq $service -or $service.Status -ne 'Running') { Invoke-LabProgram -Name 'net.exe' -Arguments 'start W3SVC' }
 }
 
 function Get-WindowsFeature {
