@@ -209,12 +209,12 @@ class Connection:
             return reply.body
         due = []
         if _from_there_on(faults.garbage, record) and self._server.first_time("garbage"):
-            due.append(GARBAGE)
-        if _from_there_on(faults.host_call, record) and self._server.first_time("host call"):
-            due.append(host_call(received.shell_id, received.command_id))
+            due.append(("stdout", GARBAGE))
+        if _from_there_on(faults.host_call, record) and reply.psrp and self._server.first_time("host call"):
+            due.append(("stdout", host_call(received.shell_id, received.command_id)))
         if not due:
             return reply.body
-        return wsman.received(received.command_id, [*due, *received.packets], received.done)
+        return wsman.received(received.command_id, [*due, *received.packets], received.exit_code)
 
     def _dressed(self, status: int, body: bytes, reply: Reply | None, message_id: str, record: RequestRecord, faults: Faults) -> Answer:
         """The answer as it goes out: faults of the content, sealed, encoded."""

@@ -1,4 +1,4 @@
-"""What stands behind the wire. A PSRP shell takes fragments and writes fragments; a WinRS shell starts processes that take and write bytes."""
+"""What stands behind the wire: an engine makes runspace pools, which speak PSRP fragments, and processes, which speak bytes."""
 
 from __future__ import annotations
 

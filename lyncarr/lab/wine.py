@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -18,8 +19,11 @@ from pathlib import Path
 from typing import Literal
 
 from lyncarr.core.errors import ConfigurationError, UsageError
+from lyncarr.lab.codepage import UTF8
+from lyncarr.lab.command_line import split
+from lyncarr.lab.engine import OEM_CODEPAGE, ProcessStart
 from lyncarr.lab.packages import ARR, STANDINS, URL_REWRITE, build_packages
-from lyncarr.lab.powershell import PowerShellEngine
+from lyncarr.lab.powershell import PowerShellEngine, Program
 from lyncarr.lab.trampoline import trampoline
 
 State = Literal["bare", "iis", "arr"]
@@ -28,6 +32,8 @@ System = Literal["2012r2", "2022"]
 PRESETS: dict[str, State] = {"blank": "bare", "iis": "iis", "arr": "arr"}
 PROGRAMS = ("iisreset", "netsh")
 LONGEST_COMMAND_S = 300.0
+# What a shell may not set: Wine itself runs by these.
+OWN_VARIABLES = re.compile(r"WINE.*|LD_.*|HOME|PATH|TMPDIR", re.IGNORECASE)
 PRUNED_AFTER_S = 86_400.0
 REBOOT_PENDING = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending"
 
@@ -109,6 +115,15 @@ class WineMachine:
             output.seek(0)
             return subprocess.CompletedProcess(command, done.returncode, output.read().decode("utf-8", "replace"))
 
+    def path(self, windows_path: str) -> Path:
+        """Where a path below C: lies on this system; letter case is Windows' own affair. Not a path of C:, or not there: no such path."""
+        found = self.drive
+        drive, _, rest = windows_path.replace("/", "\\").partition(":\\")
+        for part in (*rest.split("\\"),) if drive.upper() == "C" else ("no such drive",):
+            same = (entry for entry in found.iterdir() if entry.name.lower() == part.lower()) if found.is_dir() else iter(())
+            found = next(same, found / part) if part else found
+        return found
+
     def install(self, package: Path) -> int:
         """Install an .msi as an administrator would, without PowerShell; the low byte of msiexec's exit code."""
         windows_path = "Z:" + str(package.resolve()).replace("/", "\\")
@@ -145,6 +160,25 @@ class WineEngine(PowerShellEngine):
     def __init__(self, machine: WineMachine) -> None:
         super().__init__([machine.engine], environment=machine.environment())
         self._machine = machine
+
+    def program(self, start: ProcessStart) -> Program:
+        """A line for cmd.exe goes in a file: Wine would put backslashes before its quotes, which cmd.exe does not know.
+
+        What Windows programs write is theirs: nothing is translated. Of an exit code Wine lets only the low byte through.
+        """
+        if not start.through_cmd:
+            return Program(self._machine.program(*split(start.line)), UTF8)
+        file = self._machine.drive / "windows" / "temp" / f"{start.command_id}.cmd"
+        file.write_bytes(f"@{start.line}\r\n".encode(f"cp{OEM_CODEPAGE}", "replace"))
+        return Program(
+            self._machine.program("cmd", "/c", rf"C:\windows\temp\{file.name}"), UTF8, at_end=lambda: file.unlink(missing_ok=True)
+        )
+
+    def folder(self, path: str) -> Path:
+        return self._machine.path(path)
+
+    def variables(self, start: ProcessStart) -> dict[str, str]:
+        return self._machine.environment() | {name: value for name, value in start.environment.items() if not OWN_VARIABLES.fullmatch(name)}
 
     def close(self) -> None:
         super().close()

@@ -381,12 +381,13 @@ def test_a_program_that_is_no_powershell_is_a_fault() -> None:
 
 def test_other_resources_and_shells_are_refused(lab: LabServer) -> None:
     create = '<rsp:Shell><creationXml xmlns="http://schemas.microsoft.com/powershell"/></rsp:Shell>'
-    cmd = envelope(wsman.CREATE, body=create).replace(
-        "http://schemas.microsoft.com/powershell/Microsoft.PowerShell", f"{wsman.SHELL_RESOURCE}/cmd"
+    other = envelope(wsman.CREATE, body=create).replace(
+        "http://schemas.microsoft.com/powershell/Microsoft.PowerShell", f"{wsman.SHELL_RESOURCE}/telnet"
     )
     for body, words in (
-        (cmd, "serves PowerShell only"),
-        (envelope(wsman.CREATE), "without a creationXml"),
+        (other, "serves PowerShell and cmd"),
+        (envelope(wsman.CREATE), "without a Shell"),
+        (envelope(wsman.CREATE, body="<rsp:Shell/>"), "without a creationXml"),
         (envelope(wsman.RECEIVE, shell_id=str(uuid.uuid4())), "not on the server"),
         ("<not-soap/>", "not a SOAP 1.2 envelope"),
         ("no xml", "not well-formed"),
