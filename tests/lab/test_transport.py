@@ -26,7 +26,8 @@ from lyncarr.core.errors import (
     UntrustedError,
 )
 from lyncarr.core.model import Deadline, Event, Request, Secret, StepRequest
-from lyncarr.hosts.psrp import Identity, PsrpHost
+from lyncarr.hosts.psrp import PsrpHost
+from lyncarr.hosts.shell import Identity
 from lyncarr.hosts.target import Auth, Target, Tls
 from lyncarr.lab.certs import Authority, client_identity, server_identity
 from lyncarr.lab.faults import At, Faults, every
@@ -471,7 +472,7 @@ def test_a_stalled_answer_ends_at_the_operations_time_and_is_read_again(monkeypa
 
 
 def test_the_runs_deadline_ends_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lyncarr.hosts.psrp.CLOSE_S", 0.5)
+    monkeypatch.setattr("lyncarr.hosts.shell.CLOSE_S", 0.5)
     with Bench(faults=Faults(stall=every(first=4))) as bench:
         begun = time.monotonic()
         with bench.host(wait_s=20) as host, pytest.raises(LostConnectionError, match="did not finish within 1 s"):
@@ -480,7 +481,7 @@ def test_the_runs_deadline_ends_everything(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_dripping_answer_ends_at_the_runs_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lyncarr.hosts.psrp.CLOSE_S", 0.5)
+    monkeypatch.setattr("lyncarr.hosts.shell.CLOSE_S", 0.5)
     with Bench(faults=Faults(drip=every(first=2), drip_interval_s=0.05)) as bench:
         begun = time.monotonic()
         with bench.host(wait_s=20) as host, pytest.raises(LostConnectionError):
