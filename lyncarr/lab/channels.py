@@ -39,6 +39,11 @@ class Channel:
         self._turn = 0
         self._last: tuple[str, Received] | None = None
 
+    @property
+    def held_bytes(self) -> int:
+        with self._change:
+            return self._size
+
     def write(self, packets: Iterable[bytes], *, stream: str = "stdout", exit_code: int | None = None) -> None:
         """Add packets; with `exit_code` they are the last, and leave together with the news of the end."""
         with self._change:

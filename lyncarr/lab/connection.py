@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SOAP_TYPE = "application/soap+xml;charset=UTF-8"
 HANDSHAKE_S = 10.0
 TLS_ALERT = b"\x15"
+MAX_ENVELOPE_BYTES = 512_000  # winrm/config MaxEnvelopeSizekb of Server 2012 and newer
 PAGE = b"<!DOCTYPE html><html><body><h1>Welcome to the guest network</h1></body></html>"
 # A sixth fragment of a message whose first five never came.
 GARBAGE = FRAGMENT_HEAD.pack(1 << 41, 5, END, 4) + b"junk"
@@ -176,6 +177,8 @@ class Connection:
         if self._auth.sealing_required and not record.sealed:
             # What Windows answers where AllowUnencrypted is false: 500 with nothing in it.
             return Answer(500)
+        if len(clear) > MAX_ENVELOPE_BYTES:
+            return Answer(413)
         answer = self._message(clear, record, faults)
         return replace(answer, headers=(*headers, *answer.headers))
 

@@ -43,7 +43,7 @@ class HostProcess:
         self._codepage = codepage
         self._at_end = at_end
         self._write_lock = threading.Lock()
-        self._close_lock = threading.Lock()
+        self._end_lock = threading.Lock()
         self._closed = False
         if folder is not None and not folder.is_dir():
             raise wsman.windows_error(wsman.NO_SUCH_FOLDER, "The directory name is invalid.")
@@ -86,10 +86,12 @@ class HostProcess:
             self._stdin.close()
 
     def interrupt(self) -> None:
-        self._kill(signal.SIGINT)
+        with self._end_lock:
+            if not self._closed:
+                self._kill(signal.SIGINT)
 
     def close(self) -> None:
-        with self._close_lock:
+        with self._end_lock:
             if self._closed:
                 return
             self._closed = True

@@ -107,6 +107,12 @@ class Shells:
         with self._lock:
             return tuple(self._shells)
 
+    @property
+    def held_bytes(self) -> int:
+        """Output that no client has fetched yet."""
+        with self._lock:
+            return sum(channel.held_bytes for shell in self._shells.values() for channel in list(shell.channels.values()))
+
     def hurry(self, idle_s: float) -> None:
         """Shorten the idle time-out of the shells that are open now: for tests that cannot wait a minute."""
         with self._lock:
@@ -168,7 +174,10 @@ class Shells:
         shell_id = (element.get("ShellId") or str(uuid.uuid4())).upper()
         if not re.fullmatch(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}", shell_id):
             raise wsman.unsupported("ShellId is not a UUID.")
-        idle_s = wsman.seconds(element.findtext("rsp:IdleTimeOut", None, NAMESPACES), self._idle_s)
+        idle = element.findtext("rsp:IdleTimeOut", None, NAMESPACES)
+        idle_s = self._idle_s if idle is None else wsman.seconds(idle, -1)
+        if idle_s < 0:
+            raise wsman.unsupported(f"IdleTimeOut is not a duration: {idle}.")
         shell = Shell(shell_id, message.resource_uri, idle_s, in_use=1)
         with self._lock:
             if shell_id in self._shells:
