@@ -76,6 +76,7 @@ def plan(
     auth: options.AuthBy = None,
     port: options.Port = None,
     tls: options.Tls = None,
+    transport: options.TransportBy = None,
     password_from: options.PasswordFrom = None,
     timeout: options.Timeout = 45.0,
     output: options.OutputAs = options.Output.text,
@@ -84,7 +85,7 @@ def plan(
     """Show what would change on the host, old -> new. Writes nothing and locks nothing. Exit 0: in place, 2: changes pending."""
     from lyncarr.cli.remote import Connection, run
 
-    connection = Connection(host, address, user, auth, port, tls, password_from)
+    connection = Connection(host, address, user, auth, port, tls, password_from, transport)
     return run(connection, site, step or [], write=False, yes=False, timeout=timeout, output=output, verbose=verbose)
 
 
@@ -100,6 +101,7 @@ def provision(
     auth: options.AuthBy = None,
     port: options.Port = None,
     tls: options.Tls = None,
+    transport: options.TransportBy = None,
     password_from: options.PasswordFrom = None,
     timeout: options.Timeout = 45.0,
     output: options.OutputAs = options.Output.text,
@@ -108,7 +110,7 @@ def provision(
     """Bring the host to what the site file says: plan, question, apply, look again. Repairs only what differs."""
     from lyncarr.cli.remote import Connection, run
 
-    connection = Connection(host, address, user, auth, port, tls, password_from)
+    connection = Connection(host, address, user, auth, port, tls, password_from, transport)
     return run(connection, site, step or [], write=not dry_run, yes=yes, timeout=timeout, output=output, verbose=verbose)
 
 

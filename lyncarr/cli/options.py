@@ -21,6 +21,11 @@ class Auth(StrEnum):
     certificate = "certificate"
 
 
+class Transport(StrEnum):
+    psrp = "psrp"
+    winrs = "winrs"
+
+
 SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site file.")]
 Host = Annotated[str | None, typer.Option("--host", metavar="NAME", help="A host of the site file, or any address.")]
 Address = Annotated[str | None, typer.Option("--address", metavar="ADDRESS", help="Connect to this address instead of the file's.")]
@@ -30,6 +35,13 @@ Port = Annotated[int | None, typer.Option("--port", metavar="PORT", min=1, max=6
 Tls = Annotated[
     str | None,
     typer.Option("--tls", metavar="MODE", help="verify, ca:FILE, pin:sha256:HEX, or off (then only with message encryption)."),
+]
+TransportBy = Annotated[
+    Transport | None,
+    typer.Option(
+        "--transport",
+        help="How PowerShell is reached: psrp is PowerShell remoting; winrs does without its endpoint, where that is removed or broken.",
+    ),
 ]
 PasswordFrom = Annotated[
     str | None,

@@ -135,6 +135,16 @@ class HostConfig(Table):
     key: SitePath | None = Field(default=None, description="a PEM file, relative to the site file")
     tls: Annotated[str, AfterValidator(check_tls)] = Field(default="verify", description="verify, ca:FILE, pin:sha256:HEX or off")
     port: Port | None = Field(default=None, description="a port from 1 to 65535")
+    transport: Literal["psrp", "winrs"] = Field(
+        default="psrp",
+        description="psrp or winrs",
+        json_schema_extra={
+            "doc": (
+                "What PowerShell is reached by: `psrp` is PowerShell remoting, `winrs` one `powershell.exe` in a command shell, for a server "
+                "where PowerShell's own endpoint is removed, constrained or broken. Port, TLS and logging on are the same."
+            )
+        },
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -10,7 +10,7 @@ from lyncarr.lab import wsman
 from lyncarr.lab.engine import ProcessOutput, ProcessStart
 from lyncarr.lab.machine import Machine
 from lyncarr.lab.processes import CONTROL_C_EXIT, KILLED_EXIT
-from lyncarr.lab.shipped import NOT_FOUND, SHIPPED_ONLY, WRITER_NAME, WRITING
+from lyncarr.lab.shipped import COMMAND_NAME, SHIPPED_ONLY, WRITER_NAME, WRITING, not_found
 from lyncarr.powershell import lines
 from lyncarr.powershell.bundle import Script
 
@@ -107,12 +107,12 @@ class ReplayProcess:
         """What PowerShell would say instead of running this."""
         if script:
             if script != (self._script.write if self._known else self._script.look):
-                return f"{SHIPPED_ONLY} [ReplayRunsShippedScriptOnly]"
+                return SHIPPED_ONLY
             self._known.add(script)
         if not self._known:
-            return NOT_FOUND.format("Invoke-LyncarrRequest") + " [CommandNotFoundException]"
+            return not_found(COMMAND_NAME)
         if self._script.write not in self._known and WRITING.search(request):
-            return NOT_FOUND.format(WRITER_NAME) + " [CommandNotFoundException]"
+            return not_found(WRITER_NAME)
         return None
 
     def _answer(self, request: str, secrets: str | None, *, first: bool) -> None:

@@ -13,6 +13,8 @@ from lyncarr.lab.site import write_site
 from lyncarr.steps import RUNBOOK
 from tests.lab.console import Bench
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 PLAN_REQUESTS = {("basic", "ca"): 6, ("ntlm", "ca"): 8, ("negotiate", "ca"): 8, ("ntlm", "off"): 9, ("negotiate", "off"): 9}
 PLAN_BYTES = 130_000
 UNIT_REQUESTS = 2

@@ -19,6 +19,8 @@ from lyncarr.powershell.bundle import shipped
 from lyncarr.steps import STEPS
 from tests.lab.console import FARMS, Bench, wait_for
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 RULES = ["ssl-offload", "http-rules", "host-conditions"]
 
 

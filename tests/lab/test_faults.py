@@ -14,6 +14,8 @@ from lyncarr.hosts import psrp
 from lyncarr.lab.faults import At
 from tests.lab.console import Bench, wait_for
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 WAYS = [("basic", "ca"), ("ntlm", "off")]
 CUTS = ["cut_request", "cut_answer", "cut_after"]

@@ -18,12 +18,14 @@ from typing import Any
 
 import pytest
 
-from lyncarr.hosts import psrp
+from lyncarr.hosts import shell
 from lyncarr.lab.faults import At, every
 from lyncarr.lab.fragments import FRAGMENT_HEAD
 from lyncarr.lab.replay import ReplayShell
 from tests.certs import make_ca, make_leaf, make_pfx
 from tests.lab.console import FARMS, Bench, Done
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 PASSWORDS = {
     "quotes": "canary ’‘‚‛'\" <&> $(x) `n %41 ",
@@ -112,7 +114,7 @@ class Watch:
         self._said = b""
         self._before = _files(bench.folder)
         caplog.set_level(logging.DEBUG)
-        for name in psrp.LOGGERS:
+        for name in shell.LOGGERS:
             caplog.set_level(logging.DEBUG, name)
 
     def keep(self, done: Done) -> Done:
@@ -250,7 +252,7 @@ def test_an_unforeseen_error_shows_no_secret(watch: Watch, monkeypatch: pytest.M
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(psrp, "encode_request", broken)
+    monkeypatch.setattr(shell, "encode_request", broken)
     done = watch.keep(watch.bench.loudly("provision", "--yes", "--verbose"))
     assert done.code == 70
     assert "ZeroDivisionError" in done.err
