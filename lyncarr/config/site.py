@@ -140,8 +140,8 @@ class HostConfig(Table):
         description="psrp or winrs",
         json_schema_extra={
             "doc": (
-                "What PowerShell is reached by: `psrp` is PowerShell remoting, `winrs` one `powershell.exe` in a command shell, for a server "
-                "where PowerShell's own endpoint is removed, constrained or broken. Port, TLS and logging on are the same."
+                "What PowerShell is reached by: `psrp` is PowerShell remoting, `winrs` a `powershell.exe` in a command shell, for a server "
+                "whose PowerShell endpoint is removed, constrained or broken. Port, TLS and logging on are the same."
             )
         },
     )
