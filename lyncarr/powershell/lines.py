@@ -36,8 +36,9 @@ def command_line() -> str:
 
 
 def encode(script: str | None, request: str, secrets: Mapping[str, str]) -> bytes:
-    """One request: `script` ends with its only last line feed, `request` is of protocol.encode_request."""
-    return f"{script or ''}{request}\n{json.dumps(secrets) if secrets else ''}\n{RUN}\n".encode()
+    """One request, which is of protocol.encode_request. Without a last line feed `script` gets one: it is lines here."""
+    text = f"{script}\n" if script and not script.endswith("\n") else script or ""
+    return f"{text}{request}\n{json.dumps(secrets) if secrets else ''}\n{RUN}\n".encode()
 
 
 def ask(number: int) -> bytes:

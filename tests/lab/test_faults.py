@@ -205,7 +205,9 @@ def test_the_lock_of_a_shell_that_was_lost_is_waited_for(monkeypatch: pytest.Mon
     with Bench(tmp_path) as bench:
         _at_work(bench)
         bench.machine.faults.pause_s = 0.5
-        bench.faults.cut_request = At(len(LOOK[transport]) + 2, 10)
+        received = len(LOOK[transport]) + 2
+        # It is asked for three times, and the shell is deleted twice.
+        bench.faults.cut_request = At(received, received + 4)
         done = bench.here("provision", "--yes")
     assert done.code == 0, done.err
     names = [event["event"] for event in done.events]
