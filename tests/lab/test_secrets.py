@@ -19,9 +19,11 @@ from typing import Any
 import pytest
 
 from lyncarr.hosts import shell
+from lyncarr.lab.engine import ProcessStart
 from lyncarr.lab.faults import At, every
 from lyncarr.lab.fragments import FRAGMENT_HEAD
 from lyncarr.lab.replay import ReplayShell
+from lyncarr.lab.replay_winrs import ReplayProcess
 from tests.certs import make_ca, make_leaf, make_pfx
 from tests.lab.console import FARMS, Bench, Done
 
@@ -66,7 +68,7 @@ def leaks(secret: str, places: dict[str, bytes]) -> list[str]:
 
 
 class Wire:
-    """What remote shells were given: to create them and their pipelines, and as the pipelines' input."""
+    """What remote shells were given: to create them and their pipelines or processes, and as secrets, which are the pipelines' input."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.commands = b""
@@ -92,6 +94,24 @@ class Wire:
         monkeypatch.setattr(ReplayShell, "__init__", on_create)
         monkeypatch.setattr(ReplayShell, "command", on_command)
         monkeypatch.setattr(ReplayShell, "send", on_send)
+        start, write = ReplayProcess.__init__, ReplayProcess.send
+        held = b""
+
+        def on_start(process: ReplayProcess, machine: Any, script: Any, asked: ProcessStart, output: Any) -> None:
+            self.commands += asked.line.encode() + repr(asked.environment).encode()
+            start(process, machine, script, asked, output)
+
+        def on_write(process: ReplayProcess, data: bytes) -> None:
+            nonlocal held
+            *whole, held = (held + data).split(b"\n#run\n")
+            for request in whole:
+                rest, _, secrets = request.rpartition(b"\n")
+                self.commands += rest
+                self.input += secrets
+            write(process, data)
+
+        monkeypatch.setattr(ReplayProcess, "__init__", on_start)
+        monkeypatch.setattr(ReplayProcess, "send", on_write)
 
 
 def _joined(data: bytes) -> bytes:

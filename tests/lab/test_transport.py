@@ -498,7 +498,7 @@ def test_a_host_that_runs_no_powershell_is_told(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(bench.lab.engine, "open_process", lambda asked, output: start(replace(asked, command="another.exe"), output))
         with pytest.raises(RefusedError, match=r"does not run powershell\.exe") as caught:
             observe(host)
-        assert bench.actions()[-1] == "Delete"
+    assert bench.actions()[-1] == "Delete"
     assert "replay host" in str(caught.value.detail)
 
 
