@@ -23,7 +23,7 @@ KILLED_EXIT = 1
 
 
 class HostProcess:
-    """One process in a session of its own. Where `codepage` is given, what it speaks is UTF-8 and what the client speaks is not.
+    """One process in a session of its own. It speaks UTF-8, its client speaks `codepage`.
 
     `at_end` is called once, when the process is gone for good. Raises Fault where the program or the folder is not there.
     """
@@ -105,7 +105,7 @@ class HostProcess:
     def _kill(self, number: signal.Signals) -> None:
         # The number stays ours until close() has waited for it, even when the process itself is long gone.
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+            os.killpg(self.pid, number)
 
     def _run(self) -> None:
         """Hand on output until the process has ended and its last word is read."""
@@ -139,7 +139,7 @@ class HostProcess:
     def _exit(self, flags: int = os.WNOHANG) -> int | None:
         """The exit code as Windows would tell it, None while it runs. Leaves the process to be waited for: see _kill()."""
         try:
-            told = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT | flags)
+            told = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | flags)
         except ChildProcessError:
             return KILLED_EXIT  # close() has waited for it, and nobody asks any more
         if told is None:

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Literal
@@ -168,11 +169,10 @@ class WineEngine(PowerShellEngine):
         """
         if not start.through_cmd:
             return Program(self._machine.program(*split(start.line)), UTF8)
-        file = self._machine.drive / "windows" / "temp" / f"{start.command_id}.cmd"
+        file = self._machine.drive / "windows" / "temp" / f"{uuid.uuid4()}.cmd"
         file.write_bytes(f"@{start.line}\r\n".encode(f"cp{OEM_CODEPAGE}", "replace"))
-        return Program(
-            self._machine.program("cmd", "/c", rf"C:\windows\temp\{file.name}"), UTF8, at_end=lambda: file.unlink(missing_ok=True)
-        )
+        command = self._machine.program(r"C:\windows\system32\cmd.exe", "/c", rf"C:\windows\temp\{file.name}")
+        return Program(command, UTF8, at_end=lambda: file.unlink(missing_ok=True))
 
     def folder(self, path: str) -> Path:
         return self._machine.path(path)
