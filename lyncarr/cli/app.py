@@ -67,6 +67,23 @@ def check(
 
 
 @app.command()
+def schema(
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            metavar="FILE",
+            help="Write it to FILE instead of standard output: `>` of Windows PowerShell 5.1 makes UTF-16, which editors do not read.",
+        ),
+    ] = None,
+) -> None:
+    """Print the JSON Schema of the site file, with which editors complete keys and underline mistakes. Contacts no host."""
+    from lyncarr.cli.local import show_schema
+
+    show_schema(file)
+
+
+@app.command()
 def plan(
     host: options.Host = None,
     site: options.SiteFile = DEFAULT_SITE,
