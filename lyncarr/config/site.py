@@ -456,7 +456,7 @@ class Tables(Table):
         json_schema_extra={
             "each": "a table such as [hosts.rp01]",
             "doc": "How to reach a server. NAME is a word of your own for `--host NAME`; a name with a dot needs quotes. Optional: "
-            "`--host` takes any address, and options of the command line stand over the table.",
+            "`--host` takes any address.",
         },
     )
     certificates: Certificates = Field(
