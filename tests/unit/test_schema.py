@@ -6,14 +6,21 @@ Each site of tests/sites.py is held against it as well.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from lyncarr.config.loader import load_site
+from lyncarr.config.names import check_host_pattern, parse_fqdn, parse_server
 from lyncarr.config.schema import DIALECT, schema_text, site_schema, write_schema
+from lyncarr.config.site import check_tls
+from lyncarr.config.sources import check_reference
 from lyncarr.config.template import template_text
 from lyncarr.core.errors import SiteError
 from lyncarr.lab.site import write_site
@@ -22,6 +29,7 @@ from tests.docs.documents import Block, all_blocks
 from tests.sites import underlined
 from tests.unit.test_loader import WHOLE
 
+PATTERNS: dict[str, Any] = site_schema()["$defs"]
 FARM = '[[farms]]\nname = "meet.contoso.com"\nservers = ["fepool.contoso.local"]\n'
 
 
@@ -97,6 +105,26 @@ def test_what_is_wrong_is_underlined_where_it_stands(text: str, place: str, tmp_
     path.write_text(text, encoding="utf-8")
     with pytest.raises(SiteError):
         load_site(path)
+
+
+CHECKED: dict[tuple[str, str], Callable[[str], object]] = {
+    ("FarmTable", "name"): parse_fqdn,
+    ("FarmTable", "host_pattern"): check_host_pattern,
+    ("HostConfig", "address"): parse_server,
+    ("HostConfig", "password"): check_reference,
+    ("HostConfig", "tls"): check_tls,
+}
+WORDS = ("prompt", "verify", "off", "env:", "file:", "ca:", "pin:sha256:", "ab" * 32, "a.", "2001:db8::1", "contoso.com", "ü", "*", " ")
+
+
+@given(st.sampled_from(sorted(CHECKED)), st.lists(st.one_of(st.sampled_from(WORDS), st.text(max_size=4)), max_size=5).map("".join))
+def test_no_pattern_is_narrower_than_the_loader(place: tuple[str, str], text: str) -> None:
+    try:
+        CHECKED[place](text)
+    except ValueError:
+        return
+    table, key = place
+    assert re.search(PATTERNS[table]["properties"][key]["pattern"], text)
 
 
 def test_a_file_of_the_schema_is_renewed_and_no_other_one(tmp_path: Path) -> None:
