@@ -86,10 +86,10 @@ class Reader:
 
     def serve(self, command: str) -> tuple[int, str]:
         """A lab of the reader's own: the two commands that it prints run as pasted, then Ctrl-C ends it."""
-        with subprocess.Popen(
-            shlex.split(command), cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        ) as lab:  # fmt: skip
+        lab = subprocess.Popen(
+            shlex.split(command), cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        )
+        with lab:
             try:
                 said = wait_for(lab.stdout, "Ctrl-C ends it.")
                 plan, provision = re.findall(r"^  (lyncarr .+)$", said, re.MULTILINE)
