@@ -1,7 +1,9 @@
 """The site file's tables as pydantic models, and `Site`, what the rest of the program reads.
 
 A field's description says what is expected there, its "each" what of each item of a list; loader.py puts them into error
-messages. Paths are relative to the site file and are kept absolute; pass `context={"folder": Path}` when validating.
+messages. Its "doc" tells what the key does, in one or two sentences of markdown without links, and "otherwise" what takes its place
+where it is left out and has no default: schema.py and docs/site-file.md are made of these. Paths are relative to the site file and
+are kept absolute; pass `context={"folder": Path}` when validating.
 """
 
 from __future__ import annotations
@@ -23,14 +25,15 @@ from pydantic import (
     StrictBool,
     StrictInt,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from lyncarr.config.farms import DEFAULT_TIMEOUT_S, Farm, FarmKind
-from lyncarr.config.names import check_host_pattern, display, parse_fqdn, parse_server, quoted
-from lyncarr.config.sources import check_reference
+from lyncarr.config.farms import DEFAULT_PORTS, DEFAULT_TIMEOUT_S, Farm, FarmKind
+from lyncarr.config.names import MAX_PATTERN, check_host_pattern, display, parse_fqdn, parse_server, quoted
+from lyncarr.config.sources import REFERENCE, check_reference
 
 Role: TypeAlias = Literal["url_rewrite", "web_farm", "arr", "external_cache"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -103,13 +106,35 @@ def check_tls(text: str) -> str:
     raise ValueError(f"{quoted(text)} is no way to trust a host; expected verify, ca:FILE, pin:sha256:HEX or off")
 
 
-PlainText = Annotated[str, AfterValidator(_text)]
-SitePath = Annotated[Path, BeforeValidator(_path)]
-PathOrUrl = Annotated[Path | str, PlainValidator(_path_or_url)]
-Fqdn = Annotated[str, AfterValidator(parse_fqdn)]
-Server = Annotated[str, AfterValidator(parse_server)]
-Reference = Annotated[str, AfterValidator(check_reference)]
-Sha256 = Annotated[str, AfterValidator(_sha256)]
+# The JSON schemas are for editors: they may be wider than the validators beside them, and never narrower.
+PlainText = Annotated[str, AfterValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]
+SitePath = Annotated[Path, BeforeValidator(_path), WithJsonSchema({"type": "string", "format": "path", "minLength": 1})]
+PathOrUrl = Annotated[
+    Path | str,
+    PlainValidator(_path_or_url),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "path", "pattern": r"^(?!.*://).+$"},
+                {"type": "string", "format": "uri", "pattern": r"^[Hh][Tt][Tt][Pp][Ss]://.+$"},
+            ]
+        }
+    ),
+]
+Fqdn = Annotated[str, AfterValidator(parse_fqdn), WithJsonSchema({"type": "string", "pattern": r"^[^\s:/\\*?%]+\.[^\s:/\\*?%]+$"})]
+Server = Annotated[str, AfterValidator(parse_server), WithJsonSchema({"type": "string", "pattern": r"^[^\s/\\*?%\[\]]+$"})]
+Reference = Annotated[str, AfterValidator(check_reference), WithJsonSchema({"type": "string", "pattern": REFERENCE})]
+Sha256 = Annotated[str, AfterValidator(_sha256), WithJsonSchema({"type": "string", "pattern": "^[0-9A-Fa-f]{64}$"})]
+Tls = Annotated[
+    str,
+    AfterValidator(check_tls),
+    WithJsonSchema({"type": "string", "pattern": "^(verify|off|ca:.+|pin:sha256:[0-9A-Fa-f:]{64,})$"}),
+]
+HostPattern = Annotated[
+    str,
+    AfterValidator(check_host_pattern),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9.*?:-]+$", "maxLength": MAX_PATTERN}),
+]
 Port = Annotated[StrictInt, Field(ge=1, le=65535, description="a port from 1 to 65535")]
 
 
@@ -125,16 +150,57 @@ class HostConfig(Table):
     `port` None means 5986, or 5985 with tls = "off"; `user` None leaves it to --user. `password` is a reference, see sources.py.
     """
 
-    address: Server | None = Field(default=None, description="the name or address of the server, without port")
-    user: PlainText | None = Field(default=None, description='an account, such as "Administrator"')
-    password: Reference = Field(default="prompt", description="prompt, env:NAME or file:PATH")
-    auth: Literal["negotiate", "ntlm", "basic", "certificate"] = Field(
-        default="negotiate", description="negotiate, ntlm, basic or certificate"
+    address: Server | None = Field(
+        default=None,
+        description="the name or address of the server, without port",
+        examples=["rp01.contoso.com", "192.0.2.10"],
+        json_schema_extra={
+            "doc": "The server's DNS name or address, as this machine reaches it; IPv6 without brackets, no port.",
+            "otherwise": "NAME",
+        },
     )
-    certificate: SitePath | None = Field(default=None, description="a PEM file, relative to the site file")
-    key: SitePath | None = Field(default=None, description="a PEM file, relative to the site file")
-    tls: Annotated[str, AfterValidator(check_tls)] = Field(default="verify", description="verify, ca:FILE, pin:sha256:HEX or off")
-    port: Port | None = Field(default=None, description="a port from 1 to 65535")
+    user: PlainText | None = Field(
+        default=None,
+        description='an account, such as "Administrator"',
+        examples=["Administrator", "RP01\\admin"],
+        json_schema_extra={
+            "doc": "The account to log on with, such as `Administrator` or `RP01\\admin`; without it `--user` must name one."
+        },
+    )
+    password: Reference = Field(
+        default="prompt",
+        description="prompt, env:NAME or file:PATH",
+        examples=["prompt", "env:RP01_PASSWORD", "file:rp01.password"],
+        json_schema_extra={"doc": "Where the account's password comes from. The password itself never stands in the site file."},
+    )
+    auth: Literal["negotiate", "ntlm", "basic", "certificate"] = Field(
+        default="negotiate",
+        description="negotiate, ntlm, basic or certificate",
+        json_schema_extra={"doc": "How to log on. `basic` only under TLS; `certificate` takes the two keys below."},
+    )
+    certificate: SitePath | None = Field(
+        default=None,
+        description="a PEM file, relative to the site file",
+        json_schema_extra={"doc": 'The client certificate (PEM), with `auth = "certificate"` only.'},
+    )
+    key: SitePath | None = Field(
+        default=None,
+        description="a PEM file, relative to the site file",
+        json_schema_extra={"doc": 'The private key of the client certificate (PEM, without a password), with `auth = "certificate"` only.'},
+    )
+    tls: Tls = Field(
+        default="verify",
+        description="verify, ca:FILE, pin:sha256:HEX or off",
+        examples=["verify", "ca:rp01-authority.pem", "pin:sha256:5891B5B522D5DF086D0FF0B110FBD9D21BB4FC7163AF34D08286A2E846F6BE03"],
+        json_schema_extra={
+            "doc": "What makes the server's certificate right: `verify`, `ca:FILE`, `pin:sha256:HEX`, or `off` for plain HTTP."
+        },
+    )
+    port: Port | None = Field(
+        default=None,
+        description="a port from 1 to 65535",
+        json_schema_extra={"doc": "The port of WinRM.", "otherwise": '5986; with `tls = "off"` 5985'},
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -159,10 +225,25 @@ class Certificates(Table):
         default=(),
         max_length=100,
         description="a list of certificate files, DER or PEM, relative to the site file",
-        json_schema_extra={"each": "a certificate file, DER or PEM, as text"},
+        examples=[["certs/contoso-root.cer"]],
+        json_schema_extra={
+            "each": "a certificate file, DER or PEM, as text",
+            "doc": "Certificates of the authorities that issued the certificates of your internal servers; DER, PEM or PKCS #7, one or "
+            "many in a file. Self-signed ones go to LocalMachine\\Root, others to LocalMachine\\CA.",
+        },
     )
-    public: SitePath | None = Field(default=None, description="a PFX file, relative to the site file")
-    password: Reference | None = Field(default=None, description="prompt, env:NAME or file:PATH")
+    public: SitePath | None = Field(
+        default=None,
+        description="a PFX file, relative to the site file",
+        examples=["certs/public.pfx"],
+        json_schema_extra={"doc": "The PFX with the certificate that phones and browsers see, its private key and its chain."},
+    )
+    password: Reference | None = Field(
+        default=None,
+        description="prompt, env:NAME or file:PATH",
+        examples=["prompt", "env:LYNCARR_PFX_PASSWORD", "file:public.password"],
+        json_schema_extra={"doc": "Where the password of the PFX comes from; only with `public`."},
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -177,8 +258,19 @@ class Website(Table):
     The host part stays empty: one binding serves all published names.
     """
 
-    name: PlainText = Field(default="Default Web Site", description="the name of an IIS site")
-    https: str = Field(default="*:443:", description='a binding without host name, such as "*:443:"')
+    name: PlainText = Field(
+        default="Default Web Site",
+        description="the name of an IIS site",
+        json_schema_extra={"doc": "The IIS site that answers. It must exist."},
+    )
+    https: Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^(\*|[0-9.]+|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}:$"})] = Field(
+        default="*:443:",
+        description='a binding without host name, such as "*:443:"',
+        examples=["*:443:", "192.0.2.10:443:"],
+        json_schema_extra={
+            "doc": "The site's HTTPS binding, `address:port:`. The part for a host name stays empty: one binding serves all names."
+        },
+    )
 
     @field_validator("https")
     @classmethod
@@ -200,10 +292,18 @@ class Website(Table):
 class Sha256Table(Table):
     """installers.sha256: the hash of each package that is not one of Microsoft's known files. Upper hex."""
 
-    url_rewrite: Sha256 | None = Field(default=None, description="64 hexadecimal digits")
-    web_farm: Sha256 | None = Field(default=None, description="64 hexadecimal digits")
-    arr: Sha256 | None = Field(default=None, description="64 hexadecimal digits")
-    external_cache: Sha256 | None = Field(default=None, description="64 hexadecimal digits")
+    url_rewrite: Sha256 | None = Field(
+        default=None, description="64 hexadecimal digits", json_schema_extra={"doc": "The hash of the package of the same key."}
+    )
+    web_farm: Sha256 | None = Field(
+        default=None, description="64 hexadecimal digits", json_schema_extra={"doc": "The hash of the package of the same key."}
+    )
+    arr: Sha256 | None = Field(
+        default=None, description="64 hexadecimal digits", json_schema_extra={"doc": "The hash of the package of the same key."}
+    )
+    external_cache: Sha256 | None = Field(
+        default=None, description="64 hexadecimal digits", json_schema_extra={"doc": "The hash of the package of the same key."}
+    )
 
     def of(self, role: Role) -> str | None:
         value: str | None = getattr(self, role)
@@ -216,13 +316,46 @@ class Installers(Table):
     `source` auto installs what is given here and expects the rest on the host.
     """
 
-    source: Literal["auto", "msi"] = Field(default="auto", description="auto or msi")
-    url_rewrite: PathOrUrl | None = Field(default=None, description="a file, relative to the site file, or an https URL")
-    web_farm: PathOrUrl | None = Field(default=None, description="a file, relative to the site file, or an https URL")
-    arr: PathOrUrl | None = Field(default=None, description="a file, relative to the site file, or an https URL")
-    external_cache: PathOrUrl | None = Field(default=None, description="a file, relative to the site file, or an https URL")
-    sha256: Sha256Table = Field(default=Sha256Table(), description='a table such as { arr = "64 hexadecimal digits" }')
-    publisher: PlainText = Field(default="Microsoft Corporation", description="the name in the signature of the packages")
+    source: Literal["auto", "msi"] = Field(
+        default="auto",
+        description="auto or msi",
+        json_schema_extra={
+            "doc": "`auto`: what is given here is installed, what is not given must be on the host. `msi`: `url_rewrite` and `arr` must "
+            "be given."
+        },
+    )
+    url_rewrite: PathOrUrl | None = Field(
+        default=None,
+        description="a file, relative to the site file, or an https URL",
+        examples=["media/rewrite_amd64_en-US.msi"],
+        json_schema_extra={"doc": "URL Rewrite 2.1 (`rewrite_amd64_en-US.msi`)."},
+    )
+    web_farm: PathOrUrl | None = Field(
+        default=None,
+        description="a file, relative to the site file, or an https URL",
+        json_schema_extra={"doc": "Web Farm Framework; ARR 3 brings what it needs of it, so this is optional."},
+    )
+    arr: PathOrUrl | None = Field(
+        default=None,
+        description="a file, relative to the site file, or an https URL",
+        examples=["media/requestRouter_amd64.msi"],
+        json_schema_extra={"doc": "Application Request Routing 3.0 (`requestRouter_amd64.msi`)."},
+    )
+    external_cache: PathOrUrl | None = Field(
+        default=None,
+        description="a file, relative to the site file, or an https URL",
+        json_schema_extra={"doc": "External Cache; optional."},
+    )
+    sha256: Sha256Table = Field(
+        default=Sha256Table(),
+        description='a table such as { arr = "64 hexadecimal digits" }',
+        json_schema_extra={"doc": "The SHA-256 of each package that is not one of Microsoft's known files, by the package's key."},
+    )
+    publisher: PlainText = Field(
+        default="Microsoft Corporation",
+        description="the name in the signature of the packages",
+        json_schema_extra={"doc": "Who must have signed the packages; checked on the host."},
+    )
 
     def of(self, role: Role) -> Path | str | None:
         value: Path | str | None = getattr(self, role)
@@ -239,23 +372,70 @@ class Installers(Table):
         return self
 
 
+def _ports_of_kinds() -> str:
+    return ", ".join(f"`{kind}`: {http} and {https}" for kind, (http, https) in DEFAULT_PORTS.items()) + "."
+
+
 class FarmTable(Table):
     """[[farms]] as written; farms.complete() makes a Farm of it."""
 
-    name: Fqdn = Field(description="the published name, such as meet.contoso.com")
+    name: Fqdn = Field(
+        description="the published name, such as meet.contoso.com",
+        examples=["meet.contoso.com"],
+        json_schema_extra={
+            "doc": "The published name, and the name of the farm on the host. No wildcard, no address, no single label, none twice."
+        },
+    )
     servers: tuple[Server, ...] = Field(
         min_length=1,
         max_length=100,
         description="a list of 1 to 100 server names or addresses",
-        json_schema_extra={"each": "the name or address of a server, as text"},
+        examples=[["fepool.contoso.local"]],
+        json_schema_extra={
+            "each": "the name or address of a server, as text",
+            "doc": "The servers behind the name: names or addresses, no ports, none twice. One for a Lync pool, or its load balancer.",
+        },
     )
-    kind: FarmKind = Field(default="lync", description="lync or office-web-apps")
-    http_port: Port | None = Field(default=None, description="a port from 1 to 65535")
-    https_port: Port | None = Field(default=None, description="a port from 1 to 65535")
-    timeout_s: StrictInt = Field(default=DEFAULT_TIMEOUT_S, ge=1, le=86400, description="whole seconds from 1 to 86400")
-    disk_cache: StrictBool = Field(default=False, description="true or false")
-    ssl_offload: StrictBool = Field(default=False, description="true or false")
-    host_pattern: Annotated[str, AfterValidator(check_host_pattern)] | None = Field(default=None, description='a pattern such as "meet.*"')
+    kind: FarmKind = Field(
+        default="lync",
+        description="lync or office-web-apps",
+        json_schema_extra={"doc": f"What the servers are, which gives their ports. {_ports_of_kinds()}"},
+    )
+    http_port: Port | None = Field(
+        default=None,
+        description="a port from 1 to 65535",
+        json_schema_extra={"doc": "The servers' port for HTTP.", "otherwise": "by `kind`"},
+    )
+    https_port: Port | None = Field(
+        default=None,
+        description="a port from 1 to 65535",
+        json_schema_extra={"doc": "The servers' port for HTTPS; must differ from `http_port`.", "otherwise": "by `kind`"},
+    )
+    timeout_s: StrictInt = Field(
+        default=DEFAULT_TIMEOUT_S,
+        ge=1,
+        le=86400,
+        description="whole seconds from 1 to 86400",
+        json_schema_extra={"doc": "Seconds that ARR waits for an answer of the servers."},
+    )
+    disk_cache: StrictBool = Field(
+        default=False, description="true or false", json_schema_extra={"doc": "Whether ARR may keep answers on the proxy's disk."}
+    )
+    ssl_offload: StrictBool = Field(
+        default=False,
+        description="true or false",
+        json_schema_extra={"doc": "With `true` the way to the servers is plain HTTP. Microsoft does not support that for Lync."},
+    )
+    host_pattern: HostPattern | None = Field(
+        default=None,
+        description='a pattern such as "meet.*"',
+        examples=["meet.*", "*.contoso.com"],
+        json_schema_extra={
+            "doc": "The wildcard pattern that the Host header must match: letters, digits, `-`, `.`, `:`, `*` and `?`, at most "
+            f"{MAX_PATTERN} characters.",
+            "otherwise": '`"<first label>.*"`',
+        },
+    )
 
     @field_validator("servers")
     @classmethod
@@ -273,16 +453,38 @@ class Tables(Table):
     hosts: dict[str, HostConfig] = Field(
         default_factory=dict,
         description="tables such as [hosts.rp01]",
-        json_schema_extra={"each": "a table such as [hosts.rp01]"},
+        json_schema_extra={
+            "each": "a table such as [hosts.rp01]",
+            "doc": "How to reach a server. NAME is a word of your own for `--host NAME`; a name with a dot needs quotes. Optional: "
+            "`--host` takes any address.",
+        },
     )
-    certificates: Certificates = Field(default=Certificates(), description="a table")
-    website: Website = Field(default=Website(), description="a table")
-    installers: Installers = Field(default=Installers(), description="a table")
+    certificates: Certificates = Field(
+        default=Certificates(),
+        description="a table",
+        json_schema_extra={
+            "doc": "What the proxy trusts, and what it shows. Optional. What is not given here is left as it is on the host: without "
+            "`public`, neither a certificate is imported nor is the binding touched."
+        },
+    )
+    website: Website = Field(
+        default=Website(), description="a table", json_schema_extra={"doc": "The IIS site that answers for all published names. Optional."}
+    )
+    installers: Installers = Field(
+        default=Installers(),
+        description="a table",
+        json_schema_extra={
+            "doc": "Where the packages of URL Rewrite and ARR come from. Optional. What is on the host, in any version, is in place."
+        },
+    )
     farms: tuple[FarmTable, ...] = Field(
         min_length=1,
         max_length=500,
         description="1 to 500 [[farms]] tables, each in two pairs of brackets",
-        json_schema_extra={"each": "a [[farms]] table"},
+        json_schema_extra={
+            "each": "a [[farms]] table",
+            "doc": "One table, in two pairs of brackets, is one published name. Their order is the order of the rules on the host.",
+        },
     )
 
     @field_validator("hosts")

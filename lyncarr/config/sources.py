@@ -12,6 +12,8 @@ from lyncarr.core.errors import ConfigurationError
 from lyncarr.core.model import Secret
 
 EXPECTED = "expected prompt, env:NAME or file:PATH"
+REFERENCE = "^(prompt|env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$"
+"""The form of a reference for the JSON schema; what counts is check_reference()."""
 MAX_BYTES = 64 * 1024
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

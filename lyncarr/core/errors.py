@@ -15,6 +15,22 @@ REFUSED = 77
 OWN_CONFIGURATION = 78
 INTERRUPTED = 130
 
+EXIT_CODES = {
+    IN_PLACE: "in place; or applied, and seen in place",
+    STEP_FAILED: "a step failed",
+    PENDING: "changes pending: a plan, an answered no, or the host changed since the plan was shown (nothing written)",
+    REBOOT: "stopped for a restart of the host; the next run goes on",
+    MISUSE: "misuse: the command line, or no terminal and no `--yes`; nothing was contacted",
+    BAD_INPUT: "the site file, a certificate or an installer file is bad; nothing was contacted",
+    UNREACHABLE: "the host cannot be reached, or the connection was lost for good",
+    BUSY: "another run holds the host: who, and since when",
+    PROTOCOL: "the host answered something that is not this protocol, or that cannot be trusted",
+    REFUSED: "refused: authentication, rights, its certificate, or a host that is not fit",
+    OWN_CONFIGURATION: "a secret reference cannot be used",
+    INTERRUPTED: "Ctrl-C",
+}
+"""Exit code -> what it means, as docs/output.md tells it. 70 is a fault in lyncarr itself."""
+
 
 class LyncarrError(Exception):
     """A foreseen error: `str()` is the sentence for people, `code` a stable word for JSON, `exit_code` the process's answer.

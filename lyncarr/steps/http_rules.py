@@ -12,14 +12,19 @@ from lyncarr.steps.rules import rule_name
 class HttpRules(Step):
     name = "http-rules"
     noun = "HttpRules"
-    title = "No other rule leads to a farm: the http:// rules that IIS Manager makes are removed."
+    title = "No other rule leads to a farm: the rules for http that IIS Manager makes are removed."
     reason = (
         "Nothing of Lync needs to be reachable without TLS, and a second rule to the same farm can answer before the right one. "
         "The runbook deletes every HTTP rule on the server; this tool deletes only ours, the rules that rewrite to a farm of the "
         "site file, and leaves foreign ones untouched. Microsoft's own page keeps the HTTP rules, so that lyncdiscover can answer "
-        "phones on port 80; where you need that, this step is not for you yet."
+        "phones on port 80."
     )
     source = "The runbook, step 7; Microsoft, 'Configure web publishing rules for a single internal pool in Lync Server 2013', steps 14-15"
+    sets = "Removes the further rules that rewrite to one of our farms. Items: the farm (`extra_rules`, which shall be empty)."
+    never_touches = "Rules that lead elsewhere, and redirects."
+    fails = (
+        "Never by itself. Where phones need `lyncdiscover` on port 80, this step removes what they use; there is no setting for that yet."
+    )
     snippet = "http_rules.ps1"
     unit = "rules"
 

@@ -28,7 +28,7 @@ HELLO = {
 
 
 class Plain(Step):
-    title = reason = source = snippet = noun = "x"
+    title = reason = source = sets = never_touches = fails = snippet = noun = "x"
 
     def __init__(self, name: str, want: State, unit: str | None = None) -> None:
         self.name, self._want, self.unit = name, want, unit
