@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from lyncarr.cli.streams import lost_output, prepare_streams
 from lyncarr.core.errors import INTERRUPTED, MISUSE, LyncarrError, SiteError
+from lyncarr.core.interrupts import StopNow
 from lyncarr.report.text import clean
 
 MAX_ERROR_CHARS = 2_000
@@ -23,7 +24,10 @@ MAX_ERROR_CHARS = 2_000
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     prepare_streams()
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # One that is ignored was meant for others: a shell starts its background jobs so.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
     code = run(sys.argv[1:] if arguments is None else list(arguments))
     if reason := lost_output():
         _say(f"Standard output could not take everything ({reason}); the exit code is right all the same.")
@@ -46,7 +50,7 @@ def run(arguments: list[str]) -> int:
         return MISUSE
     except Exit as leave:
         return leave.exit_code
-    except (KeyboardInterrupt, Abort):
+    except (StopNow, Abort):
         _say("Interrupted; nothing was written.")
         return INTERRUPTED
     except Exception as error:
@@ -66,8 +70,9 @@ def tell(error: LyncarrError, *, verbose: bool) -> None:
         _say(f"cause: {clean(error.detail, MAX_ERROR_CHARS)}")
 
 
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _stop(number: int, frame: FrameType | None) -> None:
+    # Not KeyboardInterrupt, which Typer takes and says nothing of.
+    raise StopNow
 
 
 def _say(sentence: str) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from lyncarr.config.sources import REFERENCES
+
 
 class Output(StrEnum):
     text = "text"
@@ -33,7 +35,7 @@ Tls = Annotated[
 ]
 PasswordFrom = Annotated[
     str | None,
-    typer.Option("--password-from", metavar="SCHEME", help="prompt, env:NAME or file:PATH. There is no option for a password itself."),
+    typer.Option("--password-from", metavar="SCHEME", help=f"{REFERENCES}. There is no option for a password itself."),
 ]
 Steps = Annotated[
     list[str] | None,

@@ -30,7 +30,7 @@ from pydantic_core import PydanticCustomError
 
 from lyncarr.config.farms import DEFAULT_TIMEOUT_S, Farm, FarmKind
 from lyncarr.config.names import check_host_pattern, display, parse_fqdn, parse_server, quoted
-from lyncarr.config.sources import check_reference
+from lyncarr.config.sources import REFERENCES, check_reference
 
 Role: TypeAlias = Literal["url_rewrite", "web_farm", "arr", "external_cache"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -127,7 +127,7 @@ class HostConfig(Table):
 
     address: Server | None = Field(default=None, description="the name or address of the server, without port")
     user: PlainText | None = Field(default=None, description='an account, such as "Administrator"')
-    password: Reference = Field(default="prompt", description="prompt, env:NAME or file:PATH")
+    password: Reference = Field(default="prompt", description=REFERENCES)
     auth: Literal["negotiate", "ntlm", "basic", "certificate"] = Field(
         default="negotiate", description="negotiate, ntlm, basic or certificate"
     )
@@ -162,7 +162,7 @@ class Certificates(Table):
         json_schema_extra={"each": "a certificate file, DER or PEM, as text"},
     )
     public: SitePath | None = Field(default=None, description="a PFX file, relative to the site file")
-    password: Reference | None = Field(default=None, description="prompt, env:NAME or file:PATH")
+    password: Reference | None = Field(default=None, description=REFERENCES)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
