@@ -14,7 +14,7 @@ from typer.exceptions import Abort, Exit, TyperException
 from typer.main import get_command
 
 from lyncarr.cli.streams import lost_output, prepare_streams
-from lyncarr.core.errors import INTERRUPTED, MISUSE, LyncarrError, SiteError
+from lyncarr.core.errors import INTERRUPTED, MISUSE, FaultError, LyncarrError, SiteError
 from lyncarr.core.interrupts import StopNow
 from lyncarr.report.text import clean
 
@@ -54,14 +54,15 @@ def run(arguments: list[str]) -> int:
         _say("Interrupted; nothing was written.")
         return INTERRUPTED
     except Exception as error:
-        traceback.print_exc()
-        kind = type(error).__name__
-        _say(f"This is a fault in lyncarr ({kind}). Please report it with the lines above; run it again to see the host's state.")
-        return 70
+        fault = FaultError(error)
+        tell(fault, verbose=False)
+        return fault.exit_code
 
 
 def tell(error: LyncarrError, *, verbose: bool) -> None:
     """An error for people: its sentence, and with --verbose the technical cause. Both may hold text of a hostile host."""
+    if isinstance(error, FaultError):
+        traceback.print_exception(error.__cause__)
     # Of all errors only those of local files have several lines.
     lines = str(error).splitlines() if isinstance(error, SiteError) else [str(error)]
     for line in lines:

@@ -9,6 +9,7 @@ REBOOT = 3
 MISUSE = 64
 BAD_INPUT = 65
 UNREACHABLE = 69
+FAULT = 70
 BUSY = 75
 PROTOCOL = 76
 REFUSED = 77
@@ -99,6 +100,20 @@ class UnfitError(RefusedError):
     def __init__(self, message: str, *, step: str | None = None) -> None:
         super().__init__(message)
         self.step = step
+
+
+class FaultError(LyncarrError):
+    """Something that nobody foresaw; its cause is the exception, whose traceback is shown."""
+
+    code = "fault"
+    exit_code = FAULT
+
+    def __init__(self, cause: Exception) -> None:
+        kind = type(cause).__name__
+        super().__init__(
+            f"This is a fault in lyncarr ({kind}). Please report it with the lines above; run it again to see the host's state."
+        )
+        self.__cause__ = cause
 
 
 class StepFailedError(LyncarrError):
