@@ -93,7 +93,7 @@ function Get-HttpsBindingState {
     }
     $started = [bool](Test-LyncarrSiteStarted -Site $site)
     if (-not $started -and @($Context['Steps']) -cnotcontains 'iis' -and (Get-LyncarrService -Name 'W3SVC') -cne 'running') { Add-LyncarrNote -Kind 'needs' -Text 'needs step iis: the service W3SVC does not run' }
-    $state[$Parameters['site']] = @{ started = $started }
+    $state[$Parameters['site']] = @{ started = $started; autostart = [bool]$site.GetAttributeValue('serverAutoStart') }
     $binding = Find-LyncarrBinding -Site $site -Parameters $Parameters
     if ($null -ne $binding) { $state[$Parameters['binding']] = @{ sni = (($binding['Flags'] -band 1) -ne 0); certificate = $binding['Thumbprint']; store = $binding['Store'] } }
     return $state
@@ -126,6 +126,8 @@ function Set-HttpsBindingState {
             $Context['Writes'] = [int]$Context['Writes'] + 1
         }
     }
+    # The service starts it with itself, after a restart of Windows too.
+    if (-not [bool]$site.GetAttributeValue('serverAutoStart')) { Set-LyncarrAttribute -Element $site -Name 'serverAutoStart' -Value $true -Context $Context }
     if (-not (Test-LyncarrSiteStarted -Site $site)) {
         # Asked for by its name, because a site cannot be started without it.
         if ((Get-LyncarrService -Name 'W3SVC') -cne 'running') { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: the service W3SVC does not run' }

@@ -11,7 +11,9 @@ from lyncarr.core.model import State, Step
 class HttpsBinding(Step):
     name = "https-binding"
     noun = "HttpsBinding"
-    title = "The web site has an HTTPS binding with the public certificate, for all addresses and names, and is started."
+    title = (
+        "The web site has an HTTPS binding with the public certificate, for all addresses and names, and is started, now and with Windows."
+    )
     reason = (
         "One binding without host name answers for every published name, also to clients that send no SNI; the rules tell the names "
         "apart. When the certificate changes the binding stays and only its record in HTTP.sys is renewed. Another site or another "
@@ -25,7 +27,7 @@ class HttpsBinding(Step):
         if site.public is None:
             return {}
         return {
-            site.website.name: {"started": True},
+            site.website.name: {"started": True, "autostart": True},
             site.website.https: {"sni": False, "certificate": site.public.thumbprint, "store": "MY"},
         }
 

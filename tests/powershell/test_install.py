@@ -597,6 +597,18 @@ def test_stopped_site_is_started_after_the_commit(bound: Bound) -> None:
     assert "Started Default Web Site" in (bound.config / "sitestate.txt").read_text()
 
 
+def test_site_starts_with_windows(bound: Bound) -> None:
+    host = bound.host
+    assert host.in_place("https-binding", host.apply("https-binding"))
+    text = host.machine.text
+    host.machine.configuration.write_bytes(
+        text.replace('<site name="Default Web Site"', '<site name="Default Web Site" serverAutoStart="false"').encode()
+    )
+    assert host.drift("https-binding") == {("Default Web Site", "autostart")}
+    assert host.in_place("https-binding", host.apply("https-binding"))
+    assert 'serverAutoStart="false"' not in host.machine.text
+
+
 def test_site_without_bindings_starts_with_its_first(bound: Bound) -> None:
     """The service knows no site without a binding: its state cannot even be asked for before the commit."""
     host = bound.host
