@@ -24,11 +24,17 @@ MAX_ERROR_CHARS = 2_000
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     prepare_streams()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # One that is ignored was meant for others: a shell starts its background jobs so.
-        if signal.getsignal(number) is not signal.SIG_IGN:
+    # One that is ignored was meant for others: a shell starts its background jobs so.
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    try:
+        for number in heard:
             signal.signal(number, _stop)
-    code = run(sys.argv[1:] if arguments is None else list(arguments))
+        code = run(sys.argv[1:] if arguments is None else list(arguments))
+        for number in heard:
+            signal.signal(number, signal.SIG_IGN)
+    except StopNow:
+        # Pressed when all was said.
+        code = INTERRUPTED
     if reason := lost_output():
         _say(f"Standard output could not take everything ({reason}); the exit code is right all the same.")
     sys.exit(code)

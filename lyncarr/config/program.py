@@ -67,9 +67,9 @@ def output_of(line: str, *, folder: Path, interactive: bool, what: str, limit: i
                     "run it by itself to see what it waits for."
                 )
             time.sleep(POLL_S)
+        if len(said.data) > limit:
+            raise ConfigurationError(f"The program {name} says more than {limit} bytes; expected {what} alone.")
         shown.join(GRACE_S)
-    if len(said.data) > limit:
-        raise ConfigurationError(f"The program {name} says more than {limit} bytes; expected {what} alone.")
     if process.returncode:
         how = f"with exit code {process.returncode}" if process.returncode > 0 else f"by signal {-process.returncode}"
         raise ConfigurationError(f"The program {name} ended {how} instead of giving {what}; run it by itself, and mend that.")
