@@ -71,19 +71,58 @@ function Get-LyncarrHello {
     }
 }
 
-function Get-LyncarrFolder {
-    # %ProgramData%\lyncarr: the lock, and files on their way. ProgramData lets every user create files, so this folder does not inherit:
-    # full control for Administrators and SYSTEM (by SID, names are localised), nobody else.
+function Get-LyncarrOwner {
+    # The SID of the owner of a file or folder, who may always give himself any right to it.
+    # https://learn.microsoft.com/dotnet/api/system.security.accesscontrol.filesecurity.-ctor
+    param([string]$Path)
+    $security = New-Object System.Security.AccessControl.FileSecurity ($Path, [System.Security.AccessControl.AccessControlSections]::Owner)
+    return [string]$security.GetOwner([System.Security.Principal.SecurityIdentifier]).Value
+}
+
+function Protect-LyncarrFolder {
+    # Full control for Administrators and SYSTEM (by SID, names are localised), nothing inherited. Rights that were given by name stay:
+    # /reset would take them too, yet give back for a moment what every user inherits from ProgramData.
     # https://learn.microsoft.com/windows-server/administration/windows-commands/icacls
-    $path = [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData), 'lyncarr')
-    [void][System.IO.Directory]::CreateDirectory($path)
-    # Any user may have made it first, as a link: what follows would be done to another folder, such as System32.
-    if (([int][System.IO.File]::GetAttributes($path) -band [int][System.IO.FileAttributes]::ReparsePoint) -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "$path is a link to another folder: remove it and run again" }
+    param([string]$Path)
     $icacls = [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::System), 'icacls.exe')
     foreach ($change in @('/setowner *S-1-5-32-544', '/inheritance:r /grant:r *S-1-5-32-544:(OI)(CI)F *S-1-5-18:(OI)(CI)F')) {
-        $code = Invoke-LyncarrProgram -Path $icacls -Arguments ('"' + $path + '" ' + $change + ' /q')
-        if ($code -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "the folder $path cannot be kept for Administrators only (icacls ended with ${code}): remove it and run again" }
+        $code = Invoke-LyncarrProgram -Path $icacls -Arguments ('"' + $Path + '" ' + $change + ' /q')
+        if ($code -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "the folder $Path cannot be kept for Administrators only (icacls ended with ${code}): remove it and run again" }
     }
+}
+
+function New-LyncarrFolder {
+    # Under a name of its own until it is closed and known to be empty: in a new folder of ProgramData every user may create files.
+    param([string]$Path)
+    $new = $Path + '-' + [guid]::NewGuid().ToString()
+    [void][System.IO.Directory]::CreateDirectory($new)
+    Protect-LyncarrFolder -Path $new
+    if (@([System.IO.Directory]::GetFileSystemEntries($new)).Count -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "somebody put files into the folder $new when it was made: see who, remove it and run again" }
+    try { [System.IO.Directory]::Move($new, $Path) }
+    catch [System.IO.IOException] {
+        # Somebody made one in the meantime: another run, or who must not.
+        [System.IO.Directory]::Delete($new)
+    }
+}
+
+function Confirm-LyncarrOwn {
+    # Stops at what another than an administrator made, or what leads elsewhere: what follows would be done to another file or folder,
+    # such as System32. The account of this session is an administrator, and may own what it made.
+    param([string]$Item, [string]$Folder)
+    if (([int][System.IO.File]::GetAttributes($Item) -band [int][System.IO.FileAttributes]::ReparsePoint) -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "$Item is a link to another place: remove $Folder and run again" }
+    $owner = Get-LyncarrOwner -Path $Item
+    if (@('S-1-5-32-544', 'S-1-5-18', [System.Security.Principal.WindowsIdentity]::GetCurrent().User.Value) -cnotcontains $owner) {
+        Stop-Lyncarr -Kind 'denied' -Text "$Item belongs to $owner, who is neither the group of administrators nor SYSTEM: see whose it is, remove $Folder and run again"
+    }
+}
+
+function Get-LyncarrFolder {
+    # %ProgramData%\lyncarr: the lock, and files on their way. ProgramData lets every user create files and folders, this one among them.
+    $path = [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData), 'lyncarr')
+    if (-not [System.IO.Directory]::Exists($path)) { New-LyncarrFolder -Path $path }
+    Confirm-LyncarrOwn -Item $path -Folder $path
+    Protect-LyncarrFolder -Path $path
+    foreach ($item in [System.IO.Directory]::GetFileSystemEntries($path)) { Confirm-LyncarrOwn -Item $item -Folder $path }
     return $path
 }
 

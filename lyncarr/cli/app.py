@@ -23,7 +23,8 @@ app = typer.Typer(
     ),
     epilog=(
         "Exit codes: 0 in place, 2 changes pending, 1 a step failed, 3 stopped for a reboot, 64 misuse, 65 bad site file or certificate, "
-        "69 unreachable, 75 another run holds the host, 76 not this protocol, 77 refused, 78 unusable secret, 130 Ctrl-C."
+        "69 unreachable, 70 a fault in lyncarr, 75 another run holds the host, 76 not this protocol, 77 refused, 78 unusable secret, "
+        "130 Ctrl-C."
     ),
     add_completion=False,
     rich_markup_mode="markdown",

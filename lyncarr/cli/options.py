@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from lyncarr.config.sources import REFERENCES
+
 
 class Output(StrEnum):
     text = "text"
@@ -57,8 +59,8 @@ PasswordFrom = Annotated[
     typer.Option(
         "--password-from",
         metavar="SCHEME",
-        help="Where the password comes from, instead of the table's `password`: prompt, env:NAME or file:PATH (a relative PATH starts at "
-        "the working folder). There is no option for a password itself.",
+        help=f"Where the password comes from, instead of the table's `password`: {REFERENCES} (a relative PATH starts at the working "
+        "folder, where LINE runs). There is no option for a password itself.",
     ),
 ]
 Steps = Annotated[

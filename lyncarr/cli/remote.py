@@ -135,7 +135,7 @@ def target_of(connection: Connection, site: Site) -> Target:
         port=connection.port,
         tls=connection.tls,
         password_from=connection.password_from,
-        resolve=lambda reference, base, what: resolve(reference, base=base, ask=asker(), what=what),
+        resolve=lambda reference, base, what, account: resolve(reference, base=base, ask=asker(), account=account, what=what),
     )
 
 

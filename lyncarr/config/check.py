@@ -121,7 +121,7 @@ def _public(site: Site, ask: Ask, problems: list[Problem], now: datetime) -> Pub
         data = read_file(path, MAX_BYTES)
         password: Secret | None = None
         if reference is not None:
-            password = resolve(reference, base=site.folder, ask=ask, what=f"the password of {path.name}")
+            password = resolve(reference, base=site.folder, ask=ask, account=path.name, what=f"the password of {path.name}")
         public = read_public(data, path.name, password)
     except ValueError as error:
         problems.append(Problem("certificates.public", str(error)))

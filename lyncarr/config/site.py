@@ -33,7 +33,7 @@ from pydantic_core import PydanticCustomError
 
 from lyncarr.config.farms import DEFAULT_PORTS, DEFAULT_TIMEOUT_S, Farm, FarmKind
 from lyncarr.config.names import MAX_PATTERN, check_host_pattern, display, parse_fqdn, parse_server, quoted
-from lyncarr.config.sources import REFERENCE, check_reference
+from lyncarr.config.sources import REFERENCE, REFERENCES, check_reference
 
 Role: TypeAlias = Literal["url_rewrite", "web_farm", "arr", "external_cache"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -169,8 +169,8 @@ class HostConfig(Table):
     )
     password: Reference = Field(
         default="prompt",
-        description="prompt, env:NAME or file:PATH",
-        examples=["prompt", "env:RP01_PASSWORD", "file:rp01.password"],
+        description=REFERENCES,
+        examples=["prompt", "env:RP01_PASSWORD", "file:rp01.password", "keyring:rp01"],
         json_schema_extra={"doc": "Where the account's password comes from. The password itself never stands in the site file."},
     )
     auth: Literal["negotiate", "ntlm", "basic", "certificate"] = Field(
@@ -240,7 +240,7 @@ class Certificates(Table):
     )
     password: Reference | None = Field(
         default=None,
-        description="prompt, env:NAME or file:PATH",
+        description=REFERENCES,
         examples=["prompt", "env:LYNCARR_PFX_PASSWORD", "file:public.password"],
         json_schema_extra={"doc": "Where the password of the PFX comes from; only with `public`."},
     )

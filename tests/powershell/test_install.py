@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -547,6 +548,28 @@ def test_other_certificate_is_replaced_in_place(bound: Bound) -> None:
     assert host.in_place("https-binding", host.apply("https-binding"))
 
 
+@pytest.mark.parametrize(
+    ("record", "drift", "binding"),
+    [
+        (f"0.0.0.0:443 {thumbprint(LEAF)} MY\n", set(), ":443:"),
+        (f"0.0.0.0:443 {'AB' * 20} MY\n", {("*:443:", "certificate")}, "*:443:"),
+        ("", {("*:443:", "certificate"), ("*:443:", "store")}, "*:443:"),
+    ],
+    ids=["right", "other", "none"],
+)
+def test_binding_without_an_address_is_taken(record: str, drift: set[tuple[str, str]], binding: str, bound: Bound) -> None:
+    """A second one for the same address would keep the site from starting."""
+    host = bound.host
+    by_hand = '<binding protocol="https" bindingInformation=":443:" />'
+    host.machine.configuration.write_bytes(host.machine.text.replace("</bindings>", f"{by_hand}</bindings>", 1).encode())
+    (bound.config / "httpsys.txt").write_text(record)
+    assert host.drift("https-binding") == drift
+    assert bound.kinds() == []
+    assert host.in_place("https-binding", host.apply("https-binding"))
+    assert re.findall(r'protocol="https" bindingInformation="([^"]*)"', host.machine.text) == [binding]
+    assert bound.records.split() == ["0.0.0.0:443", thumbprint(LEAF), "MY"]
+
+
 def test_sni_is_taken_off_and_other_flags_stay(bound: Bound) -> None:
     host = bound.host
     assert host.in_place("https-binding", host.apply("https-binding"))
@@ -572,6 +595,18 @@ def test_stopped_site_is_started_after_the_commit(bound: Bound) -> None:
     assert host.drift("https-binding") == {("*:443:", None), ("Default Web Site", "started")}
     assert host.in_place("https-binding", host.apply("https-binding"))
     assert "Started Default Web Site" in (bound.config / "sitestate.txt").read_text()
+
+
+def test_site_starts_with_windows(bound: Bound) -> None:
+    host = bound.host
+    assert host.in_place("https-binding", host.apply("https-binding"))
+    text = host.machine.text
+    host.machine.configuration.write_bytes(
+        text.replace('<site name="Default Web Site"', '<site name="Default Web Site" serverAutoStart="false"').encode()
+    )
+    assert host.drift("https-binding") == {("Default Web Site", "autostart")}
+    assert host.in_place("https-binding", host.apply("https-binding"))
+    assert 'serverAutoStart="false"' not in host.machine.text
 
 
 def test_site_without_bindings_starts_with_its_first(bound: Bound) -> None:

@@ -156,7 +156,7 @@ def opened(secret: Secret) -> str:
 def test_https_binding(folder: Path, https: str, endpoint: str) -> None:
     site = prepared(folder, f'{CERTIFICATES}\n[website]\nname = "Proxy"\nhttps = "{https}"\n')
     assert HttpsBinding().desired(site) == {
-        "Proxy": {"started": True},
+        "Proxy": {"started": True, "autostart": True},
         https: {"sni": False, "certificate": thumbprint(LEAF.der), "store": "MY"},
     }
     parameters = HttpsBinding().parameters(site)

@@ -114,7 +114,7 @@ Test-That 'lock: the folder' $programData { Get-LyncarrFolder }
 [System.IO.Directory]::Move($programData, 'C:\elsewhere')
 [Environment]::CurrentDirectory = 'C:\ProgramData'
 Invoke-Below 'ln' '-s ../elsewhere lyncarr' { [System.IO.Directory]::Exists($programData) }
-Test-That 'lock: the folder is a link' "denied: $programData is a link to another folder: remove it and run again" { Get-Failure { Get-LyncarrFolder } }
+Test-That 'lock: the folder is a link' "denied: $programData is a link to another place: remove $programData and run again" { Get-Failure { Get-LyncarrFolder } }
 Invoke-Below 'rm' 'lyncarr' { -not [System.IO.Directory]::Exists($programData) }
 [System.IO.Directory]::Move('C:\elsewhere', $programData)
 Test-That 'sharing violation: another error' $false { Test-LyncarrSharingViolation -Cause (New-Object System.IO.IOException 'other') }

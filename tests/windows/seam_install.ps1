@@ -144,3 +144,39 @@ Test-That 'lock: another error of the disk' 'IOException' { Get-Failure { Open-L
 Test-That 'holder: another error of the disk' 'IOException' { Get-Failure { Read-LyncarrHolder } }
 function Invoke-LyncarrProgram { return 5 }
 Test-That 'folder: icacls fails' "denied: the folder $folder cannot be kept for Administrators only (icacls ended with 5): remove it and run again" { Get-Failure { Get-LyncarrFolder } }
+
+# The folder for Administrators only.
+Test-That 'folder: whose' ([System.Security.Principal.WindowsIdentity]::GetCurrent().User.Value) { Get-LyncarrOwner -Path $folder }
+$calls = New-Object System.Collections.ArrayList
+function Invoke-LyncarrProgram {
+    param([string]$Path, [string]$Arguments)
+    [void]$calls.Add(($Arguments -creplace [regex]::Escape($folder), 'FOLDER' -creplace '-[0-9a-f-]{36}', '-OTHER'))
+    return 0
+}
+$closing = @('"FOLDER" /setowner *S-1-5-32-544 /q', '"FOLDER" /inheritance:r /grant:r *S-1-5-32-544:(OI)(CI)F *S-1-5-18:(OI)(CI)F /q')
+function Get-Folder { return [string]::Join(' ', @([System.IO.Directory]::GetDirectories('C:\ProgramData', 'lyncarr*'))) }
+Test-That 'folder: there already' ([string]::Join(' | ', $closing)) { [void](Get-LyncarrFolder); [string]::Join(' | ', $calls.ToArray()) }
+$script:LyncarrState['Lock'].Close()
+[System.IO.Directory]::Delete($folder, $true)
+$calls.Clear()
+Test-That 'folder: a new one is closed before it has its name' ([string]::Join(' | ', @($closing.Replace('FOLDER', 'FOLDER-OTHER') + $closing))) { [void](Get-LyncarrFolder); [string]::Join(' | ', $calls.ToArray()) }
+Test-That 'folder: nothing else stays' $folder { Get-Folder }
+[System.IO.File]::WriteAllText("$folder\lock", '')
+function Get-LyncarrOwner {
+    param([string]$Path)
+    if ($Path.EndsWith('lock')) { return 'S-1-5-21-1-2-3-1001' }
+    return 'S-1-5-18'
+}
+Test-That 'folder: a file in it is of another' "denied: $folder\lock belongs to S-1-5-21-1-2-3-1001, who is neither the group of administrators nor SYSTEM: see whose it is, remove $folder and run again" { Get-Failure { Get-LyncarrFolder } }
+function Get-LyncarrOwner { return 'S-1-5-21-1-2-3-1001' }
+$calls.Clear()
+Test-That 'folder: of another' "denied: $folder belongs to S-1-5-21-1-2-3-1001, who is neither the group of administrators nor SYSTEM: see whose it is, remove $folder and run again" { Get-Failure { Get-LyncarrFolder } }
+Test-That 'folder: of another, and not touched' 0 { $calls.get_Count() }
+function Get-LyncarrOwner { return 'S-1-5-32-544' }
+[System.IO.Directory]::Delete($folder, $true)
+function Protect-LyncarrFolder { param([string]$Path) [void][System.IO.Directory]::CreateDirectory($folder) }
+Test-That 'folder: another run was quicker' $folder { [void](Get-LyncarrFolder); Get-Folder }
+[System.IO.Directory]::Delete($folder, $true)
+function Protect-LyncarrFolder { param([string]$Path) [System.IO.File]::WriteAllText("$Path\lock", '') }
+Test-That 'folder: a file in a new one' $true { (Get-Failure { Get-LyncarrFolder }).StartsWith("denied: somebody put files into the folder $folder-") }
+Test-That 'folder: is not taken then' $false { [System.IO.Directory]::Exists($folder) }
