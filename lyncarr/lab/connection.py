@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SOAP_TYPE = "application/soap+xml;charset=UTF-8"
 HANDSHAKE_S = 10.0
 TLS_ALERT = b"\x15"
+MAX_ENVELOPE_BYTES = 512_000  # winrm/config MaxEnvelopeSizekb of Server 2012 and newer
 PAGE = b"<!DOCTYPE html><html><body><h1>Welcome to the guest network</h1></body></html>"
 # A sixth fragment of a message whose first five never came.
 GARBAGE = FRAGMENT_HEAD.pack(1 << 41, 5, END, 4) + b"junk"
@@ -176,6 +177,8 @@ class Connection:
         if self._auth.sealing_required and not record.sealed:
             # What Windows answers where AllowUnencrypted is false: 500 with nothing in it.
             return Answer(500)
+        if len(clear) > MAX_ENVELOPE_BYTES:
+            return Answer(413)
         answer = self._message(clear, record, faults)
         return replace(answer, headers=(*headers, *answer.headers))
 
@@ -209,12 +212,12 @@ class Connection:
             return reply.body
         due = []
         if _from_there_on(faults.garbage, record) and self._server.first_time("garbage"):
-            due.append(GARBAGE)
-        if _from_there_on(faults.host_call, record) and self._server.first_time("host call"):
-            due.append(host_call(received.shell_id, received.command_id))
+            due.append(("stdout", GARBAGE))
+        if _from_there_on(faults.host_call, record) and reply.psrp and self._server.first_time("host call"):
+            due.append(("stdout", host_call(received.shell_id, received.command_id)))
         if not due:
             return reply.body
-        return wsman.received(received.command_id, [*due, *received.packets], received.done)
+        return wsman.received(received.command_id, [*due, *received.packets], received.exit_code)
 
     def _dressed(self, status: int, body: bytes, reply: Reply | None, message_id: str, record: RequestRecord, faults: Faults) -> Answer:
         """The answer as it goes out: faults of the content, sealed, encoded."""

@@ -77,6 +77,8 @@ class Faults:
     """A body of `oversized_bytes`."""
     oversized_bytes: int = 16 * 1024 * 1024
     garbage: At | None = None
-    """The first answer to a Receive for a command, from there on, holds a fragment that is none."""
+    """The first answer to a Receive for a command, from there on, holds what is no output: a PSRP fragment that is none."""
     host_call: At | None = None
-    """The first answer to a Receive for a command, from there on, holds a call of the client's host: read a line."""
+    """The first answer to a Receive for a command, from there on, holds a call of the client's host: read a line.
+
+    Over PSRP only; WinRS has no such thing."""

@@ -1,6 +1,7 @@
 """The engine with a real PowerShell behind it: one process a shell, PowerShell's own PSRP server in each (`pwsh -s`).
 
-Packets travel over its standard input and output, one a line, as between a PowerShell and its background jobs.
+Packets travel over its standard input and output, one a line, as between a PowerShell and its background jobs. The commands of WinRS
+shells are processes too: powershell.exe is this PowerShell, anything else goes to this system's shell.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import subprocess
 import threading
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from lyncarr.lab import wsman
-from lyncarr.lab.engine import Output
+from lyncarr.lab.command_line import asks_for_cmd, powershell_arguments, split
+from lyncarr.lab.engine import Output, ProcessOutput, ProcessStart
+from lyncarr.lab.processes import HostProcess
 
 ARGUMENTS = ("-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-s")
 POOL = str(uuid.UUID(int=0))
@@ -27,6 +31,15 @@ PACKET = re.compile(rb"<(Data|DataAck|CommandAck|SignalAck|CloseAck)\b[^>]*PSGui
 ACK_S = 60.0
 LINES_KEPT = 20
 WINESERVERS = ("/usr/lib/wine/wineserver64", "/usr/lib/wine/wineserver", "/usr/bin/wineserver64", "/usr/bin/wineserver")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A process to start. Its streams are translated between UTF-8 and `codepage`; `at_end` is called when it is gone."""
+
+    command: list[str]
+    codepage: int
+    at_end: Callable[[], None] = lambda: None
 
 
 class PowerShellEngine:
@@ -44,12 +57,12 @@ class PowerShellEngine:
         computer: str = "RP01",
         wine_prefix: Path | None = None,
     ) -> None:
-        self._command = (*command, *ARGUMENTS)
+        self._powershell = tuple(command)
         self._environment = dict(os.environ if environment is None else environment)
         self._computer = computer
         self._wine_prefix = wine_prefix
         self._lock = threading.Lock()
-        self._shells: set[PowerShellShell] = set()
+        self._running: set[PowerShellShell | HostProcess] = set()
         self._closed = False
 
     @property
@@ -57,21 +70,50 @@ class PowerShellEngine:
         return self._computer
 
     def open(self, shell_id: str, creation: bytes, output: Output) -> PowerShellShell:
-        shell = PowerShellShell(self._command, self._environment, output)
-        with self._lock:
-            self._shells = {other for other in self._shells if other.running} | {shell}
-            closed = self._closed
-        if closed:
-            shell.close()
+        shell = PowerShellShell((*self._powershell, *ARGUMENTS), self._environment, output)
+        self._remember(shell)
         shell.data(POOL, "Default", creation)
         return shell
+
+    def open_process(self, start: ProcessStart, output: ProcessOutput) -> HostProcess:
+        arguments = None if start.through_cmd and asks_for_cmd(start.line) else powershell_arguments(start.line)
+        program = self.program(start) if arguments is None else Program([*self._powershell, *arguments], start.codepage)
+        process = HostProcess(
+            program.command,
+            self.variables(start),
+            output,
+            folder=None if start.folder is None else self.folder(start.folder),
+            codepage=program.codepage,
+            at_end=program.at_end,
+        )
+        self._remember(process)
+        return process
+
+    def program(self, start: ProcessStart) -> Program:
+        """Anything but powershell.exe, as this system starts it."""
+        return Program(["/bin/sh", "-c", start.line] if start.through_cmd else split(start.line), start.codepage)
+
+    def folder(self, path: str) -> Path:
+        """A folder of the host as this system names it."""
+        return Path(path)
+
+    def variables(self, start: ProcessStart) -> dict[str, str]:
+        """All variables of a process."""
+        return {**self._environment, **start.environment}
+
+    def _remember(self, started: PowerShellShell | HostProcess) -> None:
+        with self._lock:
+            self._running = {other for other in self._running if other.running} | {started}
+            closed = self._closed
+        if closed:
+            started.close()
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            shells, self._shells = self._shells, set()
-        for shell in shells:
-            shell.close()
+            running, self._running = self._running, set()
+        for started in running:
+            started.close()
         if self._wine_prefix is not None:
             end_wine(self._wine_prefix)
 

@@ -33,7 +33,7 @@ from psrpcore.types import (
 )
 
 from lyncarr.lab import wsman
-from lyncarr.lab.engine import Output
+from lyncarr.lab.engine import EngineProcess, Output, ProcessOutput, ProcessStart
 from lyncarr.lab.machine import Machine
 from lyncarr.powershell.bundle import Script
 
@@ -41,6 +41,10 @@ COMMAND_NAME = "Invoke-LyncarrRequest"
 WRITER_NAME = "Invoke-LyncarrApply"
 WRITING = re.compile(r'"operation": ?"(apply|upload)"')
 FRAGMENT_BYTES = 32_768
+SHIPPED_ONLY = (
+    "This is a replay host: it has no PowerShell and runs only the script that lyncarr ships. "
+    "Start the lab with --powershell to run any other."
+)
 
 
 class ReplayEngine:
@@ -62,11 +66,34 @@ class ReplayEngine:
             self._shells = {other for other in self._shells if other.running} | {shell}
         return shell
 
+    def open_process(self, start: ProcessStart, output: ProcessOutput) -> EngineProcess:
+        return Refusal(output)
+
     def close(self) -> None:
         with self._lock:
             shells, self._shells = self._shells, set()
         for shell in shells:
             shell.close()
+
+
+class Refusal:
+    """The EngineProcess of a command that is not what lyncarr ships: it has failed before it read anything."""
+
+    def __init__(self, output: ProcessOutput) -> None:
+        output.write("stderr", f"{SHIPPED_ONLY}\r\n".encode("ascii"))
+        output.exited(1)
+
+    def send(self, data: bytes) -> None:
+        raise wsman.windows_error(wsman.BROKEN_PIPE, "The pipe has been ended.")
+
+    def end_input(self) -> None:
+        """Nobody reads it."""
+
+    def interrupt(self) -> None:
+        """Nothing runs."""
+
+    def close(self) -> None:
+        """Nothing runs."""
 
 
 class _Stopped(Exception):
@@ -217,8 +244,7 @@ class ReplayShell:
         known = {self._script.look} | ({self._script.write} if self._defined else set())
         if len(commands) != 1 or (command.is_script and command.command_text not in known):
             raise _PowerShellError(
-                "This is a replay host: it has no PowerShell and runs only the script that lyncarr ships. "
-                "Start the lab with --powershell to run any other.",
+                SHIPPED_ONLY,
                 "ReplayRunsShippedScriptOnly",
                 "System.Management.Automation.PSNotSupportedException",
                 ErrorCategory.NotImplemented,

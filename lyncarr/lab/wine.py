@@ -9,17 +9,22 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 import time
+import uuid
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Literal
 
 from lyncarr.core.errors import ConfigurationError, UsageError
+from lyncarr.lab.codepage import UTF8
+from lyncarr.lab.command_line import split
+from lyncarr.lab.engine import OEM_CODEPAGE, ProcessStart
 from lyncarr.lab.packages import ARR, STANDINS, URL_REWRITE, build_packages
-from lyncarr.lab.powershell import PowerShellEngine
+from lyncarr.lab.powershell import PowerShellEngine, Program
 from lyncarr.lab.trampoline import trampoline
 
 State = Literal["bare", "iis", "arr"]
@@ -28,6 +33,8 @@ System = Literal["2012r2", "2022"]
 PRESETS: dict[str, State] = {"blank": "bare", "iis": "iis", "arr": "arr"}
 PROGRAMS = ("iisreset", "netsh")
 LONGEST_COMMAND_S = 300.0
+# What a shell may not set: Wine itself runs by these.
+OWN_VARIABLES = re.compile(r"WINE.*|LD_.*|HOME|PATH|TMPDIR", re.IGNORECASE)
 PRUNED_AFTER_S = 86_400.0
 REBOOT_PENDING = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending"
 
@@ -109,6 +116,15 @@ class WineMachine:
             output.seek(0)
             return subprocess.CompletedProcess(command, done.returncode, output.read().decode("utf-8", "replace"))
 
+    def path(self, windows_path: str) -> Path:
+        """Where an absolute path below C: lies on this system, whatever its letter case. What is not there has a path that is not there."""
+        drive, *parts = PureWindowsPath(windows_path).parts or ("",)
+        found = self.drive if drive.upper() == "C:\\" else self.folder / "no such drive"
+        for part in parts:
+            entries = found.iterdir() if found.is_dir() else iter(())
+            found = next((entry for entry in entries if entry.name.lower() == part.lower()), found / part)
+        return found
+
     def install(self, package: Path) -> int:
         """Install an .msi as an administrator would, without PowerShell; the low byte of msiexec's exit code."""
         windows_path = "Z:" + str(package.resolve()).replace("/", "\\")
@@ -145,6 +161,24 @@ class WineEngine(PowerShellEngine):
     def __init__(self, machine: WineMachine) -> None:
         super().__init__([machine.engine], environment=machine.environment())
         self._machine = machine
+
+    def program(self, start: ProcessStart) -> Program:
+        """A line for cmd.exe goes in a file: Wine would put backslashes before its quotes, which cmd.exe does not know.
+
+        What Windows programs write is theirs: nothing is translated. Of an exit code Wine lets only the low byte through.
+        """
+        if not start.through_cmd:
+            return Program(self._machine.program(*split(start.line)), UTF8)
+        file = self._machine.drive / "windows" / "temp" / f"{uuid.uuid4()}.cmd"
+        file.write_bytes(f"@{start.line}\r\n".encode(f"cp{OEM_CODEPAGE}", "replace"))
+        command = self._machine.program(r"C:\windows\system32\cmd.exe", "/c", rf"C:\windows\temp\{file.name}")
+        return Program(command, UTF8, at_end=lambda: file.unlink(missing_ok=True))
+
+    def folder(self, path: str) -> Path:
+        return self._machine.path(path)
+
+    def variables(self, start: ProcessStart) -> dict[str, str]:
+        return self._machine.environment() | {name: value for name, value in start.environment.items() if not OWN_VARIABLES.fullmatch(name)}
 
     def close(self) -> None:
         super().close()

@@ -1,6 +1,7 @@
 """WS-Management messages: SOAP 1.2 in and out. No sockets, no shells, no engine.
 
-Shapes are those of MS-WSMV (https://learn.microsoft.com/openspecs/windows_protocols/ms-wsmv/), as far as PSRP clients use them.
+Shapes are those of MS-WSMV (https://learn.microsoft.com/openspecs/windows_protocols/ms-wsmv/), as far as
+clients of PSRP and WinRS use them.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import base64
 import re
 import uuid
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
 
 NAMESPACES = {
@@ -38,12 +39,18 @@ FAULT_ACTION = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
 
 POWERSHELL_RESOURCE = "http://schemas.microsoft.com/powershell/"
 SHELL_RESOURCE = SHELL
+CMD_RESOURCE = f"{SHELL}/cmd"
 
 TIMED_OUT = 2150858793
 NO_SUCH_SHELL = 2150858843
 ABORTED = 995
 # Windows has a number for each of the many ways to be malformed; no client of ours tells them apart.
 UNSUPPORTED = 2150858752
+# Windows' own error codes, which come through as they are.
+NO_SUCH_FILE = 2
+BROKEN_PIPE = 109
+LINE_TOO_LONG = 206
+NO_SUCH_FOLDER = 267
 
 DEFAULT_ENVELOPE_BYTES = 153_600
 DEFAULT_OPERATION_TIMEOUT_S = 60.0
@@ -71,13 +78,17 @@ def aborted(reason: str) -> Fault:
     return Fault(ABORTED, "w:InternalError", f"The I/O operation has been aborted: {reason}.")
 
 
+def windows_error(code: int, text: str) -> Fault:
+    return Fault(code, "w:InternalError", text)
+
+
 def unsupported(what: str) -> Fault:
     return Fault(UNSUPPORTED, "w:SchemaValidationError", what)
 
 
 @dataclass(frozen=True)
 class Message:
-    """One request. `shell_id` is upper case; `body` is the s:Body element."""
+    """One request. `shell_id` is upper case; `body` is the s:Body element; `options` are those of the OptionSet, by upper-case name."""
 
     action: str
     message_id: str
@@ -86,10 +97,11 @@ class Message:
     operation_timeout_s: float
     max_envelope_bytes: int
     body: ET.Element
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def payload_limit(self) -> int:
-        """Bytes of PSRP data that fit into an answer of the size that the client asked for."""
+        """Bytes of data that fit into an answer of the size that the client asked for."""
         return max(1, (self.max_envelope_bytes - ENVELOPE_MARGIN_BYTES) // 4 * 3)
 
 
@@ -113,6 +125,9 @@ def parse(data: bytes) -> Message:
         operation_timeout_s=seconds(header.findtext("w:OperationTimeout", None, NAMESPACES), DEFAULT_OPERATION_TIMEOUT_S),
         max_envelope_bytes=_size(header.findtext("w:MaxEnvelopeSize", None, NAMESPACES)),
         body=body,
+        options={
+            option.get("Name", "").upper(): (option.text or "").strip() for option in header.findall("w:OptionSet/w:Option", NAMESPACES)
+        },
     )
 
 
@@ -165,34 +180,38 @@ def fault(error: Fault, relates_to: str, machine: str) -> bytes:
     )
 
 
-def created(shell_id: str, resource_uri: str, idle_s: float) -> str:
+def created(shell_id: str, resource_uri: str, streams: tuple[str, str], idle_s: float) -> str:
     """Body of the answer to Create. ResourceCreated must be a direct child of the body: clients look for it there."""
     return (
         f"<x:ResourceCreated><a:Address>{ANONYMOUS}</a:Address><a:ReferenceParameters>"
         f"<w:ResourceURI>{escape(resource_uri)}</w:ResourceURI><w:SelectorSet>"
         f'<w:Selector Name="ShellId">{shell_id}</w:Selector></w:SelectorSet></a:ReferenceParameters></x:ResourceCreated>'
-        + described(shell_id, resource_uri, idle_s)
+        + described(shell_id, resource_uri, streams, idle_s)
     )
 
 
-def described(shell_id: str, resource_uri: str, idle_s: float) -> str:
-    """An rsp:Shell element, as Create and Get answer it."""
+def described(shell_id: str, resource_uri: str, streams: tuple[str, str], idle_s: float) -> str:
+    """An rsp:Shell element, as Create and Get answer it. `streams` are the names of those in and of those out."""
     return (
         f"<rsp:Shell><rsp:ShellId>{shell_id}</rsp:ShellId><rsp:ResourceUri>{escape(resource_uri)}</rsp:ResourceUri>"
-        f"<rsp:InputStreams>stdin pr</rsp:InputStreams><rsp:OutputStreams>stdout</rsp:OutputStreams>"
+        f"<rsp:InputStreams>{streams[0]}</rsp:InputStreams><rsp:OutputStreams>{streams[1]}</rsp:OutputStreams>"
         f"<rsp:IdleTimeOut>PT{idle_s:.3f}S</rsp:IdleTimeOut><rsp:State>Connected</rsp:State></rsp:Shell>"
     )
 
 
-def received(command_id: str | None, packets: Sequence[bytes], done: bool) -> str:
-    """Body of the answer to Receive. All packets share one Stream element: many small ones would not fit the envelope."""
+def received(command_id: str | None, packets: Iterable[tuple[str, bytes]], exit_code: int | None) -> str:
+    """Body of the answer to Receive: the packets, (stream, bytes), and Done where there is an exit code.
+
+    All packets of one stream share one Stream element: many small ones would not fit the envelope.
+    """
     of_command = f' CommandId="{command_id}"' if command_id else ""
-    stream = ""
-    if packets:
-        stream = f'<rsp:Stream Name="stdout"{of_command}>{base64.b64encode(b"".join(packets)).decode("ascii")}</rsp:Stream>'
-    state = ""
+    streams: dict[str, bytearray] = {}
+    for name, data in packets:
+        streams.setdefault(name, bytearray()).extend(data)
+    body = "".join(
+        f'<rsp:Stream Name="{name}"{of_command}>{base64.b64encode(data).decode("ascii")}</rsp:Stream>' for name, data in streams.items()
+    )
     if command_id:
-        word = "Done" if done else "Running"
-        code = "<rsp:ExitCode>0</rsp:ExitCode>" if done else ""
-        state = f'<rsp:CommandState{of_command} State="{SHELL}/CommandState/{word}">{code}</rsp:CommandState>'
-    return f"<rsp:ReceiveResponse>{stream}{state}</rsp:ReceiveResponse>"
+        word, code = ("Running", "") if exit_code is None else ("Done", f"<rsp:ExitCode>{exit_code}</rsp:ExitCode>")
+        body += f'<rsp:CommandState{of_command} State="{SHELL}/CommandState/{word}">{code}</rsp:CommandState>'
+    return f"<rsp:ReceiveResponse>{body}</rsp:ReceiveResponse>"

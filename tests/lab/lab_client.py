@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,23 @@ TRANSPORTS: dict[str, dict[str, Any]] = {
     "http ntlm sealed": {"ssl": False, "auth": "ntlm"},
     "http negotiate sealed": {"ssl": False, "auth": "negotiate"},
 }
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended; one that only waits for its parent to notice has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 3.0) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def script(name: str) -> str:
@@ -88,14 +106,19 @@ def further(runspaces: RunspacePool, text: str, secrets: str | None = None) -> l
 
 
 def envelope(
-    action: str, *, shell_id: str | None = None, body: str = "", resource: str = "Microsoft.PowerShell", timeout_s: int = 20
+    action: str,
+    *,
+    shell_id: str | None = None,
+    body: str = "",
+    resource: str = f"{wsman.POWERSHELL_RESOURCE}Microsoft.PowerShell",
+    timeout_s: int = 20,
 ) -> str:
     """A SOAP request as a client of ours would send it."""
     selector = f'<w:SelectorSet><w:Selector Name="ShellId">{shell_id}</w:Selector></w:SelectorSet>' if shell_id else ""
     return (
         f'<s:Envelope xmlns:s="{wsman.NAMESPACES["s"]}" xmlns:a="{wsman.NAMESPACES["a"]}" xmlns:w="{wsman.NAMESPACES["w"]}" '
         f'xmlns:rsp="{wsman.NAMESPACES["rsp"]}"><s:Header><a:Action>{action}</a:Action>'
-        f"<a:MessageID>uuid:{uuid.uuid4()}</a:MessageID><w:ResourceURI>http://schemas.microsoft.com/powershell/{resource}</w:ResourceURI>"
+        f"<a:MessageID>uuid:{uuid.uuid4()}</a:MessageID><w:ResourceURI>{resource}</w:ResourceURI>"
         f"<w:OperationTimeout>PT{timeout_s}S</w:OperationTimeout>{selector}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
     )
 

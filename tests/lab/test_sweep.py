@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lyncarr.lab.shells import Channel
+from lyncarr.lab.channels import Channel
 from lyncarr.lab.wsman import RECEIVE, Message
 from tests.lab.sweep import (
     FAULTS,
@@ -133,7 +133,7 @@ def test_an_answer_given_again_is_not_taken_back_by_the_first_that_was_lost() ->
     channel.write([b"one"])
     first = channel.receive(read("1"), 0, lambda: True)
     again = channel.receive(read("1"), 0, lambda: True)
-    assert first.packets == again.packets == (b"one",)
+    assert first.packets == again.packets == (("stdout", b"one"),)
     channel.give_back(first)
     channel.write([b"two"])
-    assert channel.receive(read("2"), 0, lambda: True).packets == (b"two",)
+    assert channel.receive(read("2"), 0, lambda: True).packets == (("stdout", b"two"),)

@@ -34,8 +34,10 @@ from tests.lab.lab_client import (
     TRANSPORTS,
     connect,
     envelope,
+    eventually,
     first,
     further,
+    gone,
     pipeline,
     pool,
     post,
@@ -66,23 +68,6 @@ def either(request: pytest.FixtureRequest) -> Iterator[tuple[LabServer, str]]:
 def lab() -> Iterator[LabServer]:
     with LabServer(replay()) as server:
         yield server
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended; one that only waits for its parent to notice has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 3.0) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def fails_with(errors: tuple[type[Exception], ...], call: Callable[[], object]) -> Callable[[], None]:
@@ -381,12 +366,11 @@ def test_a_program_that_is_no_powershell_is_a_fault() -> None:
 
 def test_other_resources_and_shells_are_refused(lab: LabServer) -> None:
     create = '<rsp:Shell><creationXml xmlns="http://schemas.microsoft.com/powershell"/></rsp:Shell>'
-    cmd = envelope(wsman.CREATE, body=create).replace(
-        "http://schemas.microsoft.com/powershell/Microsoft.PowerShell", f"{wsman.SHELL_RESOURCE}/cmd"
-    )
+    other = envelope(wsman.CREATE, body=create, resource=f"{wsman.SHELL_RESOURCE}/telnet")
     for body, words in (
-        (cmd, "serves PowerShell only"),
-        (envelope(wsman.CREATE), "without a creationXml"),
+        (other, "serves PowerShell and cmd"),
+        (envelope(wsman.CREATE), "without a Shell"),
+        (envelope(wsman.CREATE, body="<rsp:Shell/>"), "without a creationXml"),
         (envelope(wsman.RECEIVE, shell_id=str(uuid.uuid4())), "not on the server"),
         ("<not-soap/>", "not a SOAP 1.2 envelope"),
         ("no xml", "not well-formed"),
