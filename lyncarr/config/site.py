@@ -28,7 +28,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from lyncarr.config.farms import DEFAULT_TIMEOUT_S, Farm, FarmKind
+from lyncarr.config.farms import DEFAULT_TIMEOUT_S, Farm, FarmKind, HttpPolicy
 from lyncarr.config.names import check_host_pattern, display, parse_fqdn, parse_server, quoted
 from lyncarr.config.sources import check_reference
 
@@ -255,6 +255,22 @@ class FarmTable(Table):
     timeout_s: StrictInt = Field(default=DEFAULT_TIMEOUT_S, ge=1, le=86400, description="whole seconds from 1 to 86400")
     disk_cache: StrictBool = Field(default=False, description="true or false")
     ssl_offload: StrictBool = Field(default=False, description="true or false")
+    http: HttpPolicy = Field(
+        default="remove",
+        description="remove, redirect or forward",
+        json_schema_extra={
+            "doc": "what becomes of requests without TLS, on port 80. `remove`: no rule of the farm answers them. `redirect`: they are sent "
+            "to https://, for good (301). `forward`: they go on to the servers' `http_port`, as phones need it that ask for lyncdiscover there"
+        },
+    )
+    https: StrictBool = Field(
+        default=True,
+        description="true or false",
+        json_schema_extra={
+            "doc": "false, with `http = \"forward\"` only: the name is answered without TLS alone, and the public certificate need not "
+            "cover it"
+        },
+    )
     host_pattern: Annotated[str, AfterValidator(check_host_pattern)] | None = Field(default=None, description='a pattern such as "meet.*"')
 
     @field_validator("servers")
@@ -265,6 +281,14 @@ class FarmTable(Table):
             if first != number:
                 raise at(f"[{number}]", f"{display(server)} is already servers[{first}]; expected each server once")
         return servers
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.ssl_offload and self.http != "remove":
+            raise at("http", f'is "{self.http}", which ssl_offload = true excludes; expected http = "remove", or ssl_offload = false')
+        if not self.https and self.http != "forward":
+            raise at("https", f'is false, and with http = "{self.http}" nothing would reach the farm; expected http = "forward", or no such key')
+        return self
 
 
 class Tables(Table):

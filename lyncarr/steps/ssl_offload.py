@@ -1,12 +1,12 @@
-"""SSL offloading, off: which rules exist for a farm."""
+"""SSL offloading, off: which rules exist for a farm under HTTPS."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from lyncarr.core.model import Attributes, State, Step
-from lyncarr.steps.rules import host_header, rule_action, rule_conditions, rule_name
+from lyncarr.core.model import State, Step
+from lyncarr.steps.rules import https_rules, rules_parameters, rules_state
 
 
 class SslOffload(Step):
@@ -17,6 +17,7 @@ class SslOffload(Step):
         "Ending TLS at the proxy is not supported for Lync. IIS Manager's check box 'Enable SSL offloading' is no setting: it decides "
         "which rewrite rules exist, and this step says which. The order of the rules is the order of the farms in the site file. "
         "A foreign rule that stands before them and takes their requests stops the run; only you know what it is for. "
+        "A farm with https = false has no such rule. "
         "Together with http-rules and host-conditions this is one unit and one write: half of it would take every request of the server."
     )
     source = "The runbook, step 6 (Routing Rules); Microsoft, 'HTTP load balancing using Application Request Routing', samples 1 and 5"
@@ -25,22 +26,7 @@ class SslOffload(Step):
     unmendable = frozenset({("rules", "taken_by")})
 
     def desired(self, site: Any) -> State:
-        state: dict[str, Attributes] = {
-            rule_name(farm): {
-                "enabled": True,
-                "action": rule_action(farm),
-                "match": "*",
-                "pattern_syntax": "Wildcard",
-                "stop_processing": True,
-                "rewrite": True,
-            }
-            for farm in site.farms
-        }
-        state["rules"] = {"order": tuple(rule_name(farm) for farm in site.farms), "taken_by": ()}
-        return state
+        return rules_state(https_rules(site))
 
     def parameters(self, site: Any) -> Mapping[str, Any]:
-        return {
-            "farms": [farm.name for farm in site.farms],
-            "rules": {rule_name(farm): {"host": host_header(site, farm), "conditions": list(rule_conditions(farm))} for farm in site.farms},
-        }
+        return rules_parameters(site, https_rules(site))
