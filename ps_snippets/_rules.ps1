@@ -138,8 +138,7 @@ function Get-LyncarrShadow {
     $waiting.AddRange(@($Parameters['rules'].get_Keys()))
     $standing = New-Object System.Collections.ArrayList
     foreach ($rule in $Rules) {
-        $ours = @($Parameters['rules'].get_Keys()) -ieq $rule['Name']
-        foreach ($name in $ours) { [void]$waiting.Remove($name); [void]$standing.Add($name) }
+        foreach ($name in @($Parameters['rules'].get_Keys()) -ieq $rule['Name']) { [void]$waiting.Remove($name); [void]$standing.Add($name) }
         if (@($Parameters['keep']) -icontains $rule['Name'] -or @($Parameters['redirects'].get_Values()) -icontains $rule['Name']) { continue }
         if (@($Parameters['redirects'].get_Keys()) -icontains $rule['Farm']) { continue }
         $hosts = New-Object System.Collections.ArrayList

@@ -1,4 +1,4 @@
-# The conditions of our rules: {HTTPS}=On, and the HTTP_HOST pattern without which the first rule would take everybody's requests.
+# The conditions of our rules: {HTTPS}=On or Off, and the HTTP_HOST pattern without which the first rule would take everybody's requests.
 
 function Get-HostConditionsState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)

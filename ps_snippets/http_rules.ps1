@@ -33,13 +33,15 @@ function Add-LyncarrPortNote {
 function Get-HttpRulesState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
     Add-LyncarrPortNote -Parameters $Parameters -Context $Context
+    $state = [ordered]@{}
     $rules = @(Get-LyncarrRule -Context $Context)
-    $state = Get-LyncarrRuleState -Rules $rules -Desired $Desired -Parameters $Parameters
     foreach ($farm in $Parameters['redirects'].get_Keys()) {
         $names = New-Object System.Collections.ArrayList
         foreach ($rule in @(Get-LyncarrExtraRule -Rules $rules -Farm $farm -Parameters $Parameters)) { [void]$names.Add($rule['Name']) }
         $state[$farm] = @{ extra_rules = $names.ToArray() }
     }
+    $made = Get-LyncarrRuleState -Rules $rules -Desired $Desired -Parameters $Parameters
+    foreach ($item in $made.get_Keys()) { $state[$item] = $made[$item] }
     return $state
 }
 

@@ -267,7 +267,7 @@ class FarmTable(Table):
         default=True,
         description="true or false",
         json_schema_extra={
-            "doc": "false, with `http = \"forward\"` only: the name is answered without TLS alone, and the public certificate need not "
+            "doc": 'false, with `http = "forward"` only: the name is answered without TLS alone, and the public certificate need not '
             "cover it"
         },
     )
@@ -287,7 +287,9 @@ class FarmTable(Table):
         if self.ssl_offload and self.http != "remove":
             raise at("http", f'is "{self.http}", which ssl_offload = true excludes; expected http = "remove", or ssl_offload = false')
         if not self.https and self.http != "forward":
-            raise at("https", f'is false, and with http = "{self.http}" nothing would reach the farm; expected http = "forward", or no such key')
+            raise at(
+                "https", f'is false, and with http = "{self.http}" nothing would reach the farm; expected http = "forward", or no such key'
+            )
         return self
 
 

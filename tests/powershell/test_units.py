@@ -149,6 +149,40 @@ def test_a_restart_that_is_owed_is_drift_and_is_paid_once(engine: Engine, tmp_pa
 
 
 @pytest.mark.powershell
+def test_the_rules_alone_tell_which_farms_they_need(engine: Engine, tmp_path: Path) -> None:
+    farms = FINISHED["farms"].replace("meet.contoso.com", "intranet")
+    session = Session(engine, Machine(tmp_path / "host", configuration(farms)), site_of(FARMS, tmp_path), select(RUNBOOK, ["ssl-offload"]))
+    session.observe()
+    assert [note["text"] for note in session.notes] == ["needs step farms: there is no farm 'meet.contoso.com' on this host yet"]
+
+
+@pytest.mark.powershell
+@pytest.mark.parametrize(
+    ("bindings", "deaf"),
+    [
+        ([("http", "*:80:")], ""),
+        ([("http", "*:8080:"), ("https", "*:80:")], "dialin.contoso.com, meet.contoso.com"),
+        ([("http", "[::]:80:MEET.contoso.com")], "dialin.contoso.com"),
+        ([("http", "192.0.2.10:80:dialin.contoso.com"), ("http", "*:80:meet.contoso.com")], ""),
+        ([("http", "*:80:*.contoso.com")], ""),
+    ],
+)
+def test_names_that_nobody_hears_on_port_80_are_told(bindings: list[tuple[str, str]], deaf: str, engine: Engine, tmp_path: Path) -> None:
+    written = "".join(f'<binding protocol="{protocol}" bindingInformation="{text}" />' for protocol, text in bindings)
+    text = STARTS["finished"].replace("<binding protocol='http' bindingInformation=\"*:80:\" />", written)
+    assert written in text
+    farms = [
+        {**FARMS[0], "http": "forward"},
+        {**FARMS[1], "http": "redirect"},
+        {"name": "wac.contoso.com", "servers": ["wac.contoso.local"]},
+    ]
+    session = Session(engine, Machine(tmp_path / "host", text), site_of(farms, tmp_path), (STAGE,))
+    session.observe()
+    told = [note["text"] for note in session.notes if note["step"] == "http-rules"]
+    assert [one.partition(", which")[0] for one in told] == ([f"no web site has an http binding on port 80 for {deaf}"] if deaf else [])
+
+
+@pytest.mark.powershell
 def test_a_section_without_its_schema_is_absent(bare_engine: Engine, tmp_path: Path) -> None:
     """The declaration outlives an ARR that was removed; to open such a section is an error."""
     machine = Machine(tmp_path / "host", STARTS["finished"], modules=False)
