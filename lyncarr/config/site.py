@@ -259,8 +259,9 @@ class FarmTable(Table):
         default="remove",
         description="remove, redirect or forward",
         json_schema_extra={
-            "doc": "what becomes of requests without TLS, on port 80. `remove`: no rule of the farm answers them. `redirect`: they are sent "
-            "to https://, for good (301). `forward`: they go on to the servers' `http_port`, as phones need it that ask for lyncdiscover there"
+            "doc": "what becomes of requests without TLS, on port 80. `remove`: no rule of the farm answers them. `redirect`: they are "
+            "sent to `https://`, for good (301). `forward`: they go on to the servers' `http_port`, unencrypted, as phones need it that "
+            "ask for lyncdiscover there. Both exclude `ssl_offload = true`"
         },
     )
     https: StrictBool = Field(

@@ -14,11 +14,11 @@ class HttpRules(Step):
     noun = "HttpRules"
     title = "Without TLS a farm is not reached, unless the site file says redirect or forward; no further rule leads to it."
     reason = (
-        "Nothing of Lync but lyncdiscover needs to be reachable without TLS, and a second rule to the same farm can answer before the right "
-        "one. The runbook deletes every HTTP rule on the server; this tool deletes only ours, the rules that rewrite to a farm of the "
-        "site file and our own redirects, and leaves foreign ones untouched. "
-        'http = "forward" keeps, or makes, ARR_<farm>_loadbalance for requests without TLS: phones may ask for lyncdiscover on port 80, which '
-        "saves its name on the public certificate where many SIP domains are published; Microsoft supports that and does not recommend it. "
+        "Nothing of Lync but lyncdiscover needs to be reachable without TLS, and a second rule to the same farm can answer before the "
+        "right one. The runbook deletes every HTTP rule on the server; this tool deletes only ours, the rules that rewrite to a farm of "
+        "the site file and our own redirects, and leaves foreign ones untouched. "
+        'http = "forward" makes ARR_<farm>_loadbalance for requests without TLS: phones may ask for lyncdiscover on port 80, which saves '
+        "its name on the public certificate where many SIP domains are published; Microsoft supports that and does not recommend it. "
         'http = "redirect" makes lyncarr_<farm>_redirect, which sends browsers to https:// for good (301).'
     )
     source = (
