@@ -1,10 +1,13 @@
-"""The global rules of a farm, and what the three rule steps say of them. Names are IIS Manager's own, so that a hand-made host can be
-adopted; but it makes no redirects, hence their own name."""
+"""The global rules of a farm, and what the three rule steps say of them.
+
+Names are IIS Manager's own, so that a hand-made host can be adopted. It makes no redirects: theirs is ours.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from lyncarr.core.model import Attributes, State
@@ -64,11 +67,11 @@ def http_rules(site: Any) -> tuple[Rule, ...]:
     """The rules for requests without TLS, in the order of the farms."""
     rules = []
     for farm in site.farms:
-        at: dict[str, Any] = {"https": False, "pattern": farm.http_pattern, "host": farm.name}
+        rule = partial(Rule, https=False, pattern=farm.http_pattern, host=farm.name)
         if farm.http == "forward":
-            rules.append(Rule(f"ARR_{farm.name}_loadbalance", "Rewrite", f"http://{farm.name}/{{R:0}}", **at))
+            rules.append(rule(f"ARR_{farm.name}_loadbalance", "Rewrite", f"http://{farm.name}/{{R:0}}"))
         elif farm.http == "redirect":
-            rules.append(Rule(redirect_name(farm), "Redirect", f"https://{{HTTP_HOST}}{_port(site)}/{{R:0}}", **at))
+            rules.append(rule(redirect_name(farm), "Redirect", f"https://{{HTTP_HOST}}{_port(site)}/{{R:0}}"))
     return tuple(rules)
 
 

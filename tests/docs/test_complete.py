@@ -158,7 +158,9 @@ def test_key_of_the_hashes(key: str) -> None:
     assert any(f"`{key}`" in line for line in sections(text_of("site-file.md"))["`[installers]`"].splitlines() if "hexadecimal" in line)
 
 
-@pytest.mark.parametrize("value", ["lync", "office-web-apps", "auto", "msi", "verify", "ca:FILE", "pin:sha256:HEX", "off"])
+@pytest.mark.parametrize(
+    "value", ["lync", "office-web-apps", "remove", "redirect", "forward", "auto", "msi", "verify", "ca:FILE", "pin:sha256:HEX", "off"]
+)
 def test_value_of_the_site_file(value: str) -> None:
     assert f"`{value}`" in text_of("site-file.md")
 
