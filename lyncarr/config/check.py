@@ -85,11 +85,7 @@ def prepare(site: Site, ask: Ask, *, now: datetime | None = None) -> Prepared:
 def check(site: Site, ask: Ask, *, now: datetime | None = None) -> CheckReport:
     """`prepare` for people: what is warned of, and what the site file comes to."""
     prepared = prepare(site, ask, now=now)
-    facts = [
-        f"farm {display(farm.name)}: requests for {farm.host_pattern} go to {', '.join(display(server) for server in farm.servers)}, "
-        f"port {farm.http_port if farm.ssl_offload else farm.https_port}, and may take {farm.timeout_s} s"
-        for farm in site.farms
-    ]
+    facts = [_farm(farm) for farm in site.farms]
     facts += prepared.notes
     facts += [f"{root.label} goes to LocalMachine\\{root.store}, valid until {root.not_after:%Y-%m-%d}" for root in prepared.roots]
     if prepared.public is None:
@@ -98,6 +94,19 @@ def check(site: Site, ask: Ask, *, now: datetime | None = None) -> CheckReport:
         facts.append(f"{prepared.public.label} answers on {site.website.https}, valid until {prepared.public.not_after:%Y-%m-%d}")
     facts += [f"{installer.name} is the expected package for {installer.role}" for installer in prepared.installers if installer.path]
     return CheckReport(prepared.warnings, tuple(facts))
+
+
+def _farm(farm: Farm) -> str:
+    """Where requests for a farm go, with and without TLS."""
+    servers = ", ".join(display(server) for server in farm.servers)
+    ways = []
+    if farm.https:
+        ways.append(f"requests for {farm.host_pattern} go to {servers}, port {farm.http_port if farm.ssl_offload else farm.https_port}")
+    if farm.http == "forward":
+        ways.append(f"requests without TLS for {farm.http_pattern} go to {servers}, port {farm.http_port}, unencrypted all the way")
+    if farm.http == "redirect":
+        ways.append(f"requests without TLS for {farm.http_pattern} are redirected to https")
+    return f"farm {display(farm.name)}: {'; '.join(ways)}, and may take {farm.timeout_s} s"
 
 
 def _roots(site: Site, problems: list[Problem]) -> tuple[RootCertificate, ...]:
@@ -126,7 +135,8 @@ def _public(site: Site, ask: Ask, problems: list[Problem], now: datetime) -> Pub
     except ValueError as error:
         problems.append(Problem("certificates.public", str(error)))
         return None
-    problems += [Problem("certificates.public", text) for text in checks.errors_of(public, [farm.name for farm in site.farms], now)]
+    names = [farm.name for farm in site.farms if farm.https]
+    problems += [Problem("certificates.public", text) for text in checks.errors_of(public, names, now)]
     return public
 
 

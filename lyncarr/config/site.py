@@ -31,7 +31,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from lyncarr.config.farms import DEFAULT_PORTS, DEFAULT_TIMEOUT_S, Farm, FarmKind
+from lyncarr.config.farms import DEFAULT_PORTS, DEFAULT_TIMEOUT_S, Farm, FarmKind, HttpPolicy
 from lyncarr.config.names import MAX_PATTERN, check_host_pattern, display, parse_fqdn, parse_server, quoted
 from lyncarr.config.sources import REFERENCE, REFERENCES, check_reference
 
@@ -426,6 +426,23 @@ class FarmTable(Table):
         description="true or false",
         json_schema_extra={"doc": "With `true` the way to the servers is plain HTTP. Microsoft does not support that for Lync."},
     )
+    http: HttpPolicy = Field(
+        default="remove",
+        description="remove, redirect or forward",
+        json_schema_extra={
+            "doc": "What becomes of requests without TLS, on port 80. `remove`: no rule of the farm answers them. `redirect`: they are "
+            "sent to `https://`, for good (301). `forward`: they go on to the servers' `http_port`, unencrypted, as phones need it that "
+            "ask for lyncdiscover there. Both exclude `ssl_offload = true`."
+        },
+    )
+    https: StrictBool = Field(
+        default=True,
+        description="true or false",
+        json_schema_extra={
+            "doc": 'False, with `http = "forward"` only: the name is answered without TLS alone, and the public certificate need not '
+            "cover it."
+        },
+    )
     host_pattern: HostPattern | None = Field(
         default=None,
         description='a pattern such as "meet.*"',
@@ -445,6 +462,16 @@ class FarmTable(Table):
             if first != number:
                 raise at(f"[{number}]", f"{display(server)} is already servers[{first}]; expected each server once")
         return servers
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.ssl_offload and self.http != "remove":
+            raise at("http", f'is "{self.http}", which ssl_offload = true excludes; expected http = "remove", or ssl_offload = false')
+        if not self.https and self.http != "forward":
+            raise at(
+                "https", f'is false, and with http = "{self.http}" nothing would reach the farm; expected http = "forward", or no such key'
+            )
+        return self
 
 
 class Tables(Table):

@@ -54,6 +54,8 @@ def full_site() -> Any:
         timeout_s=DEFAULT_TIMEOUT_S,
         disk_cache=False,
         ssl_offload=False,
+        http="redirect",
+        https=True,
         host_pattern=None,
     )
     authority = SimpleNamespace(label="Root (1234)", store="CA", thumbprint="AB" * 20)
