@@ -26,7 +26,7 @@ State = Literal["bare", "iis", "arr"]
 System = Literal["2012r2", "2022"]
 
 PRESETS: dict[str, State] = {"blank": "bare", "iis": "iis", "arr": "arr"}
-PROGRAMS = ("iisreset", "netsh")
+PROGRAMS = ("iisreset", "netsh", "webpicmd")
 LONGEST_COMMAND_S = 300.0
 PRUNED_AFTER_S = 86_400.0
 REBOOT_PENDING = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending"

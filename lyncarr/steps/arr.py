@@ -16,6 +16,10 @@ PRODUCTS = {
 """Key in [installers] -> product, in the order of installation: ARR's package asks for the two before it."""
 
 NEEDED = ("url_rewrite", "arr")
+WEBPI_PRODUCTS = {"url_rewrite": "UrlRewrite2", "arr": "ARRv3_0"}
+"""Key in [installers] -> product id in Microsoft's product lists. WebPI itself adds what a product depends on."""
+WEBPI_LIMIT_S = 20 * 60
+"""A WebpiCmd that takes longer is ended: it waits for an answer, or for a network. Two of them fit into the deadline of the step."""
 BUSY_TRIES = 9
 BUSY_WAIT_S = 15
 """Windows installs one package at a time: two minutes of patience, then the run ends."""
@@ -28,9 +32,9 @@ class Arr(Step):
     reason = (
         "ARR 3 forwards the requests, URL Rewrite holds the rules that say where to. ARR's own package brings what it needs of the Web "
         "Farm Framework; that and External Cache are installed only where [installers] names their packages. The runbook takes them "
-        "from the Web Platform Installer, which Microsoft retired in 2022: here they come as packages, from this machine or an https "
-        "address. Each is run only if its SHA-256 and the signer of its signature are right on the host. What is there is told by file "
-        "and registry key; any version is in place."
+        "from the Web Platform Installer, whose product list Microsoft retired in 2022. So they come as packages, from this machine or an "
+        "https address, each run only if its SHA-256 and the signer of its signature are right on the host; or by WebpiCmd of the host "
+        "from a product list of your own (installers.feed). What is there is told by file and registry key; any version is in place."
     )
     source = "The runbook, step 2; Microsoft, 'Install Application Request Routing Version 2', and Windows Installer's error codes"
     snippet = "arr.ps1"
@@ -44,12 +48,18 @@ class Arr(Step):
         for installer in site.installers:
             package = {"file": installer.role, "sha256": installer.sha256}
             packages[PRODUCTS[installer.role]] = package if installer.url is None else {**package, "url": installer.url}
+        installers = site.site.installers
         return {
             "packages": packages,
             "keys": {product: role for role, product in PRODUCTS.items()},
-            "publisher": site.site.installers.publisher,
+            "publisher": installers.publisher,
             "busy_tries": BUSY_TRIES,
             "busy_wait_s": BUSY_WAIT_S,
+            "webpi": {PRODUCTS[role]: product for role, product in WEBPI_PRODUCTS.items()}
+            if installers.source == "webpi" or installers.feed is not None
+            else {},
+            "feed": installers.feed or "",
+            "webpi_limit_s": WEBPI_LIMIT_S,
         }
 
     def files(self, site: Any, items: frozenset[str]) -> Mapping[str, Any]:
