@@ -149,7 +149,7 @@ function Install-LyncarrByWebpi {
     # decides, and whether Windows waits for a restart that it did not wait for before.
     # https://learn.microsoft.com/iis/install/web-platform-installer/web-platform-installer-v4-command-line-webpicmdexe-rtw-release
     param([string]$Name, [string]$Program, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
-    $log = [System.IO.Path]::Combine((Get-LyncarrData), "$($Parameters['keys'][$Name]).log")
+    $log = [System.IO.Path]::Combine((Get-LyncarrData), "webpi_$($Parameters['keys'][$Name]).log")
     $feed = $Parameters['feed']
     $arguments = '/Install /Products:' + $Parameters['webpi'][$Name] + ' /AcceptEula /SuppressReboot /Log:"' + $log + '"'
     if ($feed -cne '') { $arguments = $arguments + ' /XML:"' + $feed + '"' }

@@ -452,8 +452,8 @@ def test_arr_by_webpi(bare_engine: Engine, tmp_path: Path) -> None:
     assert (outcome["backup"], outcome["reboot"]) == (f"lyncarr-{RUN}", False)
     data = host.data / "lyncarr"
     assert (host.data / "webpi.log").read_text().splitlines() == [
-        f"/Install /Products:UrlRewrite2 /AcceptEula /SuppressReboot /Log:{data}/url_rewrite.log /XML:{FEED}",
-        f"/Install /Products:ARRv3_0 /AcceptEula /SuppressReboot /Log:{data}/arr.log /XML:{FEED}",
+        f"/Install /Products:UrlRewrite2 /AcceptEula /SuppressReboot /Log:{data}/webpi_url_rewrite.log /XML:{FEED}",
+        f"/Install /Products:ARRv3_0 /AcceptEula /SuppressReboot /Log:{data}/webpi_arr.log /XML:{FEED}",
     ]
     assert host.texts("installer") == []
 

@@ -34,7 +34,8 @@ function child(parent, tag) {
 
 if (!("install" in given && "accepteula" in given && "suppressreboot" in given)) WScript.Quit(87);
 say("Command line: " + given.products + " from " + given.xml);
-while (how == "hangs") WScript.Sleep(1000);
+// WScript.Sleep does nothing on Wine.
+if (how == "hangs") shell.Run("ping.exe -n 600 127.0.0.1", 0, true);
 var list = new ActiveXObject("Msxml2.DOMDocument.3.0");
 list.async = false;
 if (!list.load(given.xml || "https://127.0.0.1:9/WebProductList.xml")) end(-1, "The product list could not be loaded.");
