@@ -162,7 +162,7 @@ function Install-LyncarrByWebpi {
     elseif ($null -ne (Get-LyncarrProduct -Name $Name)) { return }
     if ($feed -ceq '') { $move = 'Microsoft retired the product list that it asked, so name one of your own in installers.feed' }
     else { $move = "see whether the host reaches $feed and the files that it names, and whether it lists $($Parameters['webpi'][$Name])" }
-    Stop-Lyncarr -Kind 'installer' -Text ("${ended}: $move, or give the package as installers.$($Parameters['keys'][$Name]). Read $log on the host. $(Read-LyncarrInstallerLog -Log $log)".TrimEnd())
+    Stop-Lyncarr -Kind 'installer' -Text ("${ended}: $move, or set installers.$($Parameters['keys'][$Name]) to the package, with source = ""auto"". Read $log on the host. $(Read-LyncarrInstallerLog -Log $log)".TrimEnd())
 }
 
 function Set-ArrState {

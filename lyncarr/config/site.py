@@ -96,7 +96,7 @@ def _feed(value: str) -> str:
     elif not _FEED_FILE.fullmatch(_text(value)):
         raise ValueError(
             r"is no product list that the host could open; expected an https URL, or a file on a disk of the host, "
-            r"such as 'C:\webpi\feeds\latest\webproductlist.xml'"
+            r"such as 'C:\Program Files\webpi\feeds\latest\webproductlist.xml'"
         )
     return value
 
@@ -248,10 +248,10 @@ class Installers(Table):
     )
     feed: Feed | None = Field(
         default=None,
-        description="an https URL, or a file on the host such as 'C:\\webpi\\feeds\\latest\\webproductlist.xml'",
+        description="an https URL, or a file on the host such as 'C:\\Program Files\\webpi\\feeds\\latest\\webproductlist.xml'",
         json_schema_extra={
             "doc": "The product list (XML) that WebPI installs from: an https URL, or a file on a disk of the host, such as that of an "
-            "offline cache. Microsoft retired its own in 2022, `webpi` without `feed` asks it all the same, and the plan warns"
+            "offline cache. Microsoft retired its own in 2022; `webpi` without `feed` asks it all the same, and the plan warns"
         },
     )
     url_rewrite: PathOrUrl | None = Field(default=None, description="a file, relative to the site file, or an https URL")

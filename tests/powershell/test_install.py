@@ -534,7 +534,7 @@ def test_dead_product_list(bare_engine: Engine, tmp_path: Path) -> None:
         f"WebpiCmd ended with 255 for URL Rewrite, and its file or its registry key is missing: see whether the host reaches {FEED}"
         in (failed["text"])
     )
-    assert "whether it lists UrlRewrite2, or give the package as installers.url_rewrite" in failed["text"]
+    assert 'whether it lists UrlRewrite2, or set installers.url_rewrite to the package, with source = "auto". Read' in failed["text"]
     assert failed["text"].endswith("url_rewrite.log on the host. WebPiCmd Information: 0 : Nobody answers.")
 
 

@@ -11,7 +11,7 @@ from lyncarr.lab.packages import ARR, URL_REWRITE, Package
 from lyncarr.lab.wine import WineMachine
 from tests.windows.sites import write_full_site
 
-FEED = r"C:\webpi\feeds\latest\webproductlist.xml"
+FEED = r"C:\Program Files\webpi\feeds\latest\webproductlist.xml"
 PROGRAM = Path("Program Files") / "Microsoft" / "Web Platform Installer" / "WebpiCmd-x64.exe"
 
 
