@@ -25,14 +25,34 @@ function Test-LyncarrRegistryKey {
     finally { $base.Close() }
 }
 
-function Test-LyncarrPendingReboot {
-    # https://learn.microsoft.com/windows-hardware/manufacture/desktop/component-based-servicing and the session manager's rename list
-    if (Test-LyncarrRegistryKey -Key 'SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending') { return $true }
-    if (Test-LyncarrRegistryKey -Key 'SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\RebootRequired') { return $true }
-    if (@(Get-LyncarrRegistryValue -Key 'SYSTEM\CurrentControlSet\Control\Session Manager' -Name 'PendingFileRenameOperations').Count -gt 1) { return $true }
+function Get-LyncarrPendingRename {
+    # Full paths of what Windows replaces or deletes at its next start: pairs of \??\C:\... and what it is to become, empty for deleting,
+    # with a ! before it where that may be there already. Emits items. https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-movefileexa
+    foreach ($entry in @(Get-LyncarrRegistryValue -Key 'SYSTEM\CurrentControlSet\Control\Session Manager' -Name 'PendingFileRenameOperations')) {
+        $path = ([string]$entry).TrimStart('!').Replace('\??\', '')
+        if ($path -cne '') { $path }
+    }
+}
+
+function Get-LyncarrRebootReason {
+    # Why this host must restart before anything is installed; nothing where it need not. Emits items.
+    # https://learn.microsoft.com/windows-hardware/manufacture/desktop/component-based-servicing
+    if (Test-LyncarrRegistryKey -Key 'SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending') { 'Windows waits for a restart to finish with roles, features or updates' }
+    if (Test-LyncarrRegistryKey -Key 'SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\RebootRequired') { 'Windows Update waits for a restart' }
+    $own = @(((Get-LyncarrInetsrv) + '\'), ((Get-LyncarrProgramFiles) + '\IIS\'))
+    foreach ($file in @(Get-LyncarrPendingRename)) {
+        if (@(foreach ($folder in $own) { if ($file.StartsWith($folder, [StringComparison]::OrdinalIgnoreCase)) { $folder } }).Count -gt 0) {
+            "$file is replaced or deleted at the next restart"
+            break
+        }
+    }
     $active = [string](Get-LyncarrRegistryValue -Key 'SYSTEM\CurrentControlSet\Control\ComputerName\ActiveComputerName' -Name 'ComputerName')
     $next = [string](Get-LyncarrRegistryValue -Key 'SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName' -Name 'ComputerName')
-    return (-not [string]::Equals($active, $next, [StringComparison]::OrdinalIgnoreCase))
+    if (-not [string]::Equals($active, $next, [StringComparison]::OrdinalIgnoreCase)) { "the computer is called $next after the next restart" }
+}
+
+function Test-LyncarrPendingReboot {
+    return (@(Get-LyncarrRebootReason).Count -gt 0)
 }
 
 function Get-LyncarrInetsrv {
@@ -257,7 +277,7 @@ function Test-LyncarrRestartPending {
 }
 
 function Start-LyncarrProgram {
-    # Starts a program of System32; gives the process, to be waited for and closed.
+    # Starts a program of System32, or one by its full path; gives the process, to be waited for and closed.
     # https://learn.microsoft.com/dotnet/api/system.diagnostics.processstartinfo
     param([string]$Name, [string]$Arguments, [bool]$Read)
     $start = New-Object System.Diagnostics.ProcessStartInfo
@@ -315,6 +335,15 @@ function Find-LyncarrUninstall {
         return $null
     }
     finally { $base.Close() }
+}
+
+function Find-LyncarrWebpi {
+    # Full path of WebPI's command line, '' where it is not installed. Program Files and no other place: only administrators write there.
+    foreach ($name in @('WebpiCmd-x64.exe', 'WebpiCmd.exe')) {
+        $path = [System.IO.Path]::Combine((Get-LyncarrProgramFiles), 'Microsoft', 'Web Platform Installer', $name)
+        if ([System.IO.File]::Exists($path)) { return $path }
+    }
+    return ''
 }
 
 function Get-LyncarrStore {
@@ -544,15 +573,25 @@ function Get-LyncarrErrorText {
 }
 
 function Read-LyncarrInstallerLog {
-    # The line of the first action that failed and the one before it, which mostly says why; '' where there is none.
+    # Why an installer failed, as far as its log tells: the first action that ended with 3, a fatal error, and the line before it, which
+    # mostly says why; else the last two lines; '' without a log. A log speaks the host's language, hence by the time and the number alone.
+    # https://learn.microsoft.com/windows/win32/msi/logging-of-action-return-values
     param([string]$Log)
     if (-not [System.IO.File]::Exists($Log)) { return '' }
+    $stream = [System.IO.File]::Open($Log, [System.IO.FileMode]::Open, [System.IO.FileAccess]::Read, [System.IO.FileShare]::ReadWrite)
+    try { $lines = (New-Object System.IO.StreamReader $stream).ReadToEnd().Split([char[]]"`r`n") }
+    finally { $stream.Close() }
     $before = ''
-    foreach ($line in [System.IO.File]::ReadAllLines($Log)) {
-        if ($line.Contains('Return value 3')) { return "$before $line".Trim() }
-        if ($line.Trim() -cne '') { $before = $line.Trim() }
+    $last = ''
+    foreach ($line in $lines) {
+        # Not: the installer's list of its properties, WebPI's time of the line above, the frame of the log.
+        $text = $line.Trim()
+        if ($text -ceq '' -or $text -cmatch '^(Property\(|DateTime=|===)') { continue }
+        $before = $last
+        $last = $text
+        if ($text -cnotmatch '^MSI \(' -and $text -cmatch '[0-9][:.][0-9]{2}[:.][0-9]{2}.*[^0-9]3\W*$') { break }
     }
-    return ''
+    return "$before $last".Trim()
 }
 
 function Add-LyncarrCertificate {

@@ -92,6 +92,10 @@ def check(site: Site, ask: Ask, *, now: datetime | None = None) -> CheckReport:
         facts.append(f"no public certificate is given: the HTTPS binding of {site.website.name} is left as it is")
     else:
         facts.append(f"{prepared.public.label} answers on {site.website.https}, valid until {prepared.public.not_after:%Y-%m-%d}")
+    given = site.installers
+    if given.source == "webpi" or given.feed is not None:
+        feed = given.feed or "Microsoft's product list, which was retired in 2022: name one of your own as installers.feed"
+        facts.append(f"what is missing on the host and has no package here comes by WebPI, from {feed}")
     facts += [f"{installer.name} is the expected package for {installer.role}" for installer in prepared.installers if installer.path]
     return CheckReport(prepared.warnings, tuple(facts))
 

@@ -40,6 +40,9 @@ ROLES: tuple[Role, ...] = get_args(Role)
 """In the order of installation: URL Rewrite and Web Farm Framework must be there before ARR."""
 
 _HEX64 = re.compile(r"[0-9A-Fa-f]{64}")
+# Both stand between quotes on a command line of the host: no quote, and no backslash at the end.
+_FEED_URL = re.compile(r"[!#-;=?-\[\]-~]+")
+_FEED_FILE = re.compile(r"[A-Za-z]:[\\/][^\"<>|?*:]+\.xml", re.IGNORECASE)
 _WEBSITE_BINDING = re.compile(r"(?P<address>\*|[0-9.]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[1-9][0-9]{0,4}):(?P<host>.*)")
 
 
@@ -69,6 +72,10 @@ def _path_or_url(value: Any, info: ValidationInfo) -> Path | str:
     if "://" not in value:
         path: Path = _path(value, info)
         return path
+    return _https(value)
+
+
+def _https(value: str) -> str:
     # A URL may hold a token or a password: none of it is repeated.
     _text(value)
     try:
@@ -80,7 +87,20 @@ def _path_or_url(value: Any, info: ValidationInfo) -> Path | str:
     if parts.scheme.lower() != "https" or not port_is_fine:
         raise ValueError("is no https URL; expected https, so that the file cannot be exchanged on its way")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("is a URL with a user or password in it; expected one that needs none, or a file here")
+        raise ValueError("is a URL with a user or password in it; expected one that needs none, or a file")
+    return value
+
+
+def _feed(value: str) -> str:
+    if "://" in value:
+        _https(value)
+        if not _FEED_URL.fullmatch(value):
+            raise ValueError("holds a character that no URL may hold as it is; expected it as %20 and the like")
+    elif not _FEED_FILE.fullmatch(_text(value)):
+        raise ValueError(
+            r"is no product list that the host could open; expected an https URL, or a file on a disk of the host, "
+            r"such as 'C:\Program Files\webpi\feeds\latest\webproductlist.xml'"
+        )
     return value
 
 
@@ -124,6 +144,7 @@ PathOrUrl = Annotated[
 Fqdn = Annotated[str, AfterValidator(parse_fqdn), WithJsonSchema({"type": "string", "pattern": r"^[^\s:/\\*?%]+\.[^\s:/\\*?%]+$"})]
 Server = Annotated[str, AfterValidator(parse_server), WithJsonSchema({"type": "string", "pattern": r"^[^\s/\\*?%\[\]]+$"})]
 Reference = Annotated[str, AfterValidator(check_reference), WithJsonSchema({"type": "string", "pattern": REFERENCE})]
+Feed = Annotated[str, AfterValidator(_feed), WithJsonSchema({"type": "string", "minLength": 1})]
 Sha256 = Annotated[str, AfterValidator(_sha256), WithJsonSchema({"type": "string", "pattern": "^[0-9A-Fa-f]{64}$"})]
 Tls = Annotated[
     str,
@@ -313,15 +334,25 @@ class Sha256Table(Table):
 class Installers(Table):
     """[installers]: a Path is a file here, a str an https URL that the host fetches.
 
-    `source` auto installs what is given here and expects the rest on the host.
+    `source` auto takes each product from its package where one is given, from WebPI where `feed` is, and expects the rest on the host.
     """
 
-    source: Literal["auto", "msi"] = Field(
+    source: Literal["auto", "msi", "webpi"] = Field(
         default="auto",
-        description="auto or msi",
+        description="auto, msi or webpi",
         json_schema_extra={
-            "doc": "`auto`: what is given here is installed, what is not given must be on the host. `msi`: `url_rewrite` and `arr` must "
-            "be given."
+            "doc": "`auto`: a product whose package is given here comes from it, else from WebPI where `feed` is given and WebpiCmd is on "
+            "the host; what has neither must be on the host. `msi`: `url_rewrite` and `arr` must be given. `webpi`: the Web Platform "
+            "Installer of the host installs both, and no package may be given."
+        },
+    )
+    feed: Feed | None = Field(
+        default=None,
+        description="an https URL, or a file on the host such as 'C:\\Program Files\\webpi\\feeds\\latest\\webproductlist.xml'",
+        examples=["https://files.contoso.com/webpi/webproductlist.xml"],
+        json_schema_extra={
+            "doc": "The product list (XML) that WebPI installs from: an https URL, or a file on a disk of the host, such as that of an "
+            "offline cache. Microsoft retired its own in 2022; `webpi` without `feed` asks it all the same, and the plan warns."
         },
     )
     url_rewrite: PathOrUrl | None = Field(
@@ -366,7 +397,11 @@ class Installers(Table):
         for role in ("url_rewrite", "arr"):
             if self.source == "msi" and getattr(self, role) is None:
                 raise at(role, 'is missing; expected a file or an https URL, because source is "msi"')
+        if self.source == "msi" and self.feed is not None:
+            raise at("feed", 'is not used with source = "msi"; expected source = "auto" or "webpi", or no such key')
         for each in ROLES:
+            if self.source == "webpi" and self.of(each) is not None:
+                raise at(each, 'is not used with source = "webpi"; expected source = "auto", or no such key')
             if isinstance(self.of(each), str) and self.sha256.of(each) is None:
                 raise at(f"sha256.{each}", f"is missing; expected the SHA-256 of the file behind the URL of {each}")
         return self

@@ -193,9 +193,16 @@ class Run:
     def _refuse_install_before_reboot(self, plan: Plan) -> None:
         installs = [step.name for stage in self.stages if stage.may_reboot for step in stage.steps if plan.of(step).changes]
         if self._hello.get("pending_reboot") and installs:
+            told = [note.text for note in self._notes if note.kind == "pending-reboot" and note.step is None and note != self._restart_due]
+            why = f" ({'; '.join(told)})" if told else ""
             raise RefusedError(
-                f"{self._computer} waits for a restart, and {installs[0]} would install on top of that. Restart it, then run this again."
+                f"{self._computer} waits for a restart{why}, and {installs[0]} would install on top of that. "
+                "Restart it, then run this again."
             )
+
+    @property
+    def _restart_due(self) -> Note:
+        return Note("pending-reboot", f"{self._computer} waits for a restart; nothing is installed on it before that")
 
     def _stopped_for_reboot(self, unit: Unit) -> tuple[HostWord, int]:
         self._results[unit.steps[-1].name].result = "reboot-needed"
@@ -316,7 +323,7 @@ class Run:
         self._hello = hello
         fitness.check(hello)
         if hello["pending_reboot"]:
-            self._note(Note("pending-reboot", f"{self._computer} waits for a restart; nothing is installed on it before that"))
+            self._note(self._restart_due)
 
     @property
     def run_id(self) -> str:

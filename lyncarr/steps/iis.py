@@ -26,8 +26,8 @@ class Iis(Step):
         "on Server Core, is not missed."
     )
     fails = (
-        "With the reason that Windows gives, when a feature does not install (removed sources need `-Source`); on a Windows without that "
-        "role (exit code 77); when the service does not start. A restart that Windows asks for ends the run with 3, and the next one goes "
+        "With the reason that Windows gives, when a feature does not install (removed sources need `-Source`), or is not there afterwards "
+        "though Windows said so; on a Windows without that role (exit code 77); when the service does not start. A restart that Windows asks for ends the run with 3, and the next one goes "
         "on."
     )
     snippet = "iis.ps1"

@@ -91,10 +91,10 @@ def test_the_step_that_is_worked_out_runs(pwsh: str, tmp_path: Path, monkeypatch
     step = the_step()
     (block,) = blocks(WORKED_OUT, "json")
     case = json.loads(block.text)
-    simulated = (ROOT / "tests" / "powershell" / "simulated" / "windows.ps1").read_text(encoding="ascii")
+    simulated = sorted((ROOT / "tests" / "powershell" / "simulated").glob("*.ps1"))
     texts = (
         read_snippet(SHARED[0]),
-        simulated,
+        *(path.read_text(encoding="ascii") for path in simulated),
         *map(read_snippet, SHARED[1:]),
         *(read_snippet(one.snippet) for one in STEPS),
         the_snippet(),

@@ -178,6 +178,20 @@ def test_a_name_that_is_asked_for_without_tls_only_needs_no_certificate(tmp_path
     assert (prepared.public is not None, prepared.warnings) == (True, ())
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", ""),
+        ('source = "webpi"', "by WebPI, from Microsoft's product list, which was retired in 2022: name one of your own as installers.feed"),
+        ('feed = "https://files.contoso.com/webpi.xml"', "by WebPI, from https://files.contoso.com/webpi.xml"),
+    ],
+)
+def test_webpi_is_told(text: str, told: str, tmp_path: Path) -> None:
+    facts = "\n".join(check(site_of(FARMS, tmp_path, more=f"[installers]\n{text}\n"), None, now=NOW).facts)
+    assert told in facts
+    assert ("WebPI" in facts) is bool(told)
+
+
 class TestTemplate:
     def test_its_placeholders_are_rejected_by_name(self, tmp_path: Path) -> None:
         path = tmp_path / "lyncarr.toml"

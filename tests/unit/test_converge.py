@@ -294,6 +294,14 @@ def test_an_install_on_a_host_that_waits_for_a_restart_is_refused(pending: bool)
     assert any(note.kind == "pending-reboot" for note in result.notes)
 
 
+def test_a_refused_install_tells_what_the_restart_is_for() -> None:
+    disk = Disk({})
+    disk.hello["pending_reboot"] = True
+    disk.notes = [Note("pending-reboot", "Windows Update waits for a restart"), Note("pending-reboot", "files wait", "a")]
+    (error,) = [run(disk).error]
+    assert str(error).startswith("RP01 waits for a restart (Windows Update waits for a restart), and a would install on top of that.")
+
+
 @pytest.mark.parametrize(
     ("member", "value"), [("bits", 32), ("build", 9200), ("powershell", "3.0"), ("elevated", False), ("shared_configuration", True)]
 )

@@ -88,10 +88,36 @@ Test-That 'signature: by' $true { (Get-LyncarrSignature -Path $package)['Subject
 Test-That 'signature: none' 'NotSigned,' { $found = Get-LyncarrSignature -Path 'C:\windows\system32\kernel32.dll'; "$($found['Status']),$($found['Subject'])" }
 Test-That 'error text' $true { (Get-LyncarrErrorText -Code 5).Length -gt 0 }
 Test-That 'log: missing' '' { Read-LyncarrInstallerLog -Log 'C:\no-such.log' }
-[System.IO.File]::WriteAllLines("$lab\test.log", [string[]]@('first', 'why it failed', '', 'Action ended: Install. Return value 3.', 'last'))
-Test-That 'log: the reason' 'why it failed Action ended: Install. Return value 3.' { Read-LyncarrInstallerLog -Log "$lab\test.log" }
-[System.IO.File]::WriteAllLines("$lab\test.log", [string[]]@('first', 'last'))
-Test-That 'log: no reason' '' { Read-LyncarrInstallerLog -Log "$lab\test.log" }
+function Read-Log {
+    param([string[]]$Lines)
+    [System.IO.File]::WriteAllLines("$lab\test.log", $Lines, [System.Text.Encoding]::Unicode)
+    Read-LyncarrInstallerLog -Log "$lab\test.log"
+}
+$ended = @(
+    'Action ended 5:30:37: InstallFinalize. Return value 3.'
+    "Aktion beendet um 05:30:37: InstallFinalize. R$([char]0xFC)ckgabewert 3."
+    "Action termin$([char]0xE9)e $([char]0xE0) 05:30:37 : InstallFinalize. Valeur renvoy$([char]0xE9)e : 3."
+    "$([char]0x64CD)$([char]0x4F5C)$([char]0x7D42)$([char]0x4E86) 5:30:37: InstallFinalize$([char]0x3002)$([char]0x623B)$([char]0x308A)$([char]0x5024) 3$([char]0x3002)"
+    'Toiminto loppui 5.30.37: InstallFinalize. Paluuarvo 3.'
+)
+foreach ($line in $ended) {
+    Test-That "log: the reason, in any language $line" "why it failed $line" {
+        Read-Log @('MSI (s) (38:60) [05:30:37:203]: Note: 1: 2262 2: Error 3', 'Action ended 5:30:33: CostFinalize. Return value 1.', 'why it failed', '', $line, 'last', $line)
+    }
+}
+Test-That 'log: no reason' 'before last' { Read-Log @('first', 'before', 'DateTime=2026-01-01T00:00:00.0000000Z', 'last', 'Property(S): X = 12:00:03', '=== Logging stopped: 11/24/2026  6:45:33 ===', '') }
+Test-That 'log: empty' '' { Read-Log @('') }
+$held = New-Object System.IO.FileStream "$lab\test.log", 'Open', 'Write', 'ReadWrite'
+Test-That 'log: still written' '' { Read-LyncarrInstallerLog -Log "$lab\test.log" }
+$held.Close()
+
+# WebPI.
+Test-That 'webpi: none' '' { Find-LyncarrWebpi }
+[void][System.IO.Directory]::CreateDirectory('C:\Program Files\Microsoft\Web Platform Installer')
+foreach ($name in @('WebpiCmd.exe', 'WebpiCmd-x64.exe')) {
+    [System.IO.File]::WriteAllText("C:\Program Files\Microsoft\Web Platform Installer\$name", '')
+    Test-That "webpi: found $name" "C:\Program Files\Microsoft\Web Platform Installer\$name" { Find-LyncarrWebpi }
+}
 
 # Certificates.
 $given = ConvertFrom-Json -InputObject ([System.IO.File]::ReadAllText($Secrets))
