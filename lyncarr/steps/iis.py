@@ -27,8 +27,8 @@ class Iis(Step):
     )
     fails = (
         "With the reason that Windows gives, when a feature does not install (removed sources need `-Source`), or is not there afterwards "
-        "though Windows said so; on a Windows without that role (exit code 77); when the service does not start. A restart that Windows asks for ends the run with 3, and the next one goes "
-        "on."
+        "though Windows said so; on a Windows without that role (exit code 77); when the service does not start. A restart that Windows "
+        "asks for ends the run with 3, and the next one goes on."
     )
     snippet = "iis.ps1"
 
