@@ -51,9 +51,9 @@ class Arr(Step):
         "another."
     )
     fails = (
-        "`needs step iis` without the role; without a package for what is missing, or without WebpiCmd or its product list on the "
-        "host; on Server 2012 R2 without the Universal C Runtime (update KB2999226); with a wrong hash or signer, and then nothing was run; with the code of `msiexec` and the line of its log "
-        "that tells why. 3010 and 1641 are success with a restart: exit code 3."
+        "`needs step iis` without the role; without a package for what is missing, or without WebpiCmd or its product list on the host; "
+        "on Server 2012 R2 without the Universal C Runtime (update KB2999226); with a wrong hash or signer, and then nothing was run; with "
+        "the code of `msiexec` and the line of its log that tells why. 3010 and 1641 are success with a restart: exit code 3."
     )
     snippet = "arr.ps1"
 
