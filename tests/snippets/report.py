@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lyncarr.powershell.bundle import MAIN, SHARED, compose, read_snippet
+from lyncarr.powershell.bundle import BOOTSTRAP, MAIN, SHARED, bootstrap, compose, read_snippet
 from lyncarr.steps import STEPS
 from tests.conftest import engine
 from tests.powershell.engine import composed
@@ -77,6 +77,9 @@ def recorded(folder: Path) -> list[Part]:
         pieces += [(name, read_snippet(name)) for name in (*SHARED, *(step.snippet for step in STEPS)) if name != SEAM]
         for name, text in pieces:
             parts.append(Part(name, "Linux", text, snippet_coverage(composed(), {name: text}, files)[name]))
+    if files := kept_recordings(folder, bootstrap()):
+        # A program of its own, and in no script.
+        parts.append(Part(BOOTSTRAP, "Linux", bootstrap(), snippet_coverage(bootstrap(), {BOOTSTRAP: bootstrap()}, files)[BOOTSTRAP]))
     if files := kept_recordings(folder, read_snippet(SEAM)):
         parts.append(seam_part(files))
     return sorted(parts, key=lambda part: part.name)
