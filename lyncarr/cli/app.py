@@ -55,6 +55,35 @@ def init(
 
 
 @app.command()
+def bootstrap(
+    controller: Annotated[
+        str | None,
+        typer.Option(
+            "--controller",
+            metavar="ADDRESS",
+            help="The address of this machine as the server sees it: the firewall will let in nobody else. Several with commas between.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What the site file calls the server; without it, the server's own name.")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", metavar="PORT", min=1, max=65535, help="The port of the HTTPS listener.")] = 5986,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="FILE", help="Write the script there instead of to standard output. Never overwrites a file."),
+    ] = None,
+) -> None:
+    """Print a PowerShell script that opens WinRM over HTTPS on a server, for its administrator to read and run at the console.
+
+    It makes an HTTPS listener with a certificate of its own and a firewall rule for this machine alone, prints the table for the site
+    file with the certificate's pin, and undoes itself with -Remove. Contacts no host.
+    """
+    from lyncarr.cli.bootstrap import print_script
+
+    print_script(controller, name, port, file)
+
+
+@app.command()
 def check(
     site: options.SiteFile = DEFAULT_SITE,
     output: options.OutputAs = options.Output.text,
