@@ -55,7 +55,9 @@ def _addresses(text: str) -> list[str]:
         except ValueError:
             address = None
         if address is None or address.is_unspecified or "%" in part:
-            raise UsageError("--controller takes the address of this machine as the server sees it, such as 192.0.2.50; several with commas.")
+            raise UsageError(
+                "--controller takes the address of this machine as the server sees it, such as 192.0.2.50; several with commas."
+            )
         found.append(str(address))
     return found
 

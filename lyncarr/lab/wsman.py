@@ -42,6 +42,7 @@ SHELL_RESOURCE = SHELL
 TIMED_OUT = 2150858793
 NO_SUCH_SHELL = 2150858843
 ABORTED = 995
+ACCESS_DENIED = 5
 # Windows has a number for each of the many ways to be malformed; no client of ours tells them apart.
 UNSUPPORTED = 2150858752
 
@@ -69,6 +70,10 @@ def no_such(what: str) -> Fault:
 
 def aborted(reason: str) -> Fault:
     return Fault(ABORTED, "w:InternalError", f"The I/O operation has been aborted: {reason}.")
+
+
+def refused(code: int) -> Fault:
+    return Fault(code, "w:AccessDenied" if code == ACCESS_DENIED else "w:QuotaLimit", "The WS-Management service refuses to open a shell.")
 
 
 def unsupported(what: str) -> Fault:

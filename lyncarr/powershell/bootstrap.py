@@ -1,4 +1,4 @@
-"""The script that opens WinRM over HTTPS on a host: a constant text for its administrator, who runs it on the console. It is sent nowhere."""
+"""The script that opens WinRM over HTTPS on a host: a constant text that its administrator runs on the console. It is sent nowhere."""
 
 from __future__ import annotations
 

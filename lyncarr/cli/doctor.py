@@ -1,0 +1,32 @@
+"""`lyncarr doctor`: why a host cannot be reached, and what to do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lyncarr.cli.options import Output
+from lyncarr.cli.remote import Connection, target_of
+from lyncarr.core.errors import IN_PLACE
+from lyncarr.powershell.bundle import shipped
+from lyncarr.report.text import clean
+
+
+def run_doctor(connection: Connection, path: Path, output: Output, verbose: bool) -> int:
+    """Examine one host and say each finding as it comes; returns the exit code of the one that failed, 0 where none did."""
+    from lyncarr.config.loader import load_site
+    from lyncarr.hosts.doctor import Finding, examine
+    from lyncarr.report import doctor
+
+    target = target_of(connection, load_site(path))
+    failed: Finding | None = None
+    if output is Output.text:
+        print(clean(target.where), flush=True)
+    for finding in examine(target, shipped()):
+        failed = finding if finding.error is not None else failed
+        print(doctor.text_line(finding) if output is Output.text else doctor.json_line(target.name, finding), flush=True)
+    code = IN_PLACE if failed is None or failed.error is None else failed.error.exit_code
+    print(doctor.verdict(target.name, failed) if output is Output.text else doctor.json_summary(target.name, failed, code))
+    if verbose and failed is not None and failed.error is not None and failed.error.detail:
+        print(f"cause: {clean(failed.error.detail)}", file=sys.stderr)
+    return code
