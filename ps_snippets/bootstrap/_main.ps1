@@ -12,6 +12,9 @@
 #   -AllowLocalAdministrators  sets LocalAccountTokenFilterPolicy to 1 too; the script says whether that is needed, and what it costs
 #   -Yes                       does not ask
 #   -Remove                    takes away what this script made, and nothing else
+
+# So that a parameter that is mistyped is an error, and -Remvoe does not set up what it was to remove.
+[CmdletBinding(PositionalBinding = $false)]
 param([string]$Controller = '', [string]$Name = '', [int]$Port = 5986, [switch]$AllowLocalAdministrators, [switch]$Yes, [switch]$Remove)
 
 Set-StrictMode -Version Latest

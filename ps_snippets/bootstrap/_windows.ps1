@@ -67,7 +67,8 @@ function Get-LyncarrService {
 
 function Set-LyncarrService {
     param([string]$Start, [bool]$Running)
-    Set-Service -Name 'WinRM' -StartupType $Start
+    # Windows' own start is a delayed one; setting Automatic anew might end that.
+    if ((Get-LyncarrService)['Start'] -ne $Start) { Set-Service -Name 'WinRM' -StartupType $Start }
     if ($Running) { Start-Service -Name 'WinRM' } else { Stop-Service -Name 'WinRM' -Force }
 }
 
