@@ -25,8 +25,9 @@ def run_doctor(connection: Connection, path: Path, output: Output, verbose: bool
     for finding in examine(target, shipped()):
         failed = finding if finding.error is not None else failed
         print(doctor.text_line(finding) if output is Output.text else doctor.json_line(target.name, finding), flush=True)
-    code = IN_PLACE if failed is None or failed.error is None else failed.error.exit_code
+    error = None if failed is None else failed.error
+    code = IN_PLACE if error is None else error.exit_code
     print(doctor.verdict(target.name, failed) if output is Output.text else doctor.json_summary(target.name, failed, code))
-    if verbose and failed is not None and failed.error is not None and failed.error.detail:
-        print(f"cause: {clean(failed.error.detail)}", file=sys.stderr)
+    if verbose and error is not None and error.detail:
+        print(f"cause: {clean(error.detail)}", file=sys.stderr)
     return code

@@ -44,7 +44,7 @@ class Finding:
     error: LyncarrError | None = None
 
 
-class Stopped(Exception):
+class _Stopped(Exception):
     """A check failed; nothing after it can be told."""
 
     def __init__(self, finding: Finding) -> None:
@@ -62,7 +62,7 @@ def examine(target: Target, script: Script) -> Iterator[Finding]:
         for finding in _Examination(target, script).findings():
             told.append(finding.check)
             yield finding
-    except Stopped as stopped:
+    except _Stopped as stopped:
         told.append(stopped.finding.check)
         yield stopped.finding
         yield from (Finding(check, "skipped") for check in CHECKS if check not in told)
@@ -114,6 +114,7 @@ class _Examination:
             return f"{secured.version()}; {described(secured.getpeercert(binary_form=True) or b'')}"
 
     def _speaks_http(self) -> bool:
+        """Whether HTTP without TLS is answered. On a connection of its own, and not believed beyond that."""
         try:
             with self._dial(Deadline(CONNECT_S)) as sock:
                 sock.sendall(PLAIN_REQUEST)
@@ -128,8 +129,7 @@ class _Examination:
             try:
                 answer = session.exchange(b"", {}, answer_s=CONNECT_S, connect_by=Deadline(CONNECT_S))
             except (ProtocolError, LostConnectionError) as error:
-                deadline = Deadline(CONNECT_S)
-                if target.tls.mode == "off" and speaks_tls(self._dial(deadline), target, deadline):
+                if target.tls.mode == "off" and self._speaks_tls():
                     raise ProtocolError(
                         f'{target.where} speaks TLS on that port; use another tls than "off", or the port of the HTTP listener (5985).',
                         detail=error.detail,
@@ -141,6 +141,13 @@ class _Examination:
         require_method(answer, target)
         answers.append(answer)
         return f"there, and offers {', '.join(offered_methods(answer)) or 'no method that lyncarr knows'}"
+
+    def _speaks_tls(self) -> bool:
+        deadline = Deadline(CONNECT_S)
+        try:
+            return speaks_tls(self._dial(deadline), self._target, deadline)
+        except UnreachableError:
+            return False
 
     def _remote(self) -> Iterator[Finding]:
         """Log on, open a shell and let the script say hello, as a run does."""
@@ -155,13 +162,13 @@ class _Examination:
             except LyncarrError as raised:
                 error = raised
         if error is not None and not host.logged_on:
-            raise Stopped(_failed("logon", error))
+            raise _Stopped(_failed("logon", error))
         yield Finding("logon", "ok", f"as {target.user}, by {target.auth}" if target.user else f"by {target.auth}")
         if error is not None and not identities:
-            raise Stopped(_failed("shell", error))
+            raise _Stopped(_failed("shell", error))
         yield Finding("shell", "ok", f"PowerShell {harmless(identities[0].powershell)}")
         if error is not None:
-            raise Stopped(_failed("script", error))
+            raise _Stopped(_failed("script", error))
         hello = said["hello"]
         yield Finding("script", "ok", f"ran on {hello['computer']}, {hello['os']} (build {hello['build']})")
         yield _run("rights", lambda: _rights(hello))
@@ -172,7 +179,7 @@ def _run(check: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(check, "ok", look())
     except LyncarrError as error:
-        raise Stopped(_failed(check, error)) from None
+        raise _Stopped(_failed(check, error)) from None
 
 
 def _failed(check: str, error: LyncarrError) -> Finding:
@@ -196,7 +203,7 @@ def _clock(answer: requests.Response) -> Finding:
     if seconds <= MOST_CLOCK_S:
         return Finding("clock", "ok", text)
     return Finding(
-        "clock", "warning", f"{text}; Kerberos refuses more than 5 minutes, and certificates may seem expired: set the wrong one"
+        "clock", "warning", f"{text}; Kerberos refuses more than 5 minutes, and certificates may seem expired: set the one that is wrong"
     )
 
 
