@@ -13,12 +13,15 @@ from lyncarr.report.text import clean
 
 
 def run_doctor(connection: Connection, path: Path, output: Output, verbose: bool) -> int:
-    """Examine one host and say each finding as it comes; returns the exit code of the one that failed, 0 where none did."""
-    from lyncarr.config.loader import load_site
+    """Examine one host and say each finding as it comes; returns the exit code of the one that failed, 0 where none did.
+
+    Of the site file only the hosts are read: the way to a server is tried before its farms are known.
+    """
+    from lyncarr.config.loader import load_hosts
     from lyncarr.hosts.doctor import Finding, examine
     from lyncarr.report import doctor
 
-    target = target_of(connection, load_site(path))
+    target = target_of(connection, load_hosts(path))
     failed: Finding | None = None
     if output is Output.text:
         print(clean(target.where), flush=True)

@@ -267,22 +267,15 @@ class FarmTable(Table):
         return servers
 
 
-class Tables(Table):
-    """The whole file as written."""
+class HostTables(Table):
+    """The hosts of a file whose other tables may still be unfinished."""
+
+    model_config = ConfigDict(extra="ignore")
 
     hosts: dict[str, HostConfig] = Field(
         default_factory=dict,
         description="tables such as [hosts.rp01]",
         json_schema_extra={"each": "a table such as [hosts.rp01]"},
-    )
-    certificates: Certificates = Field(default=Certificates(), description="a table")
-    website: Website = Field(default=Website(), description="a table")
-    installers: Installers = Field(default=Installers(), description="a table")
-    farms: tuple[FarmTable, ...] = Field(
-        min_length=1,
-        max_length=500,
-        description="1 to 500 [[farms]] tables, each in two pairs of brackets",
-        json_schema_extra={"each": "a [[farms]] table"},
     )
 
     @field_validator("hosts")
@@ -298,23 +291,45 @@ class Tables(Table):
         return hosts
 
 
+class Tables(HostTables):
+    """The whole file as written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    certificates: Certificates = Field(default=Certificates(), description="a table")
+    website: Website = Field(default=Website(), description="a table")
+    installers: Installers = Field(default=Installers(), description="a table")
+    farms: tuple[FarmTable, ...] = Field(
+        min_length=1,
+        max_length=500,
+        description="1 to 500 [[farms]] tables, each in two pairs of brackets",
+        json_schema_extra={"each": "a [[farms]] table"},
+    )
+
+
 @dataclass(frozen=True)
-class Site:
-    """A site file that holds together. `path` is as it was named, for messages; every path inside the tables is absolute.
+class Hosts:
+    """The hosts of a site file. `path` is as it was named, for messages; every path inside the tables is absolute."""
+
+    path: Path
+    hosts: Mapping[str, HostConfig]
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths of the site file start."""
+        return self.path.absolute().parent
+
+
+@dataclass(frozen=True)
+class Site(Hosts):
+    """A site file that holds together.
 
     `warnings` must be told in every run; `notes` are what `lyncarr check` says besides.
     """
 
-    path: Path
-    hosts: Mapping[str, HostConfig]
     certificates: Certificates
     website: Website
     installers: Installers
     farms: tuple[Farm, ...]
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-    @property
-    def folder(self) -> Path:
-        """Where relative paths of the site file start."""
-        return self.path.absolute().parent

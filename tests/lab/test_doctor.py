@@ -226,6 +226,20 @@ def test_a_hostile_host_works_no_terminal(bench: Bench) -> None:
     assert "\\x1b[2J\\u202eWindows" in done.out
 
 
+def test_a_site_file_of_pasted_lines_is_enough(bench: Bench) -> None:
+    """What lyncarr bootstrap printed on the server, before anything else is known."""
+    (bench.folder / "lyncarr.toml").write_text(
+        f'[hosts.rp01]\naddress = "127.0.0.1"\nuser = "Administrator"\nport = {bench.lab.https_port}\n'
+        f'tls = "pin:sha256:{bench.lab.pin}"\npassword = "env:LYNCARR_TEST_PASSWORD"\n\n[[farms]]\nservers = ["front-end.invalid"]\n'
+    )
+    assert bench.here("doctor").code == 0
+    assert bench.here("plan").code == 65
+    (bench.folder / "lyncarr.toml").write_text('[hosts.rp01]\naddres = "127.0.0.1"\n')
+    done = bench.here("doctor")
+    assert done.code == 65
+    assert "hosts.rp01.addres: is no key of this table; did you mean address?" in done.err
+
+
 def test_misuse_is_refused_before_any_contact(bench: Bench) -> None:
     done = bench.here("doctor", "--tls", "maybe")
     assert done.code == 64
