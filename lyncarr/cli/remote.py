@@ -27,7 +27,7 @@ from lyncarr.steps import RUNBOOK
 
 if TYPE_CHECKING:
     from lyncarr.config.farms import Farm
-    from lyncarr.config.site import Site
+    from lyncarr.config.site import Hosts
     from lyncarr.hosts.psrp import PsrpHost
     from lyncarr.hosts.target import Target
 
@@ -110,7 +110,7 @@ def run(
     return result.exit_code
 
 
-def target_of(connection: Connection, site: Site) -> Target:
+def target_of(connection: Connection, site: Hosts) -> Target:
     """The host of the site file, or the bare address, with the command line's words over it."""
     from lyncarr.config.sources import resolve
     from lyncarr.hosts.target import make_target

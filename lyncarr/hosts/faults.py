@@ -51,7 +51,9 @@ def _of_fault(fault: WSManFaultError, target: Target, opened: bool) -> LyncarrEr
     detail = harmless(f"WSMan fault {code}: {fault.reason or fault.provider_fault}", 400)
     if code == ACCESS_DENIED:
         return RefusedError(
-            f"{where} denies {target.user or 'this client'} a remote shell; it must be an administrator there.", detail=detail
+            f"{where} denies {target.user or 'this client'} a remote shell; it must be an administrator there, and a local one other than "
+            "the built-in Administrator keeps its rights over the network only where LocalAccountTokenFilterPolicy is 1.",
+            detail=detail,
         )
     if code in QUOTAS:
         return UnreachableError(

@@ -100,6 +100,11 @@ class PsrpHost:
         transport = self._transport
         return Traffic(transport.requests, transport.connections, transport.clock.bytes_up, transport.clock.bytes_down)
 
+    @property
+    def logged_on(self) -> bool:
+        """Whether a message came through the host's authentication."""
+        return self._transport.answered
+
     def request(
         self,
         request: Request,
