@@ -10,8 +10,6 @@ import typer
 from lyncarr import __version__
 from lyncarr.cli import options
 
-DEFAULT_SITE = Path("lyncarr.toml")
-
 app = typer.Typer(
     name="lyncarr",
     help=(
@@ -49,7 +47,7 @@ def root(version: Annotated[bool, typer.Option("--version", callback=_version, i
 @app.command()
 def init(
     domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="Your SIP domain, such as contoso.com.")],
-    site: options.SiteFile = DEFAULT_SITE,
+    site: options.SiteFile = options.DEFAULT_SITE,
 ) -> None:
     """Write a commented site file for DOMAIN: dialin, meet, lyncdiscover, lyncwebext and wac. Never overwrites one."""
     from lyncarr.cli.local import init_site
@@ -88,7 +86,7 @@ def bootstrap(
 
 @app.command()
 def check(
-    site: options.SiteFile = DEFAULT_SITE,
+    site: options.SiteFile = options.DEFAULT_SITE,
     output: options.OutputAs = options.Output.text,
     verbose: options.Verbose = False,
 ) -> None:
@@ -118,7 +116,7 @@ def schema(
 @app.command()
 def doctor(
     host: options.Host = None,
-    site: options.SiteFile = DEFAULT_SITE,
+    site: options.SiteFile = options.DEFAULT_SITE,
     address: options.Address = None,
     user: options.User = None,
     auth: options.AuthBy = None,
@@ -141,7 +139,7 @@ def doctor(
 @app.command()
 def plan(
     host: options.Host = None,
-    site: options.SiteFile = DEFAULT_SITE,
+    site: options.SiteFile = options.DEFAULT_SITE,
     step: options.Steps = None,
     address: options.Address = None,
     user: options.User = None,
@@ -163,7 +161,7 @@ def plan(
 @app.command()
 def provision(
     host: options.Host = None,
-    site: options.SiteFile = DEFAULT_SITE,
+    site: options.SiteFile = options.DEFAULT_SITE,
     step: options.Steps = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal to ask on, and with `--output json`.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lyncarr.cli.options import Output
+from lyncarr.cli.options import DEFAULT_SITE, Output
 from lyncarr.cli.remote import Connection, target_of
 from lyncarr.core.errors import IN_PLACE
 from lyncarr.powershell.bundle import shipped
@@ -15,13 +15,16 @@ from lyncarr.report.text import clean
 def run_doctor(connection: Connection, path: Path, output: Output, verbose: bool) -> int:
     """Examine one host and say each finding as it comes; returns the exit code of the one that failed, 0 where none did.
 
-    Of the site file only the hosts are read: the way to a server is tried before its farms are known.
+    Of the site file only the hosts are read: the way to a server is tried before its farms are known. An address and an account
+    on the command line need no site file at all, unless one is named.
     """
     from lyncarr.config.loader import load_hosts
+    from lyncarr.config.site import Hosts
     from lyncarr.hosts.doctor import Finding, examine
     from lyncarr.report import doctor
 
-    target = target_of(connection, load_hosts(path))
+    needless = connection.user is not None and path == DEFAULT_SITE and not path.exists()
+    target = target_of(connection, Hosts(path, {}) if needless else load_hosts(path))
     failed: Finding | None = None
     if output is Output.text:
         print(clean(target.where), flush=True)

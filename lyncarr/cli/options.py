@@ -23,6 +23,7 @@ class Auth(StrEnum):
     certificate = "certificate"
 
 
+DEFAULT_SITE = Path("lyncarr.toml")
 SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site file. Paths in it start at its folder.")]
 Host = Annotated[
     str | None,

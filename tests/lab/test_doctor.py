@@ -240,6 +240,15 @@ def test_a_site_file_of_pasted_lines_is_enough(bench: Bench) -> None:
     assert "hosts.rp01.addres: is no key of this table; did you mean address?" in done.err
 
 
+def test_an_address_and_an_account_need_no_site_file(bench: Bench) -> None:
+    (bench.folder / "lyncarr.toml").unlink()
+    way = ["--tls", f"pin:sha256:{bench.lab.pin}", "--port", str(bench.lab.https_port), "--password-from", "env:LYNCARR_TEST_PASSWORD"]
+    done = bench.run("doctor", "--address", "127.0.0.1", "--user", "Administrator", *way)
+    assert done.code == 0
+    done = bench.run("doctor", "--address", "127.0.0.1", "--user", "Administrator", "--site", "other.toml", *way)
+    assert done.code == 65
+
+
 def test_misuse_is_refused_before_any_contact(bench: Bench) -> None:
     done = bench.here("doctor", "--tls", "maybe")
     assert done.code == 64
