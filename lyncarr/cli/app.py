@@ -10,13 +10,13 @@ import typer
 from lyncarr import __version__
 from lyncarr.cli import options
 
-DEFAULT_SITE = Path("lyncarr.toml")
-
 app = typer.Typer(
     name="lyncarr",
     help=(
         "Turn a Windows server into the IIS/ARR reverse proxy of a Lync or Skype for Business deployment, and keep it that way.\n\n"
-        "A first run: `lyncarr init contoso.com` writes a site file to fill in, `lyncarr check` reads it without touching anything, "
+        "A first run: `lyncarr bootstrap` prints the script that opens a new server for you, "
+        "`lyncarr init contoso.com` writes a site file to fill in, `lyncarr check` reads it without touching anything, "
+        "`lyncarr doctor --host rp01` says what is in the way to the server, "
         "`lyncarr plan --host rp01` shows what would change on the server as old -> new, `lyncarr provision --host rp01` asks and "
         "changes it. Run it again at any time: it finds nothing to do, or repairs what drifted.\n\n"
         "No server at hand? `lyncarr lab --preset blank` starts a simulated one on this machine."
@@ -47,7 +47,7 @@ def root(version: Annotated[bool, typer.Option("--version", callback=_version, i
 @app.command()
 def init(
     domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="Your SIP domain, such as contoso.com.")],
-    site: options.SiteFile = DEFAULT_SITE,
+    site: options.SiteFile = options.DEFAULT_SITE,
 ) -> None:
     """Write a commented site file for DOMAIN: dialin, meet, lyncdiscover, lyncwebext and wac. Never overwrites one."""
     from lyncarr.cli.local import init_site
@@ -56,8 +56,37 @@ def init(
 
 
 @app.command()
+def bootstrap(
+    controller: Annotated[
+        str | None,
+        typer.Option(
+            "--controller",
+            metavar="ADDRESS",
+            help="The address of this machine as the server sees it: the firewall will let in nobody else. Several with commas between.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What the site file calls the server; without it, the server's own name.")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", metavar="PORT", min=1, max=65535, help="The port of the HTTPS listener.")] = 5986,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="FILE", help="Write the script there instead of to standard output. Never overwrites a file."),
+    ] = None,
+) -> None:
+    """Print a PowerShell script that opens WinRM over HTTPS on a server, for its administrator to read and run at the console.
+
+    It makes an HTTPS listener with a certificate of its own and a firewall rule for this machine alone, prints the table for the site
+    file with the certificate's pin, and undoes itself with -Remove. Contacts no host.
+    """
+    from lyncarr.cli.bootstrap import print_script
+
+    print_script(controller, name, port, file)
+
+
+@app.command()
 def check(
-    site: options.SiteFile = DEFAULT_SITE,
+    site: options.SiteFile = options.DEFAULT_SITE,
     output: options.OutputAs = options.Output.text,
     verbose: options.Verbose = False,
 ) -> None:
@@ -85,9 +114,33 @@ def schema(
 
 
 @app.command()
+def doctor(
+    host: options.Host = None,
+    site: options.SiteFile = options.DEFAULT_SITE,
+    address: options.Address = None,
+    user: options.User = None,
+    auth: options.AuthBy = None,
+    port: options.Port = None,
+    tls: options.Tls = None,
+    transport: options.TransportBy = None,
+    password_from: options.PasswordFrom = None,
+    output: options.OutputAs = options.Output.text,
+    verbose: options.Verbose = False,
+) -> int:
+    """Say why a host cannot be reached: name, port, TLS, WinRM, clock, log-on, shell, rights. Stops at the first that fails.
+
+    Each comes with what was learned or the next move. Writes nothing, and tries the password once at most.
+    """
+    from lyncarr.cli.doctor import run_doctor
+    from lyncarr.cli.remote import Connection
+
+    return run_doctor(Connection(host, address, user, auth, port, tls, password_from, transport), site, output, verbose)
+
+
+@app.command()
 def plan(
     host: options.Host = None,
-    site: options.SiteFile = DEFAULT_SITE,
+    site: options.SiteFile = options.DEFAULT_SITE,
     step: options.Steps = None,
     address: options.Address = None,
     user: options.User = None,
@@ -110,7 +163,7 @@ def plan(
 @app.command()
 def provision(
     host: options.Host = None,
-    site: options.SiteFile = DEFAULT_SITE,
+    site: options.SiteFile = options.DEFAULT_SITE,
     step: options.Steps = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal to ask on, and with `--output json`.")

@@ -28,6 +28,7 @@ class Transport(StrEnum):
     winrs = "winrs"
 
 
+DEFAULT_SITE = Path("lyncarr.toml")
 SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site file. Paths in it start at its folder.")]
 Host = Annotated[
     str | None,

@@ -22,13 +22,13 @@ from lyncarr.core.converge import Listener, Run
 from lyncarr.core.errors import UsageError
 from lyncarr.core.interrupts import Interrupts
 from lyncarr.core.plan import HostResult, select
-from lyncarr.powershell.bundle import bootstrap, shipped
+from lyncarr.powershell.bundle import shipped, winrs_bootstrap
 from lyncarr.report.text import clean
 from lyncarr.steps import RUNBOOK
 
 if TYPE_CHECKING:
     from lyncarr.config.farms import Farm
-    from lyncarr.config.site import Site
+    from lyncarr.config.site import Hosts
     from lyncarr.hosts.shell import RemoteShell
     from lyncarr.hosts.target import Target
 
@@ -67,6 +67,7 @@ def run(
         raise UsageError("There is no terminal to ask on; add --yes to apply without a question, or look first with lyncarr plan.")
     from lyncarr.config.check import prepare
     from lyncarr.config.loader import load_site
+    from lyncarr.hosts.choose import host_by
     from lyncarr.hosts.tls import context_for
     from lyncarr.powershell.upload import pieces
 
@@ -83,12 +84,13 @@ def run(
         for half, digest in shipped().sha256.items():
             _tell_more(f"script, the half to {half}: {len(getattr(shipped(), half))} characters, SHA-256 {digest}")
         if target.transport == "winrs":
-            _tell_more(f"bootstrap of WinRS: {len(bootstrap())} characters, SHA-256 {sha256(bootstrap().encode('ascii')).hexdigest()}")
+            text = winrs_bootstrap()
+            _tell_more(f"bootstrap of WinRS: {len(text)} characters, SHA-256 {sha256(text.encode('ascii')).hexdigest()}")
     opened: list[RemoteShell] = []
-    host_by = _host_by(target)
+    host_class = host_by(target)
 
     def open_host() -> RemoteShell:
-        opened.append(host_by(target, script=shipped()))
+        opened.append(host_class(target, script=shipped()))
         return opened[-1]
 
     one = Run(
@@ -114,7 +116,7 @@ def run(
     return result.exit_code
 
 
-def target_of(connection: Connection, site: Site) -> Target:
+def target_of(connection: Connection, site: Hosts) -> Target:
     """The host of the site file, or the bare address, with the command line's words over it."""
     from lyncarr.config.sources import resolve
     from lyncarr.hosts.target import make_target
@@ -143,17 +145,6 @@ def target_of(connection: Connection, site: Site) -> Target:
         resolve=lambda reference, base, what, account: resolve(reference, base=base, ask=asker(), account=account, what=what),
         transport=None if connection.transport is None else connection.transport.value,
     )
-
-
-def _host_by(target: Target) -> type[RemoteShell]:
-    """Imported when it is known: each brings a library of its own."""
-    if target.transport == "winrs":
-        from lyncarr.hosts.winrs import WinrsHost
-
-        return WinrsHost
-    from lyncarr.hosts.psrp import PsrpHost
-
-    return PsrpHost
 
 
 def _user() -> str:

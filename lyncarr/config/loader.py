@@ -7,20 +7,21 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from lyncarr.config.farms import complete
 from lyncarr.config.names import parse_server, quoted
 from lyncarr.config.problems import Problem, SiteProblems
-from lyncarr.config.site import Site, Tables
+from lyncarr.config.site import Hosts, HostTables, Site, Tables
 from lyncarr.core.errors import SiteError
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
 
 Place: TypeAlias = tuple[int | str, ...]
+Read = TypeVar("Read", bound=HostTables)
 
 _SECRET_KEYS = frozenset({"password"})
 _SWITCHES = frozenset({"yes", "no", "on", "off", "true", "false"})
@@ -41,18 +42,31 @@ def load_site(path: Path) -> Site:
     Raises SiteError (exit 65) with one line for each problem: file, key, what is wrong, what was expected. Values of secrets
     and of other keys that may hold one are never part of a message.
     """
-    text = _read(path)
-    data = _parse(path, text)
-    try:
-        tables = Tables.model_validate(data, context={"folder": path.absolute().parent})
-    except ValidationError as error:
-        raise SiteProblems(path, [_problem(details) for details in error.errors(include_url=False) if not _follows(details)]) from None
+    text, tables = _tables(path, Tables)
     problems = [*_other_bases(text), *_unnamed_hosts(tables)]
     farms = complete(tables.farms, tables.website.port)
     problems += farms.problems
     if problems:
         raise SiteProblems(path, problems)
     return Site(path, tables.hosts, tables.certificates, tables.website, tables.installers, farms.farms, farms.warnings, farms.notes)
+
+
+def load_hosts(path: Path) -> Hosts:
+    """The hosts of a site file, of which nothing else is looked at. Raises SiteError (exit 65) as load_site does."""
+    _, tables = _tables(path, HostTables)
+    if problems := _unnamed_hosts(tables):
+        raise SiteProblems(path, problems)
+    return Hosts(path, tables.hosts)
+
+
+def _tables(path: Path, model: type[Read]) -> tuple[str, Read]:
+    """The text of the file, and what `model` makes of it."""
+    text = _read(path)
+    data = _parse(path, text)
+    try:
+        return text, model.model_validate(data, context={"folder": path.absolute().parent})
+    except ValidationError as error:
+        raise SiteProblems(path, [_problem(details) for details in error.errors(include_url=False) if not _follows(details)]) from None
 
 
 def _read(path: Path) -> str:
@@ -124,7 +138,7 @@ def _other_bases(text: str) -> list[Problem]:
     ]
 
 
-def _unnamed_hosts(tables: Tables) -> list[Problem]:
+def _unnamed_hosts(tables: HostTables) -> list[Problem]:
     """Hosts without address, whose names are none either."""
     problems = []
     for name, host in tables.hosts.items():

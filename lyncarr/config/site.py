@@ -519,8 +519,10 @@ class FarmTable(Table):
         return self
 
 
-class Tables(Table):
-    """The whole file as written."""
+class HostTables(Table):
+    """The hosts of a file whose other tables may still be unfinished."""
+
+    model_config = ConfigDict(extra="ignore")
 
     hosts: dict[str, HostConfig] = Field(
         default_factory=dict,
@@ -531,6 +533,25 @@ class Tables(Table):
             "`--host` takes any address.",
         },
     )
+
+    @field_validator("hosts")
+    @classmethod
+    def _names_differ(cls, hosts: dict[str, HostConfig]) -> dict[str, HostConfig]:
+        seen: dict[str, str] = {}
+        for name in hosts:
+            if not name or not name.isprintable():
+                raise at(name, "is a name that cannot be shown; expected a plain name, such as [hosts.rp01]")
+            other = seen.setdefault(name.lower(), name)
+            if other != name:
+                raise at(name, f"differs from hosts.{other} in letter case only; expected each host once")
+        return hosts
+
+
+class Tables(HostTables):
+    """The whole file as written."""
+
+    model_config = ConfigDict(extra="forbid")
+
     certificates: Certificates = Field(
         default=Certificates(),
         description="a table",
@@ -559,36 +580,30 @@ class Tables(Table):
         },
     )
 
-    @field_validator("hosts")
-    @classmethod
-    def _names_differ(cls, hosts: dict[str, HostConfig]) -> dict[str, HostConfig]:
-        seen: dict[str, str] = {}
-        for name in hosts:
-            if not name or not name.isprintable():
-                raise at(name, "is a name that cannot be shown; expected a plain name, such as [hosts.rp01]")
-            other = seen.setdefault(name.lower(), name)
-            if other != name:
-                raise at(name, f"differs from hosts.{other} in letter case only; expected each host once")
-        return hosts
+
+@dataclass(frozen=True)
+class Hosts:
+    """The hosts of a site file. `path` is as it was named, for messages; every path inside the tables is absolute."""
+
+    path: Path
+    hosts: Mapping[str, HostConfig]
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths of the site file start."""
+        return self.path.absolute().parent
 
 
 @dataclass(frozen=True)
-class Site:
-    """A site file that holds together. `path` is as it was named, for messages; every path inside the tables is absolute.
+class Site(Hosts):
+    """A site file that holds together.
 
     `warnings` must be told in every run; `notes` are what `lyncarr check` says besides.
     """
 
-    path: Path
-    hosts: Mapping[str, HostConfig]
     certificates: Certificates
     website: Website
     installers: Installers
     farms: tuple[Farm, ...]
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-    @property
-    def folder(self) -> Path:
-        """Where relative paths of the site file start."""
-        return self.path.absolute().parent

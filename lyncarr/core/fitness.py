@@ -26,15 +26,20 @@ def check(hello: Mapping[str, Any]) -> None:
         raise RefusedError(
             f"{name} has PowerShell {hello['powershell']}; lyncarr needs 4.0 or newer. Install Windows Management Framework 5.1."
         )
-    if not hello["elevated"]:
-        raise RefusedError(
-            f"The session on {name} is not elevated. Use the built-in Administrator, or set LocalAccountTokenFilterPolicy to 1 "
-            "on the host so that other local administrators keep their rights over the network."
-        )
+    check_rights(hello)
     if hello["shared_configuration"]:
         raise RefusedError(
             f"IIS on {name} uses shared configuration; a write there would change every server that shares it. "
             "Turn shared configuration off in IIS Manager first."
+        )
+
+
+def check_rights(hello: Mapping[str, Any]) -> None:
+    """Raise RefusedError (exit 77) where the session lacks the rights of an administrator."""
+    if not hello["elevated"]:
+        raise RefusedError(
+            f"The session on {hello['computer']} is not elevated. Use the built-in Administrator, or set LocalAccountTokenFilterPolicy to "
+            "1 on the host so that other local administrators keep their rights over the network."
         )
 
 

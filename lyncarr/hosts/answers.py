@@ -34,15 +34,21 @@ def judge(response: requests.Response, target: Target) -> None:
     raise _by_status(status, response, target)
 
 
-def refused(response: requests.Response, target: Target) -> RefusedError:
-    """For a 401 at the end of the one attempt that is made."""
+def require_method(response: requests.Response, target: Target) -> None:
+    """Raise RefusedError where a 401 offers ways to log on, and not the one that is wanted."""
     offered = offered_methods(response)
     usable = {"basic": ("Basic",), "certificate": ()}.get(target.auth, ("Negotiate", "NTLM"))
     if offered and usable and not any(name in offered for name in usable):
-        return RefusedError(
+        raise RefusedError(
             f"{target.where} does not offer the method {target.auth}, only {', '.join(offered)}; "
             "choose another with --auth, or switch the method on there (winrm/config/service/auth)."
         )
+
+
+def refused(response: requests.Response, target: Target) -> RefusedError:
+    """For a 401 at the end of the one attempt that is made. Raises for a method that was never offered."""
+    require_method(response, target)
+    offered = offered_methods(response)
     methods = f"method {target.auth}; the host offers {', '.join(offered) or 'nothing'}"
     if target.auth == "certificate":
         return RefusedError(

@@ -56,7 +56,9 @@ def of_fault(code: int | None, reason: object, target: Target, *, opened: bool, 
     detail = harmless(f"WSMan fault {code}: {reason}", 400)
     if code == ACCESS_DENIED:
         return RefusedError(
-            f"{where} denies {target.user or 'this client'} a remote shell; it must be an administrator there.", detail=detail
+            f"{where} denies {target.user or 'this client'} a remote shell; it must be an administrator there, and a local one other than "
+            "the built-in Administrator keeps its rights over the network only where LocalAccountTokenFilterPolicy is 1.",
+            detail=detail,
         )
     if code in QUOTAS:
         return UnreachableError(

@@ -83,6 +83,11 @@ class RemoteShell(ABC):
         transport = self._transport
         return Traffic(transport.requests, transport.connections, transport.clock.bytes_up, transport.clock.bytes_down)
 
+    @property
+    def logged_on(self) -> bool:
+        """Whether a message came through the host's authentication."""
+        return self._transport.answered
+
     def request(
         self,
         request: Request,

@@ -92,7 +92,7 @@ def shut_down(sock: socket.socket) -> None:
 
 def dial(address: str, port: int, where: str, deadline: Deadline) -> TimedSocket:
     """A TCP connection to the first of the name's addresses that answers; TransientError where none does before `deadline`."""
-    found = _resolve(address, port, where, deadline)
+    found = resolve(address, port, where, deadline)
     problem: OSError | None = None
     for number, (family, kind, protocol, _, destination) in enumerate(found):
         # A share for each: a black hole at the first address must not use up the time of the second.
@@ -113,16 +113,17 @@ def dial(address: str, port: int, where: str, deadline: Deadline) -> TimedSocket
 
 def _no_connection(where: str, problem: OSError | None) -> str:
     if isinstance(problem, ConnectionRefusedError):
-        return (
-            f"{where} refused the connection: nothing listens on that port. Is WinRM on there (Enable-PSRemoting), and is the port right?"
-        )
+        return f"{where} refused the connection: nothing listens on that port. Is there a listener of WinRM (lyncarr bootstrap)?"
     if problem is None or isinstance(problem, TimeoutError):
         return f"{where} did not answer in time. Is the address right, the machine on, and the port open in every firewall between?"
     return f"{where} cannot be reached. Check the address, the network and the firewalls between."
 
 
-def _resolve(address: str, port: int, where: str, deadline: Deadline) -> list[Any]:
-    """getaddrinfo in a thread of its own: it takes no time-out, and a dead name server holds it for half a minute."""
+def resolve(address: str, port: int, where: str, deadline: Deadline) -> list[Any]:
+    """What getaddrinfo answers; TransientError where no name server does before `deadline`, UnreachableError where there is no such name.
+
+    In a thread of its own: getaddrinfo takes no time-out, and a dead name server holds it for half a minute.
+    """
     answer: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
 
     def ask() -> None:

@@ -114,6 +114,11 @@ def secure(sock: TimedSocket, target: Target, deadline: Deadline, dial_again: Ca
         raise _untrusted(error, target, _presented(target, deadline, dial_again)) from None
     except ssl.SSLError as error:
         raise _no_handshake(error, target) from None
+    except TimeoutError as error:
+        raise TransientError(
+            f"{target.where} takes the connection and then says nothing. Is WinRM's HTTPS listener on that port, or a firewall?",
+            detail=f"{type(error).__name__}: {error}",
+        ) from None
     except OSError as error:
         raise TransientError(
             f"{target.where} broke off while TLS was being set up. Is WinRM's HTTPS listener on that port?",
@@ -146,6 +151,26 @@ def _presented(target: Target, deadline: Deadline, dial_again: Callable[[], Time
             return secured.getpeercert(binary_form=True)
     except (OSError, LyncarrError):
         return None
+
+
+def speaks_tls(sock: TimedSocket, target: Target, deadline: Deadline) -> bool:
+    """Whether TLS answers on a fresh connection, whoever it is."""
+    try:
+        _shake(_bare_context(), sock, target, deadline).close()
+    except OSError:
+        return False
+    return True
+
+
+def described(der: bytes) -> str:
+    """A certificate (DER) in one harmless line: subject, last day, SHA-256."""
+    from cryptography import x509
+
+    try:
+        until = f", valid until {x509.load_der_x509_certificate(der).not_valid_after_utc:%Y-%m-%d}"
+    except ValueError:
+        until = ""
+    return f"{_subject(der)}{until}, SHA-256 {hashlib.sha256(der).hexdigest().upper()}"
 
 
 def _compare(der: bytes, target: Target) -> None:

@@ -51,13 +51,14 @@ class Transport:
         self.requests = 0
         self.connections = 0
         self.certificate: bytes | None = None
+        self.answered = False
+        """Whether a message came through the host's authentication."""
         self._operation_timeout_s = operation_timeout_s
         self._connect_timeout_s = connect_timeout_s
         self._sealed = target.tls.mode == "off"
         self._session: GuardedSession | None = None
         self._logged_on = False
         self._seal: WinRMEncryption | None = None
-        self._answered = False
         self._in_flight = False
 
     def send(self, message: bytes, *, retries_on_read_timeout: int = 0, timeout: float | None = None) -> bytes:
@@ -120,7 +121,7 @@ class Transport:
         try:
             return connecting(connect_by)(self._once, message, read, answer_s, connect_by)
         except TransientError as error:
-            if not self._answered:
+            if not self.answered:
                 raise
             raise LostConnectionError(f"The connection was lost, and could not be made again: {error}", detail=error.detail) from None
 
@@ -133,7 +134,7 @@ class Transport:
             judge(response, self.target)
         except TransientError as error:
             self.reset()
-            if isinstance(error, UnavailableError) and self._answered and not read:
+            if isinstance(error, UnavailableError) and self.answered and not read:
                 raise LostConnectionError(str(error), detail=error.detail) from None
             raise
         finally:
@@ -141,7 +142,7 @@ class Transport:
             self.connections += session.connections - before[1]
             self.certificate = session.certificate or self.certificate
         self._in_flight = False
-        self._answered = True
+        self.answered = True
         return response
 
     def _exchange(self, session: GuardedSession, message: bytes, answer_s: float, connect_by: Deadline) -> requests.Response:

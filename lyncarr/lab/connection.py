@@ -79,6 +79,8 @@ class Connection:
         handshake = self._tls is not None
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while self._server.faults.silent:
+                self._server.pause(0.05)
             if self._tls is not None:
                 # Here and not while accepting: a client that says nothing must not keep others waiting.
                 self._socket.settimeout(HANDSHAKE_S)
@@ -148,6 +150,8 @@ class Connection:
 
     def _early(self, request: Request, record: RequestRecord, faults: Faults) -> Answer | None:
         """Answers that do not look at who asks."""
+        if faults.web_server:
+            return Answer(200, PAGE, "text/html")
         if record.number <= faults.unavailable:
             return Answer(503, headers=(("Retry-After", str(faults.retry_after_s)),))
         if hits(faults.redirect, record.number, record.number):
@@ -192,6 +196,8 @@ class Connection:
             self._server.on_message(record, message)
             if hits(faults.cut_request, record.number, record.message):
                 raise Cut
+            if faults.refuse_shell is not None and message.action == wsman.CREATE:
+                raise wsman.refused(faults.refuse_shell)
             if hits(faults.unavailable_at, record.number, record.message):
                 return Answer(503, headers=(("Retry-After", str(faults.retry_after_s)),))
             reply = self._server.shells.answer(message, self._alive)
@@ -245,7 +251,7 @@ class Connection:
     def _write(self, answer: Answer, record: RequestRecord, faults: Faults) -> None:
         if hits(faults.cut_answer, record.number, record.message):
             raise Cut
-        data = answer.head() + answer.body
+        data = answer.head(faults.clock_s) + answer.body
         if hits(faults.torn, record.number, record.message):
             self._socket.sendall(data[: len(data) // 2])
             raise Cut

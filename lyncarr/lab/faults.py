@@ -36,6 +36,14 @@ def hits(at: At | None, request: int, message: int | None) -> bool:
 class Faults:
     """Nothing is wrong by default."""
 
+    silent: bool = False
+    """Connections are accepted, and nothing is ever said on them."""
+    web_server: bool = False
+    """Another web server: a page for people to every request, whoever asks."""
+    clock_s: float = 0.0
+    """So far is the clock ahead, as the header Date of every answer tells it."""
+    refuse_shell: int | None = None
+    """WSMan fault of this code to Create: no rights (5), or a quota that is used up (0x803381A5)."""
     refuse_authentication: bool = False
     """401 whatever is shown."""
     refuse_after: int | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import IO
 
 MAX_HEAD_BYTES = 65_536
@@ -32,9 +34,10 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     take_back: Callable[[], None] | None = None
 
-    def head(self) -> bytes:
-        """Status line and headers, with the empty line behind them."""
-        lines = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Error')}", "Server: Microsoft-HTTPAPI/2.0"]
+    def head(self, clock_s: float = 0.0) -> bytes:
+        """Status line and headers, with the empty line behind them; the date is that of a clock `clock_s` seconds ahead."""
+        date = format_datetime(datetime.now(UTC) + timedelta(seconds=clock_s), usegmt=True)
+        lines = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Error')}", "Server: Microsoft-HTTPAPI/2.0", f"Date: {date}"]
         if self.content_type:
             lines.append(f"Content-Type: {self.content_type}")
         lines += [f"{name}: {value}" for name, value in self.headers]

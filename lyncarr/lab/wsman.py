@@ -44,6 +44,7 @@ CMD_RESOURCE = f"{SHELL}/cmd"
 TIMED_OUT = 2150858793
 NO_SUCH_SHELL = 2150858843
 ABORTED = 995
+ACCESS_DENIED = 5
 # Windows has a number for each of the many ways to be malformed; no client of ours tells them apart.
 UNSUPPORTED = 2150858752
 # Windows' own error codes, which come through as they are.
@@ -80,6 +81,10 @@ def aborted(reason: str) -> Fault:
 
 def windows_error(code: int, text: str) -> Fault:
     return Fault(code, "w:InternalError", text)
+
+
+def refused(code: int) -> Fault:
+    return Fault(code, "w:AccessDenied" if code == ACCESS_DENIED else "w:QuotaLimit", "The WS-Management service refuses to open a shell.")
 
 
 def unsupported(what: str) -> Fault:

@@ -21,7 +21,7 @@ from lyncarr.steps import STEPS
 
 SHARED = ("_windows.ps1", "_runtime.ps1", "_iis.ps1", "_rules.ps1")
 MAIN = "_main.ps1"
-BOOTSTRAP = "_winrs.ps1"
+WINRS = "_winrs.ps1"
 SNIPPETS_LINE = "#:snippets"
 EACH_STEP = "#:each-step "
 LOOK, WRITE, BOTH = "#:look", "#:write", "#:both"
@@ -76,9 +76,9 @@ def shipped() -> Script:
     return halves(compose(tuple(read_snippet(name) for name in (*SHARED, *(step.snippet for step in STEPS)))))
 
 
-def bootstrap() -> str:
+def winrs_bootstrap() -> str:
     """What runs the script over WinRS, where no runspace does; as constant as the script. See lines.py."""
-    return read_snippet(BOOTSTRAP)
+    return read_snippet(WINRS)
 
 
 def halves(whole: str) -> Script:

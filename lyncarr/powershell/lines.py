@@ -11,7 +11,7 @@ import codecs
 import json
 from collections.abc import Mapping
 
-from lyncarr.powershell.bundle import bootstrap
+from lyncarr.powershell.bundle import winrs_bootstrap
 from lyncarr.powershell.protocol import MAX_EVENT_CHARS
 
 # In full: which PowerShell is run by an administrator is not left to the account's PATH.
@@ -31,7 +31,7 @@ ASK = "#ask "
 
 def command_line() -> str:
     """What starts the bootstrap through cmd.exe; constant for a release. No -ExecutionPolicy: policies are for files."""
-    encoded = base64.b64encode(bootstrap().encode("utf-16-le")).decode("ascii")
+    encoded = base64.b64encode(winrs_bootstrap().encode("utf-16-le")).decode("ascii")
     return f"{PROGRAM} -NoLogo -NoProfile -NonInteractive -EncodedCommand {encoded}"
 
 

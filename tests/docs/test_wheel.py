@@ -70,7 +70,7 @@ def names(wheel: Path) -> set[str]:
 
 def test_the_wheel_is_whole(wheel: Path) -> None:
     package = {path.relative_to(ROOT) for path in (ROOT / "lyncarr").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    snippets = {Path("lyncarr") / path.relative_to(ROOT) for path in (ROOT / "ps_snippets").glob("*.ps1")}
+    snippets = {Path("lyncarr") / path.relative_to(ROOT) for path in (ROOT / "ps_snippets").rglob("*.ps1")}
     told = {name for name in names(wheel) if ".dist-info/" not in name}
     assert told == {path.as_posix() for path in package | snippets}
     for needed in ("py.typed", "config/template.toml", "lab/presets/blank.json", "lab/standins/Iis.cs", "ps_snippets/_main.ps1"):

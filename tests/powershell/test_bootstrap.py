@@ -1,160 +1,286 @@
-"""ps_snippets/_winrs.ps1 in a real PowerShell, a child process without the wire: many requests, one state, and how it ends."""
+"""The console script of lyncarr bootstrap: what it shows, changes, tells and takes back."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lyncarr.powershell import lines
-from lyncarr.powershell.bundle import BOOTSTRAP, bootstrap
-from tests.snippets.snippet_coverage import coverage_command, recording_of, snippet_coverage
+from lyncarr.config.loader import load_site
+from tests.powershell.bootstrap_engine import SERVER, Console, Said
 
 pytestmark = pytest.mark.powershell
 
-SCRIPT = (Path(__file__).parent / "bootstrapped.ps1").read_text(encoding="ascii")
-DRIVER = Path(__file__).parent / "bootstrap_driver.ps1"
-RECORDINGS: list[Path] = []
+ME = "192.0.2.50"
+FARM = '\n[[farms]]\nname = "meet.contoso.com"\nservers = ["fepool.contoso.local"]\n'
+POLICY = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Policies\\System\\"
+MARKS = "SOFTWARE\\lyncarr\\bootstrap\\"
+FIRST = "CCCCCCC1" * 5
+OTHERS = "AB" * 20
 
 
-class Process:
-    """A bootstrap that has told its version."""
-
-    def __init__(self, command: list[str]) -> None:
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self._ran = 0
-        assert self.read().startswith(lines.VERSION)
-
-    def read(self) -> str:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        assert line.endswith(b"\n"), "it has ended"
-        return line[:-1].decode("utf-8")
-
-    def write(self, data: bytes) -> None:
-        assert self._process.stdin
-        self._process.stdin.write(data)
-        self._process.stdin.flush()
-
-    def request(self, what: dict[str, object], script: str | None = None, secrets: dict[str, str] | None = None) -> list[str]:
-        """The lines of the answer, its last one included."""
-        self.write(lines.encode(script, json.dumps(what), secrets or {}))
-        answer = [self.read()]
-        while not answer[-1].startswith(lines.MARK):
-            answer.append(self.read())
-        return answer
-
-    def end(self) -> tuple[str, str]:
-        """What else it wrote to both streams, once its input was at its end."""
-        out, err = self._process.communicate(timeout=60)
-        return out.decode("utf-8"), err.decode("utf-8")
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.communicate(timeout=60)
-
-
-Start = Callable[[], Process]
+@pytest.fixture(scope="module")
+def console(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    one = Console(pwsh, tmp_path_factory.mktemp("bootstrap"))
+    yield one
+    one.close()
 
 
 @pytest.fixture
-def start(pwsh: str, tmp_path: Path) -> Iterator[Start]:
-    """Starts processes that record which statements ran."""
-    script = tmp_path / BOOTSTRAP
-    script.write_text(bootstrap(), encoding="ascii")
-    started: list[Process] = []
-
-    def one() -> Process:
-        RECORDINGS.append(recording_of(script, tmp_path / f"coverage-{len(started)}.json"))
-        started.append(Process(coverage_command(pwsh, script, RECORDINGS[-1], DRIVER, [str(script)])))
-        return started[-1]
-
-    yield one
-    for process in started:
-        process.kill()
+def server() -> dict[str, Any]:
+    return copy.deepcopy(SERVER)
 
 
-def test_as_it_is_started_on_a_host(pwsh: str) -> None:
-    """By the command line that is sent, where nothing but this engine's own name is another."""
-    _, *arguments = lines.command_line().split(" ")
-    process = Process([pwsh, *arguments])
-    assert process.request({"say": "one"}, SCRIPT) == ["call 1: one, 0 characters of secrets", lines.END]
-    assert process.request({"say": "two"}) == ["call 2: two, 0 characters of secrets", lines.END]
-    assert process.end() == ("", "")
+def https(thumbprint: str, port: str = "5986", enabled: str = "true") -> dict[str, str]:
+    return {"Transport": "HTTPS", "Address": "*", "Port": port, "Enabled": enabled, "CertificateThumbprint": thumbprint}
 
 
-def test_state_secrets_and_large_requests(start: Start) -> None:
-    process = start()
-    assert process.request({"say": "x"}, SCRIPT)[0] == "call 1: x, 0 characters of secrets"
-    secrets = {"pfx": "A" * 400_000}
-    expected = f"call 2: {'y' * 10}, {len(json.dumps(secrets))} characters of secrets"
-    assert process.request({"say": "y" * 10, "padding": "z" * 400_000}, secrets=secrets)[0] == expected
-    # Another script takes the place of what it defines, and the state stays.
-    assert process.request({"say": "x"}, SCRIPT)[0] == "call 3: x, 0 characters of secrets"
-    assert process.end() == ("", "")
+def changes(said: Said) -> list[str]:
+    return [line.strip() for line in said.lines if line.startswith("  ")]
 
 
-def test_text_of_any_language_in_both_directions(start: Start) -> None:
-    process = start()
-    text = "é中😀"
-    process.write(lines.encode(SCRIPT, json.dumps({"say": text}, ensure_ascii=False), {}))
-    assert process.read() == f"call 1: {text}, 0 characters of secrets"
+def table(said: Said, tmp_path: Path) -> Any:
+    """The printed lines as a site file reads them."""
+    begin = next(number for number, line in enumerate(said.lines) if line.startswith("[hosts."))
+    path = tmp_path / "lyncarr.toml"
+    path.write_text("\n".join(said.lines[begin:]) + FARM, encoding="utf-8")
+    return load_site(path).hosts
 
 
-def test_each_object_comes_when_it_is_put_out(start: Start) -> None:
-    process = start()
-    process.write(lines.encode(SCRIPT, json.dumps({"say": "1", "wait": True}), {}))
-    assert process.read().startswith("call 1")
-    # It waits for a file, which is made only now.
-    (Path(process.read()) / "go").touch()
-    assert process.read() == "gone on"
-    assert process.read() == lines.END
+def test_it_shows_asks_changes_and_prints_a_table_for_the_site_file(console: Console, server: dict[str, Any], tmp_path: Path) -> None:
+    server["answers"] = ["y"]
+    said = console.run(server, Controller=ME)
+    assert changes(said) == [
+        "certificate for WinRM: none -> a self-signed one, with a new pin for the site file",
+        "HTTPS listener: none -> port 5986, with that certificate",
+        f"firewall rule: none -> TCP 5986 from {ME}",
+    ]
+    assert said.lines.index("? Change it? [y/N]") > said.lines.index(f"  firewall rule: none -> TCP 5986 from {ME}")
+    assert said.code == 0
+    assert said.server["listeners"][1] == https(FIRST)
+    assert said.server["rule"] == {"On": True, "Port": "5986", "Addresses": [f"{ME}/255.255.255.255"]}
+    (entry,) = table(said, tmp_path).items()
+    assert entry[0] == "rp01"
+    assert (entry[1].address, entry[1].user, entry[1].port) == ("192.0.2.10", "RP01\\Administrator", None)
+    assert entry[1].tls == "pin:sha256:" + "CCCCCCC1" * 8
 
 
-def test_an_error_that_the_script_does_not_catch_ends_the_process(start: Start) -> None:
-    process = start()
-    assert process.request({"say": "x"}, SCRIPT)[-1] == lines.END
-    assert process.request({"fail": "not\r\ncaught"}) == [f"{lines.ERROR}not caught [not caught]"]
-    assert process.end() == ("", "")
+def test_a_no_changes_nothing(console: Console, server: dict[str, Any]) -> None:
+    server["answers"] = [""]
+    said = console.run(server, Controller=ME)
+    assert (said.code, said.lines[-1]) == (0, "Nothing more was changed.")
+    assert said.server | {"answers": [""]} == server
 
 
-def test_a_question_about_a_request_that_ran_is_not_answered(start: Start) -> None:
-    process = start()
-    process.request({"say": "x"}, SCRIPT)
-    process.write(lines.ask(1))
-    assert process.request({"say": "x"})[0].startswith("call 2")
-    assert process.end() == ("", "")
+def test_a_second_run_changes_nothing_and_prints_the_same_table(console: Console, server: dict[str, Any]) -> None:
+    first = console.run(server, Controller=ME, Yes=True)
+    second = console.run(first.server, Controller=ME)
+    assert changes(second) == []
+    assert "Everything is in place; nothing was changed." in second.lines
+    assert second.lines[second.lines.index("[hosts.rp01]") :] == first.lines[first.lines.index("[hosts.rp01]") :]
+    assert second.server == first.server
 
 
-@pytest.mark.parametrize("arrived", [0, 1, 10, -1], ids=["nothing", "a byte", "a part", "all but the last line feed"])
-def test_a_request_that_is_not_whole_is_never_begun(start: Start, arrived: int) -> None:
-    process = start()
-    process.request({"say": "x"}, SCRIPT)
-    whole = lines.encode(None, json.dumps({"say": "never"}), {})
-    process.write(whole[:arrived] + lines.ask(2))
-    assert process.read() == lines.INCOMPLETE
-    # What comes late finds nobody.
-    process.write(whole[arrived:] + lines.encode(None, json.dumps({"say": "never"}), {}))
-    assert process.end() == ("", "")
+def test_removing_leaves_the_server_as_it_was(console: Console, server: dict[str, Any]) -> None:
+    server["service"] = {"Start": "Disabled", "Running": False}
+    made = console.run(server, Controller=ME, Yes=True, AllowLocalAdministrators=True)
+    assert made.server["registry"][POLICY + "LocalAccountTokenFilterPolicy"] == 1
+    assert made.server["service"] == {"Start": "Automatic", "Running": True}
+    gone = console.run(made.server | {"answers": ["yes"]}, Remove=True)
+    assert changes(gone) == [
+        f"firewall rule: TCP 5986 from {ME} -> none",
+        "HTTPS listener: port 5986 -> none",
+        f"certificate for WinRM, with its key: {FIRST} -> none",
+        "LocalAccountTokenFilterPolicy: 1 -> not set",
+        "service WinRM: Automatic, running -> Disabled, stopped",
+    ]
+    assert gone.server == server | {"number": 1}
+    again = console.run(gone.server, Remove=True)
+    assert again.lines == ["Nothing of this script is here; nothing was changed."]
 
 
-def test_the_end_of_its_input_in_the_middle_of_a_request_ends_it(start: Start) -> None:
-    process = start()
-    process.write(lines.encode(SCRIPT, json.dumps({"say": "x"}), {})[:-1])
-    out, _ = process.end()
-    # An end of input ends the last line too, and then the request is whole.
-    assert out.splitlines() == ["call 1: x, 0 characters of secrets", lines.END]
-    process = start()
-    process.write(lines.encode(SCRIPT, json.dumps({"say": "x"}), {})[:-2])
-    assert process.end() == ("", "")
+def test_removing_asks_and_puts_an_old_value_back(console: Console, server: dict[str, Any]) -> None:
+    server["registry"][POLICY + "LocalAccountTokenFilterPolicy"] = 0
+    made = console.run(server, Controller=ME, Yes=True, AllowLocalAdministrators=True)
+    assert "  LocalAccountTokenFilterPolicy: 0 -> 1" in made.lines
+    kept = console.run(made.server | {"answers": ["n"]}, Remove=True)
+    assert kept.lines[-1] == "Nothing was changed."
+    assert kept.server == made.server | {"answers": []}
+    assert console.run(made.server, Remove=True, Yes=True).server == server | {"number": 1}
 
 
-def test_every_line_ran() -> None:
-    """The last of this file."""
-    if len(RECORDINGS) < 10:
-        pytest.skip("only a part of this file was asked for: the coverage of the bootstrap was not judged")
-    done = [path for path in RECORDINGS if path.exists()]
-    assert snippet_coverage(bootstrap(), {BOOTSTRAP: bootstrap()}, done)[BOOTSTRAP].missed == ()
+def test_removing_leaves_what_others_set_since(console: Console, server: dict[str, Any]) -> None:
+    made = console.run(server, Controller=ME, Yes=True, AllowLocalAdministrators=True)
+    made.server["registry"][POLICY + "LocalAccountTokenFilterPolicy"] = 0
+    made.server["listeners"] = [https(OTHERS)]
+    made.server["certificates"] = {OTHERS: "2036-01-01T00:00:00Z"}
+    gone = console.run(made.server, Remove=True, Yes=True)
+    assert changes(gone) == [f"firewall rule: TCP 5986 from {ME} -> none"]
+    assert gone.server["listeners"] == [https(OTHERS)]
+    assert gone.server["registry"] == {POLICY + "LocalAccountTokenFilterPolicy": 0}
+
+
+def test_removing_needs_the_service_to_see_the_listener(console: Console, server: dict[str, Any]) -> None:
+    made = console.run(server, Controller=ME, Yes=True)
+    made.server["service"]["Running"] = False
+    said = console.run(made.server, Remove=True, Yes=True)
+    assert said.code == 1
+    assert said.lines[-1].startswith("Stopped: The listener can be removed only while the service WinRM runs.")
+    assert said.server == made.server
+
+
+def test_a_stopped_service_is_asked_for_first(console: Console, server: dict[str, Any]) -> None:
+    server["service"] = {"Start": "Manual", "Running": False}
+    server["answers"] = ["y", "n"]
+    said = console.run(server, Controller=ME)
+    assert changes(said)[0] == "service WinRM: Manual, stopped -> Automatic, running"
+    assert said.text.count("? Change it? [y/N]") == 2
+    assert said.lines[-1] == "Nothing more was changed."
+    assert said.server["service"] == {"Start": "Automatic", "Running": True}
+    assert said.server["listeners"] == server["listeners"]
+
+
+def test_a_certificate_that_ends_soon_is_renewed(console: Console, server: dict[str, Any]) -> None:
+    made = console.run(server, Controller=ME, Yes=True)
+    made.server["certificates"][FIRST] = "2026-01-01T12:00:00Z"
+    said = console.run(made.server, Controller=ME, Yes=True)
+    second = "CCCCCCC2" * 5
+    assert changes(said) == [
+        "certificate for WinRM: valid until 2026-01-01 -> a self-signed one, with a new pin for the site file",
+        f"HTTPS listener: port 5986, certificate {FIRST} -> port 5986, with that certificate",
+    ]
+    assert said.server["listeners"][1] == https(second)
+    assert list(said.server["certificates"]) == [second]
+    assert said.server["registry"] == {MARKS + "Certificates": second}
+
+
+def test_a_renewal_that_windows_refused_is_finished_by_the_next_run(console: Console, server: dict[str, Any]) -> None:
+    made = console.run(server, Controller=ME, Yes=True)
+    made.server["certificates"][FIRST] = "2026-01-01T12:00:00Z"
+    failed = console.run(made.server | {"refused": True}, Controller=ME, Yes=True)
+    assert (failed.code, failed.lines[-1]) == (1, "Stopped: The WinRM client cannot process the request.")
+    # As if the old listener had stayed.
+    failed.server["listeners"] = made.server["listeners"]
+    said = console.run(failed.server | {"refused": False}, Controller=ME, Yes=True)
+    assert changes(said) == [f"HTTPS listener: port 5986, certificate {FIRST} -> port 5986, with that certificate"]
+    assert list(said.server["certificates"]) == ["CCCCCCC2" * 5]
+
+
+def test_drift_of_the_rule_and_the_listener_is_mended(console: Console, server: dict[str, Any]) -> None:
+    made = console.run(server, Controller=ME, Yes=True)
+    made.server["listeners"][1]["Enabled"] = "false"
+    made.server["rule"]["On"] = False
+    said = console.run(made.server, Controller="2001:DB8::5, 192.0.2.50", Port=5999, Yes=True)
+    assert changes(said) == [
+        f"HTTPS listener: port 5986, certificate {FIRST}, switched off -> port 5999, with that certificate",
+        f"firewall rule: TCP 5986 from {ME}, switched off -> TCP 5999 from {ME}, 2001:db8::5",
+    ]
+    assert "port = 5999" in said.lines
+    assert list(said.server["certificates"]) == [FIRST]
+
+
+def test_what_is_set_and_not_seen_is_an_error(console: Console, server: dict[str, Any]) -> None:
+    said = console.run(server | {"deaf": True}, Controller=ME, Yes=True)
+    assert (said.code, said.lines[-1]) == (1, "Stopped: firewall rule was set and is still none. Does a group policy set it?")
+
+
+def test_a_listener_of_somebody_else_is_used_and_left_alone(console: Console, server: dict[str, Any], tmp_path: Path) -> None:
+    server["listeners"].append(https(OTHERS, "5990"))
+    server["certificates"][OTHERS] = "2036-01-01T00:00:00Z"
+    said = console.run(server, Controller=ME, Yes=True)
+    assert changes(said) == [f"firewall rule: none -> TCP 5990 from {ME}"]
+    assert "note: -Port 5986 was not used, because that listener has another." in said.lines
+    assert said.server["listeners"] == server["listeners"]
+    assert said.server["registry"] == {}
+    (entry,) = table(said, tmp_path).values()
+    assert (entry.port, entry.tls) == (5990, "pin:sha256:" + "AB" * 32)
+    assert changes(console.run(said.server, Remove=True, Yes=True)) == [f"firewall rule: TCP 5990 from {ME} -> none"]
+
+
+def test_a_listener_of_somebody_else_without_its_certificate(console: Console, server: dict[str, Any]) -> None:
+    server["listeners"].append(https(OTHERS))
+    said = console.run(server, Controller=ME, Yes=True)
+    assert said.code == 1
+    assert f"certificate {OTHERS}, which is not among the computer's certificates" in said.lines[-1]
+    assert said.server == server
+
+
+def test_what_an_administrator_should_know(console: Console, server: dict[str, Any]) -> None:
+    server["options"] = ["/auth Basic", " AllowUnencrypted"]
+    server["others"] = {"5986": ["Allow WinRM HTTPS"]}
+    server["open"] = ["Public"]
+    said = console.run(server, Controller=ME, Yes=True)
+    notes = [line for line in said.lines if line.startswith("note: ")]
+    beginnings = [
+        "There is an HTTP listener on port 5985 too",
+        "Basic authentication is switched on.",
+        "Unencrypted messages are allowed",
+        "Another firewall rule opens port 5986 too: 'Allow WinRM HTTPS'.",
+        "The firewall is off for the profile Public",
+        "LocalAccountTokenFilterPolicy is not needed for RP01\\Administrator",
+    ]
+    assert len(notes) == len(beginnings)
+    for note, begins in zip(notes, beginnings, strict=True):
+        assert note.startswith(f"note: {begins}")
+    assert said.server["listeners"][0] == server["listeners"][0]
+    assert said.server["options"] == server["options"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sid", "policies", "said_of_it"),
+    [
+        ("RP01\\alice", "S-1-5-21-1-2-3-1001", {}, "takes the administrator's rights from RP01\\alice, and lyncarr will be refused."),
+        ("RP01\\Administrator", "S-1-5-21-1-2-3-500", {"FilterAdministratorToken": 1}, "(and set FilterAdministratorToken to 0)"),
+        ("CONTOSO\\alice", "S-1-5-21-9-9-9-1001", {}, "does not matter to domain accounts"),
+        ("RP01\\alice", "S-1-5-21-1-2-3-1001", {"LocalAccountTokenFilterPolicy": 1}, "is 1: all local administrators keep their rights"),
+    ],
+)
+def test_the_token_filter_is_told_and_left(
+    console: Console, server: dict[str, Any], name: str, sid: str, policies: dict[str, int], said_of_it: str
+) -> None:
+    server["account"] |= {"Name": name, "Sid": sid}
+    server["registry"] = {POLICY + policy: value for policy, value in policies.items()}
+    said = console.run(server, Controller=ME, Yes=True)
+    assert said_of_it in said.text
+    assert {key: value for key, value in said.server["registry"].items() if key.startswith(POLICY)} == server["registry"]
+
+
+@pytest.mark.parametrize("address", ["", "rp01", "10.1", "192.0.2.0/24", "any", "0.0.0.0", "::", "192.0.2.050", f"{ME},", f"{ME};1"])
+def test_a_controller_that_is_not_one_machine_is_refused(console: Console, server: dict[str, Any], address: str) -> None:
+    said = console.run(server, Controller=address, Yes=True)
+    assert said.code == 1
+    assert said.lines[-1].startswith("Stopped: -Controller '")
+    assert said.server == server
+
+
+@pytest.mark.parametrize("port", [0, 65536])
+def test_a_port_that_is_none_is_refused(console: Console, server: dict[str, Any], port: int) -> None:
+    said = console.run(server, Controller=ME, Port=port, Yes=True)
+    assert (said.code, said.lines) == (1, [f"Stopped: -Port {port} is no port; give 1 to 65535, or leave it out for 5986."])
+
+
+@pytest.mark.parametrize("arguments", [{"Controller": ME}, {"Remove": True}])
+def test_it_needs_an_administrator(console: Console, server: dict[str, Any], arguments: dict[str, Any]) -> None:
+    server["account"]["Elevated"] = False
+    said = console.run(server, **arguments, Yes=True)
+    assert said.code == 1
+    assert 'Open Windows PowerShell by "Run as administrator"' in said.lines[-1]
+
+
+@pytest.mark.parametrize("name", ["dmz-1", "dmz 1", 'a"b\\c'])
+def test_odd_names_make_a_right_table(console: Console, server: dict[str, Any], tmp_path: Path, name: str) -> None:
+    server["account"]["Name"] = "RP01\\O'Brien"
+    server["addresses"] = ["203.0.113.7", "10.0.0.7"]
+    said = console.run(server, Controller=ME, Name=name, Yes=True)
+    ((key, entry),) = table(said, tmp_path).items()
+    assert (key, entry.user, entry.address) == (name, "RP01\\O'Brien", "203.0.113.7")
+    assert any(line.startswith("# ") and line.endswith("203.0.113.7, 10.0.0.7") for line in said.lines)
+
+
+def test_a_server_without_an_address_is_called_by_its_name(console: Console, server: dict[str, Any], tmp_path: Path) -> None:
+    server["addresses"] = []
+    ((key, entry),) = table(console.run(server, Controller=ME, Yes=True), tmp_path).items()
+    assert (key, entry.address) == ("rp01", None)

@@ -6,6 +6,7 @@ import pytest
 
 from lyncarr.powershell.bundle import SHARED, read_snippet
 from lyncarr.steps import STEPS
+from tests.powershell import bootstrap_engine
 from tests.powershell.conftest import Ran
 from tests.powershell.engine import RECORDINGS, composed
 from tests.snippets.snippet_coverage import snippet_coverage
@@ -22,3 +23,14 @@ def test_every_line_outside_the_seam_ran(pwsh: str, ran: Ran) -> None:
     missed = {name: coverage.missed for name, coverage in found.items() if coverage.missed}
     assert missed == {}
     assert sum(len(coverage.lines) for coverage in found.values()) > 400, "too few lines: was anything recorded?"
+
+
+@pytest.mark.powershell
+def test_every_line_of_the_console_script_outside_its_seam_ran(pwsh: str, ran: Ran) -> None:
+    if not ran.everything:
+        pytest.skip("only a part of tests/powershell was asked for: the coverage of the console script was not judged")
+    recordings = [path for path in bootstrap_engine.RECORDINGS if path.exists()]
+    script = bootstrap_engine.composed()
+    found = [snippet_coverage(script, {name: text}, recordings)[name] for name, text in bootstrap_engine.pieces()]
+    assert [coverage.missed for coverage in found if coverage.missed] == []
+    assert sum(len(coverage.lines) for coverage in found) > 150, "too few lines: was anything recorded?"

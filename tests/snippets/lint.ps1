@@ -32,8 +32,8 @@ foreach ($wanted in $request.bundles) {
         foreach ($rule in $Rules.Keys) {
             foreach ($fault in @(& $Rules[$rule] $file $bundle)) {
                 Write-Line ([ordered]@{
-                        bundle = $bundle.Name; file = $file.Name; line = $fault.Line; rule = $rule; subject = $fault.Subject; text = $fault.Text
-                        excuse = Get-Excuse -Rule $rule -File $file.Name -Subject $fault.Subject
+                        bundle = $bundle.Name; file = $file.Path; line = $fault.Line; rule = $rule; subject = $fault.Subject; text = $fault.Text
+                        excuse = Get-Excuse -Rule $rule -File $file.Path -Subject $fault.Subject
                     })
             }
         }

@@ -15,14 +15,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lyncarr.powershell.bundle import BOOTSTRAP, MAIN, SHARED, bootstrap, compose, read_snippet
+from lyncarr.powershell import bootstrap
+from lyncarr.powershell.bundle import MAIN, SHARED, WINRS, compose, read_snippet, winrs_bootstrap
 from lyncarr.steps import STEPS
 from tests.conftest import engine
+from tests.powershell import bootstrap_engine
 from tests.powershell.engine import composed
 from tests.snippets.snippet_coverage import Coverage, function_of, kept_recordings, snippet_coverage
 
 SEAM = "_windows.ps1"
-ENGINES = {"Linux": ("LYNCARR_PWSH", "pwsh", "tests/powershell"), "Wine": ("LYNCARR_PWSH_WINE", "pwsh-wine", "tests/windows/test_seam.py")}
+SEAMS = (SEAM, f"{bootstrap.FOLDER}/{SEAM}")
+ENGINES = {"Linux": ("LYNCARR_PWSH", "pwsh", "tests/powershell"), "Wine": ("LYNCARR_PWSH_WINE", "pwsh-wine", "tests/windows/test_seam*.py")}
 """Where a snippet ran -> what names its engine, what the engine is called, and what records."""
 UNREACHED = Path(__file__).parent / "data" / "unreached.json"
 PAGE = Path(__file__).parents[2] / "docs" / "what-is-proved.md"
@@ -62,9 +65,9 @@ def excused() -> dict[Line, str]:
     return {Line(entry["file"], entry["function"], entry["text"]): entry["reason"] for entry in entries}
 
 
-def seam_part(recordings: Iterable[Path]) -> Part:
-    text = read_snippet(SEAM)
-    return Part(SEAM, "Wine", text, snippet_coverage(text, {SEAM: text}, recordings)[SEAM])
+def seam_part(recordings: Iterable[Path], name: str = SEAM) -> Part:
+    text = read_snippet(name)
+    return Part(name, "Wine", text, snippet_coverage(text, {name: text}, recordings)[name])
 
 
 def recorded(folder: Path) -> list[Part]:
@@ -77,11 +80,16 @@ def recorded(folder: Path) -> list[Part]:
         pieces += [(name, read_snippet(name)) for name in (*SHARED, *(step.snippet for step in STEPS)) if name != SEAM]
         for name, text in pieces:
             parts.append(Part(name, "Linux", text, snippet_coverage(composed(), {name: text}, files)[name]))
-    if files := kept_recordings(folder, bootstrap()):
+    if files := kept_recordings(folder, winrs_bootstrap()):
         # A program of its own, and in no script.
-        parts.append(Part(BOOTSTRAP, "Linux", bootstrap(), snippet_coverage(bootstrap(), {BOOTSTRAP: bootstrap()}, files)[BOOTSTRAP]))
-    if files := kept_recordings(folder, read_snippet(SEAM)):
-        parts.append(seam_part(files))
+        text = winrs_bootstrap()
+        parts.append(Part(WINRS, "Linux", text, snippet_coverage(text, {WINRS: text}, files)[WINRS]))
+    if files := kept_recordings(folder, bootstrap_engine.composed()):
+        for name, text in bootstrap_engine.pieces():
+            parts.append(Part(name, "Linux", text, snippet_coverage(bootstrap_engine.composed(), {name: text}, files)[name]))
+    for seam in SEAMS:
+        if files := kept_recordings(folder, read_snippet(seam)):
+            parts.append(seam_part(files, seam))
     return sorted(parts, key=lambda part: part.name)
 
 
@@ -101,12 +109,13 @@ def misjudged(parts: list[Part]) -> Iterator[str]:
     """Complaints about lines: those that did not run without an excuse, and excuses that nothing needs."""
     missed = {line for part in parts for line in part.lines(part.coverage.missed)}
     for line in sorted(missed):
-        if line.file != SEAM:
+        if line.file not in SEAMS:
             yield f"No test in tests/powershell runs this line, and outside the seam each must be run. {line}"
         elif line not in excused():
             yield f"No check in tests/windows runs this line: add one, or a reason to {UNREACHED.name}. {line}"
-    if "Wine" in places(parts):
-        for line in sorted(excused().keys() - missed):
+    judged = {part.name for part in parts}
+    for line in sorted(excused().keys() - missed):
+        if line.file in judged:
             yield f"Take this out of {UNREACHED.name}: the line runs, or is no longer there. {line}"
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lyncarr.powershell import lines
-from lyncarr.powershell.bundle import bootstrap, shipped
+from lyncarr.powershell.bundle import shipped, winrs_bootstrap
 from lyncarr.powershell.protocol import MAX_EVENT_CHARS
 
 
@@ -20,11 +20,11 @@ def test_the_command_line_fits_into_cmd_and_holds_the_bootstrap_alone() -> None:
     program, *switches, encoded = line.split(" ")
     assert program.endswith(r"\powershell.exe")
     assert switches == ["-NoLogo", "-NoProfile", "-NonInteractive", "-EncodedCommand"]
-    assert base64.b64decode(encoded).decode("utf-16-le") == bootstrap()
+    assert base64.b64decode(encoded).decode("utf-16-le") == winrs_bootstrap()
 
 
 def test_the_bootstrap_names_no_variable_for_which_powershell_would_read_standard_input() -> None:
-    assert not re.search(r"\$\{?input\b", bootstrap(), re.IGNORECASE)
+    assert not re.search(r"\$\{?input\b", winrs_bootstrap(), re.IGNORECASE)
 
 
 def test_nothing_that_is_sent_looks_like_an_order_to_the_bootstrap() -> None:

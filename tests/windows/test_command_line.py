@@ -108,3 +108,13 @@ def test_a_second_controller_meets_the_lock(make_machine: MakeMachine, tmp_path:
             assert any(note["kind"] == "holder" and "somebody@elsewhere" in note["text"] for note in host["notes"])
         code, _ = controller.json("provision", "--yes")
         assert code == 0
+
+
+def test_doctor_runs_the_script_on_a_bare_server_and_leaves_nothing_there(make_machine: MakeMachine, tmp_path: Path) -> None:
+    machine = make_machine("bare")
+    with LabServer(PowerShellEngine([machine.engine], environment=machine.environment())) as lab:
+        done = Controller(tmp_path, lab).lyncarr("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "Windows Server 2012 R2 Standard (build 9600)" in done.stdout
+    assert "  rights   ok       those of an administrator" in done.stdout
+    assert not (machine.drive / "ProgramData" / "lyncarr").exists()

@@ -20,7 +20,8 @@ function Read-SnippetFile([string]$Name, [string]$Text) {
         if (-not $nodes.ContainsKey($type)) { $nodes[$type] = [Collections.ArrayList]::new() }
         [void]$nodes[$type].Add($node)
     }
-    return @{ Name = $Name; Text = $Text; Ast = $tree; Tokens = $tokens; Errors = $errors; Nodes = $nodes }
+    # Name is the last part of the path: it tells what kind of file it is.
+    return @{ Path = $Name; Name = $Name.Split('/')[-1]; Text = $Text; Ast = $tree; Tokens = $tokens; Errors = $errors; Nodes = $nodes }
 }
 
 function Get-Node($File, [string[]]$Type) {

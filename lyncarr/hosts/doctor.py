@@ -1,0 +1,218 @@
+"""Why a host cannot be reached: the way to it looked at step by step, each with the code that a run uses. Writes nothing there."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+import requests
+
+from lyncarr.core import fitness
+from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, StepFailedError, UnreachableError
+from lyncarr.core.model import Deadline, Event, Request
+from lyncarr.hosts.answers import judge, offered_methods, require_method
+from lyncarr.hosts.choose import host_by
+from lyncarr.hosts.guard import GuardedSession
+from lyncarr.hosts.retry import TransientError
+from lyncarr.hosts.shell import Identity
+from lyncarr.hosts.sockets import TimedSocket, dial, resolve
+from lyncarr.hosts.target import Target
+from lyncarr.hosts.text import harmless
+from lyncarr.hosts.tls import described, secure, speaks_tls
+from lyncarr.powershell.bundle import Script
+
+Word = Literal["ok", "warning", "failed", "skipped"]
+CHECKS = ("name", "port", "tls", "winrm", "clock", "logon", "shell", "script", "rights", "fit")
+CONNECT_S = 10.0
+REQUEST_S = 45.0
+PLAIN_REQUEST = b"POST /wsman HTTP/1.1\r\nHost: wsman\r\nContent-Length: 0\r\n\r\n"
+PLAIN_ANSWER = b"HTTP/"
+MOST_CLOCK_S = 300
+"""What Kerberos allows. NTLM takes more, and certificates only care about their days."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found: `text` is what was learned, and of a failed one the error's sentence with the next move."""
+
+    check: str
+    word: Word
+    text: str = ""
+    error: LyncarrError | None = None
+
+
+class _Stopped(Exception):
+    """A check failed; nothing after it can be told."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.check)
+        self.finding = finding
+
+
+def examine(target: Target, script: Script) -> Iterator[Finding]:
+    """The findings in the order of CHECKS, each as soon as it is known; after a failed one all others are skipped.
+
+    One attempt to log on is made at most. Raises nothing that core/errors.py knows: such an error is a finding.
+    """
+    told: list[str] = []
+    try:
+        for finding in _Examination(target, script).findings():
+            told.append(finding.check)
+            yield finding
+    except _Stopped as stopped:
+        told.append(stopped.finding.check)
+        yield stopped.finding
+        yield from (Finding(check, "skipped") for check in CHECKS if check not in told)
+
+
+class _Examination:
+    def __init__(self, target: Target, script: Script) -> None:
+        self._target = target
+        self._script = script
+
+    def findings(self) -> Iterator[Finding]:
+        yield _run("name", self._name)
+        yield _run("port", self._port)
+        if self._target.tls.mode == "off":
+            yield Finding("tls", "skipped", 'not used (tls = "off"): messages are sealed by the log-on instead')
+        else:
+            yield _run("tls", self._tls)
+        answers: list[requests.Response] = []
+        yield _run("winrm", lambda: self._winrm(answers))
+        yield _clock(answers[0])
+        yield from self._remote()
+
+    def _name(self) -> str:
+        target = self._target
+        found = resolve(target.address, target.port, target.where, Deadline(CONNECT_S))
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        return "an address, no name to look up" if addresses == [target.address] else f"{target.address} is {', '.join(addresses)}"
+
+    def _dial(self, deadline: Deadline) -> TimedSocket:
+        return dial(self._target.address, self._target.port, self._target.where, deadline)
+
+    def _port(self) -> str:
+        self._dial(Deadline(CONNECT_S)).close()
+        return f"{self._target.port} is open"
+
+    def _tls(self) -> str:
+        target, deadline = self._target, Deadline(CONNECT_S)
+        try:
+            secured = secure(self._dial(deadline), target, deadline, lambda: self._dial(deadline))
+        except (ProtocolError, TransientError) as error:
+            if not self._speaks_http():
+                raise
+            raise ProtocolError(
+                f"{target.where} speaks HTTP without TLS on that port; WinRM over HTTPS has port 5986 unless it was changed "
+                "(lyncarr bootstrap makes such a listener).",
+                detail=error.detail,
+            ) from None
+        with secured:
+            return f"{secured.version()}; {described(secured.getpeercert(binary_form=True) or b'')}"
+
+    def _speaks_http(self) -> bool:
+        """Whether HTTP without TLS is answered. On a connection of its own, and not believed beyond that."""
+        try:
+            with self._dial(Deadline(CONNECT_S)) as sock:
+                sock.sendall(PLAIN_REQUEST)
+                return bool(sock.recv(len(PLAIN_ANSWER)) == PLAIN_ANSWER)
+        except (OSError, UnreachableError):
+            return False
+
+    def _winrm(self, answers: list[requests.Response]) -> str:
+        """An empty request to which nobody logs on: WinRM answers it with 401 and the methods that it offers."""
+        target = self._target
+        with GuardedSession(target) as session:
+            try:
+                answer = session.exchange(b"", {}, answer_s=CONNECT_S, connect_by=Deadline(CONNECT_S))
+            except (ProtocolError, LostConnectionError) as error:
+                if target.tls.mode == "off" and self._speaks_tls():
+                    raise ProtocolError(
+                        f'{target.where} speaks TLS on that port; use another tls than "off", or the port of the HTTP listener (5985).',
+                        detail=error.detail,
+                    ) from None
+                raise
+        if answer.status_code != 401:
+            judge(answer, target)
+            raise ProtocolError(f"{target.where} asks nobody to log on, which WinRM always does; check the address and the port.")
+        require_method(answer, target)
+        answers.append(answer)
+        return f"there, and offers {', '.join(offered_methods(answer)) or 'no method that lyncarr knows'}"
+
+    def _speaks_tls(self) -> bool:
+        deadline = Deadline(CONNECT_S)
+        try:
+            return speaks_tls(self._dial(deadline), self._target, deadline)
+        except UnreachableError:
+            return False
+
+    def _remote(self) -> Iterator[Finding]:
+        """Log on, open a shell and let the script say hello, as a run does."""
+        target = self._target
+        identities: list[Identity] = []
+        said: dict[str, Any] = {}
+        error: LyncarrError | None = None
+        host = host_by(target)(target, script=self._script, connect_timeout_s=CONNECT_S, on_identity=identities.append)
+        with host:
+            try:
+                host.request(Request(str(uuid.uuid4()), 1, "observe"), lambda event: _keep(event, said), Deadline(REQUEST_S))
+            except LyncarrError as raised:
+                error = raised
+        if error is not None and not host.logged_on:
+            raise _Stopped(_failed("logon", error))
+        yield Finding("logon", "ok", f"as {target.user}, by {target.auth}" if target.user else f"by {target.auth}")
+        if error is not None and not identities:
+            raise _Stopped(_failed("shell", error))
+        yield Finding("shell", "ok", f"PowerShell {harmless(identities[0].powershell)}")
+        if error is not None:
+            raise _Stopped(_failed("script", error))
+        hello = said["hello"]
+        yield Finding("script", "ok", f"ran on {hello['computer']}, {hello['os']} (build {hello['build']})")
+        yield _run("rights", lambda: _rights(hello))
+        yield _run("fit", lambda: _fit(hello))
+
+
+def _run(check: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(check, "ok", look())
+    except LyncarrError as error:
+        raise _Stopped(_failed(check, error)) from None
+
+
+def _failed(check: str, error: LyncarrError) -> Finding:
+    return Finding(check, "failed", str(error), error)
+
+
+def _keep(event: Event, said: dict[str, Any]) -> None:
+    if event.name == "failed":
+        raise StepFailedError(f"The host failed: {event.data['text']}.", kind=event.data["kind"])
+    said[event.name] = event.data
+
+
+def _clock(answer: requests.Response) -> Finding:
+    """By the header Date, to the second and the time of one answer; it need not be true, and decides nothing."""
+    try:
+        ahead = (parsedate_to_datetime(answer.headers.get("Date", "")) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):
+        return Finding("clock", "skipped", "the host's answer has no date")
+    seconds = round(abs(ahead))
+    text = f"{seconds} s {'ahead of' if ahead > 0 else 'behind'} this machine's" if seconds > 2 else "the same as here"
+    if seconds <= MOST_CLOCK_S:
+        return Finding("clock", "ok", text)
+    return Finding(
+        "clock", "warning", f"{text}; Kerberos refuses more than 5 minutes, and certificates may seem expired: set the one that is wrong"
+    )
+
+
+def _rights(hello: dict[str, Any]) -> str:
+    fitness.check_rights(hello)
+    return "those of an administrator"
+
+
+def _fit(hello: dict[str, Any]) -> str:
+    fitness.check(hello)
+    return "this host can become the proxy" + ("; it waits for a restart" if hello["pending_reboot"] else "")

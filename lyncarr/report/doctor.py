@@ -1,0 +1,39 @@
+"""What lyncarr doctor says: a line for each check, for people or as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from lyncarr.report.events import SCHEMA
+from lyncarr.report.text import clean
+
+if TYPE_CHECKING:
+    from lyncarr.hosts.doctor import Finding
+
+NAME_CHARS = 8
+WORD_CHARS = 8
+MAX_CHARS = 2_000
+
+
+def text_line(found: Finding) -> str:
+    return f"  {found.check:<{NAME_CHARS}} {found.word:<{WORD_CHARS}} {clean(found.text, MAX_CHARS)}".rstrip()
+
+
+def verdict(host: str, failed: Finding | None) -> str:
+    if failed is None:
+        return f"{host}: The way to it is free. lyncarr plan --host {host} comes next. Nothing was written."
+    return f"{host}: Stopped at {failed.check}. Mend that, then run this again. Nothing was written."
+
+
+def json_line(host: str, found: Finding) -> str:
+    error = None if found.error is None else {"code": found.error.code, "message": str(found.error)}
+    return _line(event="finding", host=host, check=found.check, result=found.word, text=found.text, error=error)
+
+
+def json_summary(host: str, failed: Finding | None, exit_code: int) -> str:
+    return _line(event="summary", exit_code=exit_code, hosts={host: "ok" if failed is None else "failed"})
+
+
+def _line(**members: object) -> str:
+    return json.dumps({"schema": SCHEMA, **members}, separators=(",", ":"))

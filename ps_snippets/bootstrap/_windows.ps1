@@ -1,0 +1,182 @@
+# Everything that touches Windows. What the rest knows of it is plain text, numbers and tables.
+
+function Get-LyncarrAccount {
+    # Who runs this. A local account has the computer's name before the backslash; the built-in Administrator is told by its SID, because
+    # its name is another in other languages.
+    # https://learn.microsoft.com/windows-server/identity/ad-ds/manage/understand-security-identifiers
+    $identity = [System.Security.Principal.WindowsIdentity]::GetCurrent()
+    $principal = New-Object System.Security.Principal.WindowsPrincipal $identity
+    return @{
+        Computer = [Environment]::MachineName; Name = $identity.get_Name(); Sid = $identity.get_User().get_Value()
+        Elevated = $principal.IsInRole([System.Security.Principal.WindowsBuiltInRole]::Administrator)
+    }
+}
+
+function Get-LyncarrAddress {
+    # The addresses of this server that others can reach.
+    foreach ($interface in [System.Net.NetworkInformation.NetworkInterface]::GetAllNetworkInterfaces()) {
+        if ($interface.get_OperationalStatus() -ne [System.Net.NetworkInformation.OperationalStatus]::Up) { continue }
+        foreach ($entry in $interface.GetIPProperties().get_UnicastAddresses()) {
+            $address = $entry.get_Address()
+            if ([System.Net.IPAddress]::IsLoopback($address) -or $address.get_IsIPv6LinkLocal()) { continue }
+            [string]$address
+        }
+    }
+}
+
+function Get-LyncarrRegistryValue {
+    # A value of HKEY_LOCAL_MACHINE, or null where key or value is missing.
+    param([string]$Key, [string]$Name)
+    $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
+    try {
+        $opened = $base.OpenSubKey($Key)
+        if ($null -eq $opened) { return $null }
+        try { return $opened.GetValue($Name) } finally { $opened.Close() }
+    }
+    finally { $base.Close() }
+}
+
+function Set-LyncarrRegistryValue {
+    # Text becomes REG_SZ, a number REG_DWORD; null removes the value.
+    param([string]$Key, [string]$Name, [psobject]$Value)
+    $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
+    try {
+        $opened = $base.CreateSubKey($Key)
+        try {
+            if ($null -eq $Value) { $opened.DeleteValue($Name, $false) }
+            else { $opened.SetValue($Name, $Value.PSObject.BaseObject) }
+        }
+        finally { $opened.Close() }
+    }
+    finally { $base.Close() }
+}
+
+function Remove-LyncarrRegistryKey {
+    param([string]$Key)
+    $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
+    try { $base.DeleteSubKeyTree($Key, $false) } finally { $base.Close() }
+}
+
+function Get-LyncarrService {
+    # The service WinRM. How it starts stands in the registry: Get-Service of 4.0 does not tell.
+    # https://learn.microsoft.com/windows-hardware/drivers/install/hklm-system-currentcontrolset-services-registry-tree
+    $start = [int](Get-LyncarrRegistryValue -Key 'SYSTEM\CurrentControlSet\Services\WinRM' -Name 'Start')
+    $words = @{ 2 = 'Automatic'; 3 = 'Manual'; 4 = 'Disabled' }
+    return @{ Start = [string]$words[$start]; Running = ([int](Get-Service -Name 'WinRM').Status -eq 4) }
+}
+
+function Set-LyncarrService {
+    param([string]$Start, [bool]$Running)
+    # Windows' own start is a delayed one; setting Automatic anew might end that.
+    if ((Get-LyncarrService)['Start'] -ne $Start) { Set-Service -Name 'WinRM' -StartupType $Start }
+    if ($Running) { Start-Service -Name 'WinRM' } else { Stop-Service -Name 'WinRM' -Force }
+}
+
+function Get-LyncarrListener {
+    # https://learn.microsoft.com/windows/win32/winrm/installation-and-configuration-for-windows-remote-management
+    foreach ($listener in @(Get-WSManInstance -ResourceURI 'winrm/config/Listener' -Enumerate)) {
+        $found = @{}
+        foreach ($name in @('Transport', 'Address', 'Port', 'Enabled', 'CertificateThumbprint')) {
+            $node = $listener.SelectSingleNode("*[local-name()='$name']")
+            $found[$name] = ''
+            if ($null -ne $node) { $found[$name] = $node.get_InnerText() }
+        }
+        # As somebody typed it: certificate windows show a thumbprint with blanks in it.
+        $found['CertificateThumbprint'] = $found['CertificateThumbprint'].Replace(' ', '').ToUpperInvariant()
+        $found
+    }
+}
+
+function Add-LyncarrListener {
+    # Windows wants a certificate that names this host.
+    # https://learn.microsoft.com/powershell/module/microsoft.wsman.management/new-wsmaninstance
+    param([string]$Computer, [string]$Thumbprint, [int]$Port)
+    [void](New-WSManInstance -ResourceURI 'winrm/config/Listener' -SelectorSet @{ Address = '*'; Transport = 'HTTPS' } -ValueSet @{ Hostname = $Computer; CertificateThumbprint = $Thumbprint; Port = [string]$Port })
+}
+
+function Remove-LyncarrListener {
+    Remove-WSManInstance -ResourceURI 'winrm/config/Listener' -SelectorSet @{ Address = '*'; Transport = 'HTTPS' }
+}
+
+function Test-LyncarrOption {
+    # Whether a switch of winrm/config/service is on: AllowUnencrypted, or Basic of its part auth.
+    param([string]$Part, [string]$Name)
+    $node = (Get-WSManInstance -ResourceURI "winrm/config/service$Part").SelectSingleNode("*[local-name()='$Name']")
+    return ($null -ne $node -and [string]::Equals($node.get_InnerText(), 'true', [StringComparison]::OrdinalIgnoreCase))
+}
+
+function Get-LyncarrCertificate {
+    # A certificate of this computer with its key: SHA-256 of its DER form, and its last moment (UTC). Null where it is not there.
+    param([string]$Thumbprint)
+    $store = New-Object System.Security.Cryptography.X509Certificates.X509Store ([System.Security.Cryptography.X509Certificates.StoreName]::My), ([System.Security.Cryptography.X509Certificates.StoreLocation]::LocalMachine)
+    $store.Open([System.Security.Cryptography.X509Certificates.OpenFlags]::ReadOnly)
+    try {
+        $found = $store.get_Certificates().Find([System.Security.Cryptography.X509Certificates.X509FindType]::FindByThumbprint, $Thumbprint, $false)
+        if ($found.get_Count() -eq 0 -or -not $found[0].get_HasPrivateKey()) { return $null }
+        $hash = (New-Object System.Security.Cryptography.SHA256CryptoServiceProvider).ComputeHash($found[0].get_RawData())
+        return @{ Sha256 = [BitConverter]::ToString($hash).Replace('-', ''); Until = $found[0].get_NotAfter().ToUniversalTime() }
+    }
+    finally { $store.Close() }
+}
+
+function New-LyncarrCertificate {
+    # A self-signed certificate for servers, with its key; returns the thumbprint. The command of 2012 R2 has the first two parameters
+    # only and makes it for a year, whichever PowerShell was installed there later; newer ones are told the rest.
+    # https://learn.microsoft.com/powershell/module/pki/new-selfsignedcertificate
+    param([string]$Computer)
+    $wanted = @{ DnsName = $Computer; CertStoreLocation = 'Cert:\LocalMachine\My' }
+    $further = @{ NotAfter = [datetime]::Now.AddYears(10); KeyExportPolicy = 'NonExportable'; KeyLength = 3072; HashAlgorithm = 'SHA256' }
+    $known = (Get-Command -Name 'New-SelfSignedCertificate').Parameters
+    foreach ($name in $further.get_Keys()) { if ($known.ContainsKey($name)) { $wanted[$name] = $further[$name] } }
+    return [string](New-SelfSignedCertificate @wanted).Thumbprint
+}
+
+function Remove-LyncarrCertificate {
+    # https://learn.microsoft.com/powershell/module/microsoft.powershell.security/about/about_certificate_provider
+    param([string]$Thumbprint)
+    Remove-Item -LiteralPath "Cert:\LocalMachine\My\$Thumbprint" -DeleteKey
+}
+
+function Get-LyncarrRule {
+    # The firewall rule of this script, or null. What is wrong with it is shown as its port or its addresses.
+    # https://learn.microsoft.com/powershell/module/netsecurity/get-netfirewallrule
+    # With a wildcard a missing rule is no error, and an error remains one.
+    $rule = @(Get-NetFirewallRule -Name 'lyncarr-winrm-https*')
+    if ($rule.Count -eq 0) { return $null }
+    return @{
+        On = ([string]$rule[0].Enabled -eq 'True' -and [string]$rule[0].Direction -eq 'Inbound' -and [string]$rule[0].Action -eq 'Allow')
+        Port = [string]($rule[0] | Get-NetFirewallPortFilter).LocalPort; Addresses = @(($rule[0] | Get-NetFirewallAddressFilter).RemoteAddress)
+    }
+}
+
+function Set-LyncarrRule {
+    # https://learn.microsoft.com/powershell/module/netsecurity/new-netfirewallrule
+    param([string[]]$Addresses, [int]$Port)
+    Remove-LyncarrRule
+    [void](New-NetFirewallRule -Name 'lyncarr-winrm-https' -DisplayName 'WinRM over HTTPS from the lyncarr controller' -Enabled 'True' -Profile 'Any' -Direction 'Inbound' -Action 'Allow' -Protocol 'TCP' -LocalPort $Port -RemoteAddress $Addresses)
+}
+
+function Remove-LyncarrRule {
+    if ($null -ne (Get-LyncarrRule)) { Remove-NetFirewallRule -Name 'lyncarr-winrm-https' }
+}
+
+function Get-LyncarrOtherRule {
+    # Names of the other rules that are on and let somebody in to this port.
+    param([int]$Port)
+    foreach ($filter in @(Get-NetFirewallPortFilter -Protocol 'TCP')) {
+        if (@($filter.LocalPort) -notcontains [string]$Port) { continue }
+        foreach ($rule in @($filter | Get-NetFirewallRule)) {
+            if ([string]$rule.Enabled -eq 'True' -and [string]$rule.Direction -eq 'Inbound' -and [string]$rule.Action -eq 'Allow' -and $rule.Name -ne 'lyncarr-winrm-https') { [string]$rule.DisplayName }
+        }
+    }
+}
+
+function Get-LyncarrOpenProfile {
+    # Names of the profiles for which the firewall is off.
+    foreach ($entry in @(Get-NetFirewallProfile -PolicyStore 'ActiveStore')) { if ([string]$entry.Enabled -ne 'True') { [string]$entry.Name } }
+}
+
+function Read-LyncarrAnswer {
+    param([string]$Question)
+    return [string](Read-Host -Prompt $Question)
+}

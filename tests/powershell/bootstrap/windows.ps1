@@ -1,0 +1,99 @@
+# Stands behind the seam of the console script and takes its place: a server in memory, $Machine, which the driver fills for each case.
+
+function Get-LyncarrAccount { return $Machine['account'] }
+
+function Get-LyncarrAddress { $Machine['addresses'] }
+
+function Get-LyncarrRegistryValue {
+    param([string]$Key, [string]$Name)
+    return $Machine['registry']["$Key\$Name"]
+}
+
+function Set-LyncarrRegistryValue {
+    param([string]$Key, [string]$Name, [psobject]$Value)
+    if ($null -eq $Value) { $Machine['registry'].Remove("$Key\$Name") } else { $Machine['registry']["$Key\$Name"] = $Value }
+}
+
+function Remove-LyncarrRegistryKey {
+    param([string]$Key)
+    foreach ($name in @($Machine['registry'].Keys)) { if ($name.StartsWith($Key)) { $Machine['registry'].Remove($name) } }
+}
+
+function Get-LyncarrService { return @{ Start = $Machine['service']['Start']; Running = $Machine['service']['Running'] } }
+
+function Set-LyncarrService {
+    param([string]$Start, [bool]$Running)
+    $Machine['service'] = @{ Start = $Start; Running = $Running }
+}
+
+function Assert-Running { if (-not $Machine['service']['Running']) { throw 'the client cannot connect to the destination' } }
+
+function Get-LyncarrListener {
+    Assert-Running
+    foreach ($listener in $Machine['listeners']) { $listener }
+}
+
+function Add-LyncarrListener {
+    param([string]$Computer, [string]$Thumbprint, [int]$Port)
+    Assert-Running
+    if ($Machine['refused']) { throw 'The WinRM client cannot process the request.' }
+    if (@($Machine['listeners'] | Where-Object { $_['Transport'] -eq 'HTTPS' }).Count -gt 0) { throw 'the listener exists already' }
+    if ($Computer -ne $Machine['account']['Computer'] -or -not $Machine['certificates'].Contains($Thumbprint)) { throw 'no certificate for that name' }
+    $Machine['listeners'] += @{ Transport = 'HTTPS'; Address = '*'; Port = [string]$Port; Enabled = 'true'; CertificateThumbprint = $Thumbprint }
+}
+
+function Remove-LyncarrListener {
+    Assert-Running
+    $Machine['listeners'] = @($Machine['listeners'] | Where-Object { $_['Transport'] -ne 'HTTPS' })
+}
+
+function Test-LyncarrOption {
+    param([string]$Part, [string]$Name)
+    Assert-Running
+    return (@($Machine['options']) -contains "$Part $Name")
+}
+
+function Get-LyncarrCertificate {
+    param([string]$Thumbprint)
+    if (-not $Machine['certificates'].Contains($Thumbprint)) { return $null }
+    return @{ Sha256 = $Thumbprint.Substring(0, 8) * 8; Until = [datetime]$Machine['certificates'][$Thumbprint] }
+}
+
+function New-LyncarrCertificate {
+    param([string]$Computer)
+    $Machine['number'] = [int]$Machine['number'] + 1
+    $thumbprint = ([string]$Machine['number']).PadLeft(8, 'C') * 5
+    $Machine['certificates'][$thumbprint] = [datetime]::UtcNow.AddYears(1)
+    return $thumbprint
+}
+
+function Remove-LyncarrCertificate {
+    param([string]$Thumbprint)
+    if (-not $Machine['certificates'].Contains($Thumbprint)) { throw 'no such certificate' }
+    $Machine['certificates'].Remove($Thumbprint)
+}
+
+function Get-LyncarrRule { return $Machine['rule'] }
+
+function Set-LyncarrRule {
+    param([string[]]$Addresses, [int]$Port)
+    if (-not $Machine['deaf']) { $Machine['rule'] = @{ On = $true; Port = [string]$Port; Addresses = @($Addresses | ForEach-Object { if ($_.Contains(':')) { $_ } else { "$_/255.255.255.255" } }) } }
+}
+
+function Remove-LyncarrRule { $Machine['rule'] = $null }
+
+function Get-LyncarrOtherRule {
+    param([int]$Port)
+    if ($Machine['others'].Contains([string]$Port)) { $Machine['others'][[string]$Port] }
+}
+
+function Get-LyncarrOpenProfile { $Machine['open'] }
+
+function Read-LyncarrAnswer {
+    param([string]$Question)
+    "? $Question" | Out-Host
+    if (@($Machine['answers']).Count -eq 0) { throw 'nobody was to be asked' }
+    $first, $rest = @($Machine['answers'])
+    $Machine['answers'] = @($rest | Where-Object { $null -ne $_ })
+    return [string]$first
+}

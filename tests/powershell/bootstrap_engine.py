@@ -1,0 +1,94 @@
+"""The console script of lyncarr bootstrap in a real PowerShell, over a server in memory that takes the place of its seam."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lyncarr.powershell import bootstrap
+from lyncarr.powershell.bundle import read_snippet
+from tests.snippets.snippet_coverage import coverage_command, recording_of
+
+HERE = Path(__file__).parent / "bootstrap"
+RECORDINGS: list[Path] = []
+
+SERVER: dict[str, Any] = {
+    "account": {"Computer": "RP01", "Name": "RP01\\Administrator", "Sid": "S-1-5-21-1-2-3-500", "Elevated": True},
+    "addresses": ["192.0.2.10"],
+    "registry": {},
+    "service": {"Start": "Automatic", "Running": True},
+    "listeners": [{"Transport": "HTTP", "Address": "*", "Port": "5985", "Enabled": "true", "CertificateThumbprint": ""}],
+    "options": [],
+    "certificates": {},
+    "rule": None,
+    "others": {},
+    "open": [],
+    "answers": [],
+    "refused": False,
+    "deaf": False,
+}
+"""A server as Windows leaves it after setup."""
+
+
+def composed() -> str:
+    """The printed text with the simulated functions laid over the seam."""
+    parts = [read_snippet(f"{bootstrap.FOLDER}/{name}") for name in bootstrap.PARTS]
+    return bootstrap.compose((*parts, (HERE / "windows.ps1").read_text(encoding="ascii")))
+
+
+def pieces() -> list[tuple[str, str]]:
+    """(file, text) of what the composed text holds of the shipped one outside the seam. The entry point is the frame around the rest."""
+    head, _, tail = bootstrap.compose(("@",)).partition("\n@\n")
+    main, logic = (f"{bootstrap.FOLDER}/{name}" for name in (bootstrap.MAIN, bootstrap.PARTS[0]))
+    return [(main, head), (logic, read_snippet(logic)), (main, tail.lstrip("\n"))]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a run printed, its exit code, and the server afterwards."""
+
+    lines: list[str]
+    code: int
+    server: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+class Console:
+    """One PowerShell process; each run is the script from its beginning."""
+
+    def __init__(self, pwsh: str, folder: Path) -> None:
+        script = folder / "script.ps1"
+        script.write_text(composed(), encoding="ascii")
+        RECORDINGS.append(recording_of(script, folder / "coverage.json"))
+        self.process = subprocess.Popen(
+            coverage_command(pwsh, script, RECORDINGS[-1], HERE / "driver.ps1", [str(script)]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+
+    def close(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+
+    def run(self, server: dict[str, Any], **arguments: Any) -> Said:
+        """Run with the script's parameters, of which a switch is True; `server` stays as it is."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps({"machine": copy.deepcopy(server), "arguments": arguments}) + "\n")
+        self.process.stdin.flush()
+        lines: list[str] = []
+        for line in self.process.stdout:
+            if line.startswith("END "):
+                ended = json.loads(line.removeprefix("END "))
+                return Said(lines, ended["code"], ended["machine"])
+            lines.append(line.rstrip("\n"))
+        raise AssertionError(f"the process ended: {lines[-5:]}")

@@ -1,0 +1,82 @@
+# Checks of the seam of lyncarr bootstrap, on a simulated server. The commands of NetSecurity, WSMan and PKI come from console\.
+param([string]$Snippets)
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+. ([System.IO.Path]::Combine($PSScriptRoot, 'checks.ps1'))
+. ([System.IO.Path]::Combine($Snippets, '_windows.ps1'))
+$script:LyncarrState = @{ Failure = $null }
+Import-Module -Name ([System.IO.Path]::Combine($PSScriptRoot, 'console', 'LyncarrConsole.psd1'))
+
+function Read-Host { param([string]$Prompt) return "answer to $Prompt" }
+
+# Who, and where.
+$account = Get-LyncarrAccount
+Test-That 'account: computer' ([Environment]::MachineName) { $account['Computer'] }
+Test-That 'account: a local one' $true { $account['Name'].StartsWith([Environment]::MachineName + '\') }
+Test-That 'account: SID' $true { $account['Sid'] -cmatch '^S-1-5-21-' }
+Test-That 'account: elevated' $true { $account['Elevated'] }
+Test-That 'addresses: none of the loopback' $true { @(Get-LyncarrAddress | Where-Object { $_.StartsWith('127.') -or $_ -eq '::1' -or $_.StartsWith('fe80') }).Count -eq 0 }
+Test-That 'addresses: of this server' $true { @(Get-LyncarrAddress).Count -gt 0 }
+Test-That 'answer' 'answer to Change it?' { Read-LyncarrAnswer -Question 'Change it?' }
+
+# The registry.
+$key = 'SOFTWARE\lyncarr\test'
+Test-That 'registry: no key' $true { $null -eq (Get-LyncarrRegistryValue -Key $key -Name 'Text') }
+Set-LyncarrRegistryValue -Key $key -Name 'Text' -Value 'some text'
+Set-LyncarrRegistryValue -Key $key -Name 'Number' -Value 1
+Test-That 'registry: text' 'some text' { Get-LyncarrRegistryValue -Key $key -Name 'Text' }
+Test-That 'registry: number' 'DWord' { $opened = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($key); [string]$opened.GetValueKind('Number'); $opened.Close() }
+Set-LyncarrRegistryValue -Key $key -Name 'Text' -Value $null
+Test-That 'registry: removed' $true { $null -eq (Get-LyncarrRegistryValue -Key $key -Name 'Text') }
+Set-LyncarrRegistryValue -Key $key -Name 'Text' -Value $null
+Remove-LyncarrRegistryKey -Key $key
+Test-That 'registry: key removed' $true { $null -eq [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($key) }
+Test-That 'registry: no key to remove' 'nothing' { Get-Failure { Remove-LyncarrRegistryKey -Key $key } }
+
+# The service.
+Test-That 'service: as made' 'Manual False' { $seen = Get-LyncarrService; "$($seen['Start']) $($seen['Running'])" }
+Test-That 'listeners: not while the service is stopped' 'RuntimeException' { Get-Failure { Get-LyncarrListener } }
+Set-LyncarrService -Start 'Automatic' -Running $true
+Test-That 'service: started' 'Automatic True' { $seen = Get-LyncarrService; "$($seen['Start']) $($seen['Running'])" }
+Set-LyncarrService -Start 'Disabled' -Running $false
+Test-That 'service: stopped' 'Disabled False' { $seen = Get-LyncarrService; "$($seen['Start']) $($seen['Running'])" }
+Set-LyncarrService -Start 'Automatic' -Running $true
+
+# The certificate: a real one in the real store.
+$thumbprint = New-LyncarrCertificate -Computer $account['Computer']
+Test-That 'certificate: made' $true { $thumbprint -cmatch '^[0-9A-F]{40}$' }
+Test-That 'certificate: as long as the command can' $true { (Get-LyncarrCertificate -Thumbprint $thumbprint)['Until'] -gt [datetime]::UtcNow.AddYears(9) }
+Test-That 'certificate: SHA-256 of its DER' $true {
+    (Get-LyncarrCertificate -Thumbprint $thumbprint)['Sha256'] -ceq [System.IO.File]::ReadAllText('C:\windows\lab\console.sha256')
+}
+Test-That 'certificate: unknown' $true { $null -eq (Get-LyncarrCertificate -Thumbprint ('AB' * 20)) }
+
+# Listeners.
+Test-That 'listener: http alone' 'HTTP * 5985 true ' { foreach ($one in Get-LyncarrListener) { "$($one['Transport']) $($one['Address']) $($one['Port']) $($one['Enabled']) $($one['CertificateThumbprint'])" } }
+Add-LyncarrListener -Computer $account['Computer'] -Thumbprint $thumbprint -Port 5986
+Test-That 'listener: made' "HTTPS * 5986 true $thumbprint" {
+    foreach ($one in Get-LyncarrListener) { if ($one['Transport'] -eq 'HTTPS') { "$($one['Transport']) $($one['Address']) $($one['Port']) $($one['Enabled']) $($one['CertificateThumbprint'])" } }
+}
+Remove-LyncarrListener
+Test-That 'listener: removed' 'HTTP' { foreach ($one in Get-LyncarrListener) { $one['Transport'] } }
+Remove-LyncarrCertificate -Thumbprint $thumbprint
+Test-That 'certificate: removed' $true { $null -eq (Get-LyncarrCertificate -Thumbprint $thumbprint) }
+Test-That 'option: on' $true { Test-LyncarrOption -Part '/auth' -Name 'Basic' }
+Test-That 'option: off' $false { Test-LyncarrOption -Part '' -Name 'AllowUnencrypted' }
+Test-That 'option: unknown' $false { Test-LyncarrOption -Part '' -Name 'NoSuchOption' }
+
+# The firewall.
+Test-That 'rule: none' $true { $null -eq (Get-LyncarrRule) }
+Set-LyncarrRule -Addresses @('192.0.2.50') -Port 5986
+Test-That 'rule: one address' 'True 5986 192.0.2.50' { $seen = Get-LyncarrRule; "$($seen['On']) $($seen['Port']) $($seen['Addresses'] -join '+')" }
+Set-LyncarrRule -Addresses @('192.0.2.50', '2001:db8::5') -Port 5999
+Test-That 'rule: made anew' 'True 5999 192.0.2.50+2001:db8::5' { $seen = Get-LyncarrRule; "$($seen['On']) $($seen['Port']) $($seen['Addresses'] -join '+')" }
+Test-That 'other rules: none' 0 { @(Get-LyncarrOtherRule -Port 5999).Count }
+[void](New-NetFirewallRule -Name 'other' -DisplayName 'For all' -Enabled 'True' -Direction 'Inbound' -Action 'Allow' -LocalPort 5999 -RemoteAddress 'Any')
+[void](New-NetFirewallRule -Name 'off' -DisplayName 'Switched off' -Enabled 'False' -Direction 'Inbound' -Action 'Allow' -LocalPort 5999 -RemoteAddress 'Any')
+[void](New-NetFirewallRule -Name 'port' -DisplayName 'Another port' -Enabled 'True' -Direction 'Inbound' -Action 'Allow' -LocalPort 5985 -RemoteAddress 'Any')
+Test-That 'other rules: one' 'For all' { Get-LyncarrOtherRule -Port 5999 }
+Remove-LyncarrRule
+Test-That 'rule: removed' $true { $null -eq (Get-LyncarrRule) }
+Test-That 'rule: removed twice' 'nothing' { Get-Failure { Remove-LyncarrRule } }
+Test-That 'firewall: off for' 'Private' { Get-LyncarrOpenProfile }
