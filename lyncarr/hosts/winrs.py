@@ -74,7 +74,7 @@ class WinrsHost(RemoteShell):
                     self._hand_on(line, reader, on_event)
                 elif self._is_end(line, process):
                     ended, self._end_due = not self._end_due, False
-            if process.exit_code is not None and not ended:
+            if process.exit_code is not None and not (ended or reader.done):
                 raise self._failed(f"it ended with exit code {process.exit_code}.", process.errors)
         self._end_due = not ended
         reader.finish()
