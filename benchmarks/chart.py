@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 
-from benchmarks.measure import Cell
+from benchmarks.costs import Cell
 
 WIDTH, LEFT, RIGHT = 860, 110, 150
 BAR, GAP, GROUP = 14, 5, 28
@@ -22,14 +22,14 @@ def chart(cells: Sequence[Cell], round_trips_ms: Sequence[int]) -> str:
     y = 20
     for settings, of_size in groupby(cells, lambda cell: cell.settings):
         measured = [cell for cell in of_size if not cell.tool.missing]
-        longest = max(cell.seconds(each) or 0.0 for cell in measured for each in ordered)
+        longest = max(cell.time(each).seconds for cell in measured for each in ordered)
         scale = (WIDTH - LEFT - RIGHT) / longest
         for operation, group in groupby(measured, lambda cell: cell.operation):
             parts.append(_text(0, y, f"{settings} settings, {operation}", "h"))
             y += GAP
             for cell in group:
                 parts.append(_text(12, y + BAR - 3, cell.tool.name))
-                seconds = [cell.seconds(each) or 0.0 for each in ordered]
+                seconds = [cell.time(each).seconds for each in ordered]
                 parts += _bar(y, seconds, scale, COLOURS[cell.tool.name])
                 parts.append(_text(LEFT + seconds[-1] * scale + 6, y + BAR - 3, " / ".join(f"{each:.1f}" for each in seconds) + " s"))
                 y += BAR + GAP
@@ -38,7 +38,7 @@ def chart(cells: Sequence[Cell], round_trips_ms: Sequence[int]) -> str:
     title = f"Seconds at round-trip times of {times} ms, lyncarr and its peers"
     described = "; ".join(
         f"{cell.settings} settings, {cell.operation}, {cell.tool.name}: "
-        + ", ".join(f"{cell.seconds(each) or 0.0:.1f} s at {each} ms" for each in ordered)
+        + ", ".join(f"{cell.time(each).seconds:.1f} s at {each} ms" for each in ordered)
         for cell in cells
         if not cell.tool.missing
     )

@@ -36,6 +36,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--pwsh-wine", default=os.environ.get("LYNCARR_PWSH_WINE") or shutil.which("pwsh-wine"), metavar="PATH",
                         help="launcher of the Windows build of PowerShell on Wine; default: $LYNCARR_PWSH_WINE")  # fmt: skip
     parser.add_argument("--ansible", type=Path, metavar="PATH", help="ansible-playbook of an environment with pypsrp; default: on the PATH")
+    parser.add_argument("--all", action="store_true", help="run what is slow as often as the rest, and at all round-trip times")
     parser.add_argument("--replay", action="store_true", help="lyncarr alone, against stored states: no PowerShell runs")
     parser.add_argument("--write", action="store_true", help="put table and picture into docs/")
     return parser.parse_args(words)
@@ -60,11 +61,11 @@ def ground_of(options: argparse.Namespace, folder: Path) -> Iterator[Ground]:
 
 
 def starts(bench: Bench, settings: int) -> dict[str, float]:
-    """What a person waits for before anything goes over the wire: command -> seconds, the median of some."""
+    """What a person waits for before anything goes over the wire, and for the host's shell: what -> seconds, the median of some."""
     commands = {"lyncarr --help": ["--help"], f"lyncarr check, {settings} settings": ["check"]}
-    return {
-        name: statistics.median(bench.time([*LYNCARR, *words]) for _ in range(STARTS)) for name, words in commands.items()
-    }
+    taken = {name: [bench.command_seconds([*LYNCARR, *words]) for _ in range(STARTS)] for name, words in commands.items()}
+    taken["a shell of this host starts"] = [bench.shell_seconds() for _ in range(STARTS)]
+    return {name: statistics.median(each) for name, each in taken.items()}
 
 
 def main(words: list[str] | None = None) -> int:
@@ -81,7 +82,7 @@ def main(words: list[str] | None = None) -> int:
             tools = tools_of(options)
             cells = []
             for settings in options.settings:
-                cells += bench.measure(settings, tools, options.round_trips, options.repeat, progress)
+                cells += bench.measure(settings, tools, options.round_trips, options.repeat, all_of_them=options.all, progress=progress)
             text = page.table(cells, options.round_trips, starts(bench, settings), options.repeat)
     print(text)
     if options.write:

@@ -1,59 +1,32 @@
-"""Runs a tool once and takes what it cost, in its own process and on the server's side of the wire."""
+"""Runs a tool and takes what it cost, in its own process and on the server's side of the wire."""
 
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pypsrp.powershell import RunspacePool
+from pypsrp.wsman import WSMan
+
+from benchmarks.costs import Cell, Sample
 from benchmarks.hosts import Ground
 from benchmarks.link import Link
-from benchmarks.sites import PASSWORD_VARIABLE, write_site
-from benchmarks.tools import ENVIRONMENT, LYNCARR, OPERATIONS, Lyncarr, Operation, Task, Tool, write_task
+from benchmarks.sites import PASSWORD_VARIABLE, Endpoint, write_site
+from benchmarks.tools import ENVIRONMENT, LYNCARR, OPERATIONS, Lyncarr, Task, Tool, write_task
 from lyncarr.lab.server import LabServer
 
+Progress = Callable[[str], None]
 LAUNCH = Path(__file__).parent / "launch.py"
 LONGEST_S = 600.0
-# What takes longer is not repeated: it is beyond doubt, and the whole must end while somebody waits.
-REPEATED_BELOW_S = 10.0
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One run. `peak_kb` is the largest process of the tool; bytes are HTTP heads and bodies, without TLS."""
-
-    seconds: float
-    peak_kb: int
-    requests: int
-    connections: int
-    shells: int
-    bytes_up: int
-    bytes_down: int
-
-
-@dataclass
-class Cell:
-    """The runs of one tool in one operation: round-trip time in ms -> samples."""
-
-    settings: int
-    operation: Operation
-    tool: Tool
-    samples: dict[int, list[Sample]] = field(default_factory=dict)
-
-    def seconds(self, round_trip_ms: int) -> float | None:
-        """The median, None where the tool is not here."""
-        samples = self.samples.get(round_trip_ms)
-        return statistics.median(one.seconds for one in samples) if samples else None
-
-    def typical(self, figure: Callable[[Sample], int]) -> int | None:
-        """The median over all round-trip times, of which requests and bytes are independent but for a Receive more or less."""
-        samples = [figure(one) for group in self.samples.values() for one in group]
-        return statistics.median_low(samples) if samples else None
+# The whole must end while somebody waits. What takes longer is not repeated, and what takes still longer is run at the
+# shortest round-trip time only.
+REPEATED_BELOW_S = 8.0
+RUN_BELOW_S = 20.0
 
 
 class Bench:
@@ -61,52 +34,74 @@ class Bench:
 
     def __init__(self, ground: Ground, lab: LabServer, link: Link, folder: Path) -> None:
         self._ground, self._lab, self._link, self._folder = ground, lab, link, folder
-        (folder / "ca.pem").write_bytes(lab.ca_file.read_bytes())
+        self._endpoint = Endpoint(lab.address, link.port, lab.user, folder / "ca.pem")
+        self._endpoint.ca.write_bytes(lab.ca_file.read_bytes())
 
     def measure(
-        self, settings: int, tools: Sequence[Tool], round_trips_ms: Iterable[int], repeat: int, progress: Callable[[str], None]
+        self, settings: int, tools: Sequence[Tool], round_trips_ms: Sequence[int], repeat: int, *, all_of_them: bool, progress: Progress
     ) -> list[Cell]:
-        """All tools in all operations. Tools take turns, so that a noisy minute hits all of them."""
-        endpoint = {"address": self._lab.address, "port": self._link.port, "user": self._lab.user}
-        site = write_site(self._folder, settings, **endpoint)
-        task = write_task(self._folder, site, **endpoint)
+        """All tools in all operations. Tools take turns, so that a noisy minute hits all of them.
+
+        `all_of_them` False leaves out the runs that are slow, as REPEATED_BELOW_S and RUN_BELOW_S say.
+        """
+        site = write_site(self._folder, settings, self._endpoint)
+        task = write_task(self._folder, site, self._endpoint)
         if len(task.settings) != settings:
             raise AssertionError(f"the site has {len(task.settings)} settings, not {settings}")
         self._finish(site, task)
         cells = [Cell(settings, operation, tool) for operation in OPERATIONS for tool in tools]
-        for round_trip_ms in round_trips_ms:
+        here = [cell for cell in cells if cell.tool.missing is None]
+        for round_trip_ms, number, cell in (
+            (each, number, cell) for each in sorted(round_trips_ms) for number in range(repeat) for cell in here
+        ):
+            known = cell.samples.get(round_trip_ms) or next(iter(cell.samples.values()), [])
+            limit_s = REPEATED_BELOW_S if number else RUN_BELOW_S
+            if not all_of_them and any(one.seconds > limit_s for one in known):
+                continue
             self._link.round_trip_s = round_trip_ms / 1000
-            for number in range(repeat):
-                for cell in cells:
-                    before = cell.samples.setdefault(round_trip_ms, [])
-                    if cell.tool.missing or any(one.seconds > REPEATED_BELOW_S for one in before):
-                        continue
-                    before.append(self._run(cell, task))
-                    progress(f"{settings} settings, {cell.operation}, {cell.tool.name}, {round_trip_ms} ms, run {number + 1}")
-                    if cell.operation == "apply" and not before[1:]:
-                        self._compare(cell.tool)
+            sample = self._run(cell, task)
+            progress(f"{settings} settings, {cell.operation}, {cell.tool.name}, {round_trip_ms} ms: {sample.seconds:.2f} s")
+            if cell.operation == "apply" and not cell.samples:
+                self._compare(cell.tool)
+            cell.samples.setdefault(round_trip_ms, []).append(sample)
         return cells
 
-    def time(self, command: list[str], codes: tuple[int, ...] = (0,)) -> float:
-        """Seconds that a command takes by itself."""
+    def command_seconds(self, command: list[str]) -> float:
+        """How long a command takes that must succeed."""
         done, seconds, _ = self._launch(command)
-        if done.returncode not in codes:
+        if done.returncode:
             raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}")
         return seconds
+
+    def shell_seconds(self) -> float:
+        """How long a remote shell of this host takes to be there, the log-on included and the start of a tool not."""
+        self._link.round_trip_s = 0.0
+        wsman = WSMan(
+            self._endpoint.address,
+            port=self._endpoint.port,
+            auth="ntlm",
+            username=self._endpoint.user,
+            password=self._lab.password,
+            cert_validation=str(self._endpoint.ca),  # type: ignore[arg-type]  # a path is taken too, its documentation says
+            no_proxy=True,
+        )
+        begun = time.monotonic()
+        with wsman, RunspacePool(wsman):
+            return time.monotonic() - begun
 
     def _finish(self, site: Path, task: Task) -> None:
         """The finished machine is made by lyncarr, and not measured: the first run on a machine compiles the stand-ins."""
         self._link.round_trip_s = 0.0
         self._ground.keep(site)
         self._ground.pending()
-        self.time(Lyncarr().command(task, "apply"))
+        self.command_seconds(Lyncarr().command(task, "apply"))
         self._ground.keep(site)
 
-    def _compare(self, peer: Tool) -> None:
+    def _compare(self, tool: Tool) -> None:
         """A peer that did something else was not measured at the same work: lyncarr must find nothing left to do."""
         done, _, _ = self._launch([*LYNCARR, "plan", "--host", "rp01"])
         if done.returncode:
-            raise RuntimeError(f"what {peer.name} made is not what lyncarr would have made:\n{done.stdout}")
+            raise RuntimeError(f"what {tool.name} made is not what lyncarr would have made:\n{done.stdout}")
 
     def _run(self, cell: Cell, task: Task) -> Sample:
         if cell.operation == "no-op":

@@ -9,11 +9,15 @@ from itertools import groupby
 from pathlib import Path
 
 from benchmarks.chart import chart
-from benchmarks.measure import Cell
+from benchmarks.costs import Cell, Time
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- measured: make bench writes this -->", "<!-- end of what was measured -->"
-TITLES = {"no-op": "no-op: everything is in place", "plan": "plan: everything is missing, nothing is written", "apply": "full apply: everything is missing"}  # fmt: skip
+TITLES = {
+    "no-op": "no-op: everything is in place",
+    "plan": "plan: everything is missing, nothing is written",
+    "apply": "full apply: everything is missing",
+}
 
 
 def table(cells: Sequence[Cell], round_trips_ms: Sequence[int], starts: Mapping[str, float], repeat: int) -> str:
@@ -24,33 +28,52 @@ def table(cells: Sequence[Cell], round_trips_ms: Sequence[int], starts: Mapping[
     for (settings, operation), group in groupby(cells, lambda cell: (cell.settings, cell.operation)):
         rows = list(group)
         lines.append(f"{settings} settings, {TITLES[operation]}")
-        lines.append(f"  {'':8}{'requests':>9}{'shells':>7}{'KB up':>8}{'KB down':>8}{head}{'peak MB':>9}")
+        lines.append(f"  {'':8}{'requests':>9}{'conn.':>6}{'shells':>7}{'KB up':>8}{'KB down':>8}{head}{'peak MB':>9}")
         lines += [_row(cell, rows[0], round_trips_ms) for cell in rows]
         lines.append("")
-    lines += [f"{name:30}{seconds:6.2f} s" for name, seconds in starts.items()]
-    lines += [
-        f"{f'lyncarr plan, {cell.settings} settings':30}{seconds:6.2f} s"
-        for cell in cells
-        if cell.operation == "plan" and cell.tool.name == "lyncarr" and (seconds := cell.seconds(0)) is not None
-    ]
-    return "\n".join(lines)
+    measured = [cell for cell in cells if not cell.tool.missing]
+    if not all(cell.time(each).measured for cell in measured for each in round_trips_ms):
+        off = f"{_off(measured, round_trips_ms):.0%}"
+        lines += [
+            f"~ computed: seconds at {min(round_trips_ms)} ms plus the round trips; where both are known it is off by {off} at most",
+            "",
+        ]
+    plans = {
+        f"lyncarr plan, {cell.settings} settings": cell.time(0).seconds
+        for cell in measured
+        if cell.operation == "plan" and cell.tool.name == "lyncarr" and 0 in cell.samples
+    }
+    return "\n".join([*lines, *(f"{name:30}{seconds:6.2f} s" for name, seconds in {**starts, **plans}.items())])
 
 
 def _row(cell: Cell, lyncarr: Cell, round_trips_ms: Sequence[int]) -> str:
     if cell.tool.missing:
         return f"  {cell.tool.name:8}{cell.tool.missing:>15}"
-    counts = f"{cell.typical(lambda one: one.requests):9}{cell.typical(lambda one: one.shells):7}"
-    size = "".join(f"{(cell.typical(figure) or 0) / 1000:8.1f}" for figure in (lambda one: one.bytes_up, lambda one: one.bytes_down))
-    times = "".join(f"{_time(cell.seconds(each), lyncarr.seconds(each), cell is lyncarr):>16}" for each in round_trips_ms)
-    peak = max(one.peak_kb for group in cell.samples.values() for one in group) / 1024
-    return f"  {cell.tool.name:8}{counts}{size}{times}{peak:9.0f}"
+    requests, connections, shells, up, down = (
+        cell.typical(figure)
+        for figure in (
+            lambda one: one.requests,
+            lambda one: one.connections,
+            lambda one: one.shells,
+            lambda one: one.bytes_up,
+            lambda one: one.bytes_down,
+        )
+    )
+    times = "".join(f"{_time(cell.time(each), lyncarr.time(each), cell is lyncarr):>16}" for each in round_trips_ms)
+    return f"  {cell.tool.name:8}{requests:9}{connections:6}{shells:7}{up / 1000:8.1f}{down / 1000:8.1f}{times}{cell.peak_kb / 1024:9.0f}"
 
 
-def _time(seconds: float | None, lyncarr: float | None, itself: bool) -> str:
-    if seconds is None:
-        return ""
-    factor = "       " if itself or not lyncarr else f" ({seconds / lyncarr:.1f}x)".rjust(7)
-    return f"{seconds:.2f}{factor}"
+def _time(taken: Time, lyncarr: Time, itself: bool) -> str:
+    factor = "" if itself else f"({taken.seconds / lyncarr.seconds:.1f}x)"
+    return f"{'' if taken.measured else '~'}{taken.seconds:.2f} {factor:>7}"
+
+
+def _off(cells: Sequence[Cell], round_trips_ms: Sequence[int]) -> float:
+    """The largest share by which a computed time differs from the measured one."""
+    return max(
+        (abs(cell.reckon(each) / taken.seconds - 1) for cell in cells for each in round_trips_ms if (taken := cell.time(each)).measured),
+        default=0.0,
+    )
 
 
 def write(text: str, cells: Sequence[Cell], round_trips_ms: Sequence[int]) -> None:

@@ -25,6 +25,16 @@ SITES: dict[int, Mapping[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """Where the host listens for HTTPS, who logs on, and the PEM file of who signed its certificate."""
+
+    address: str
+    port: int
+    user: str
+    ca: Path
+
+
+@dataclass(frozen=True)
 class Setting:
     """One thing that is looked at and set: `script`, a file of peers/, and the values for its parameters."""
 
@@ -32,8 +42,8 @@ class Setting:
     values: Mapping[str, str | int]
 
 
-def write_site(folder: Path, settings: int, *, address: str, port: int, user: str) -> Path:
-    """The site file with so many settings. Beside it stands ca.pem; the password is in $LYNCARR_BENCH_PASSWORD."""
+def write_site(folder: Path, settings: int, host: Endpoint) -> Path:
+    """The site file with so many settings, in the folder that has the authority too; the password is in $LYNCARR_BENCH_PASSWORD."""
     farms = "".join(
         f'\n[[farms]]\nname = "{label}.{DOMAIN}"\nservers = [{", ".join(f"{server!r}" for server in servers)}]\n'
         + ('kind = "office-web-apps"\n' if label == "wac" else "")
@@ -41,7 +51,7 @@ def write_site(folder: Path, settings: int, *, address: str, port: int, user: st
     )
     path = folder / "lyncarr.toml"
     path.write_text(
-        f'[hosts.rp01]\naddress = "{address}"\nport = {port}\nuser = "{user}"\nauth = "ntlm"\ntls = "ca:ca.pem"\n'
+        f'[hosts.rp01]\naddress = "{host.address}"\nport = {host.port}\nuser = "{host.user}"\nauth = "ntlm"\ntls = "ca:{host.ca.name}"\n'
         f'password = "env:{PASSWORD_VARIABLE}"\n{farms}',
         encoding="utf-8",
     )

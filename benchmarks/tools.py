@@ -7,12 +7,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.sites import PASSWORD_VARIABLE, Setting, read_site, settings_of
+from benchmarks.sites import PASSWORD_VARIABLE, Endpoint, Setting, read_site, settings_of
 from lyncarr.config.check import Prepared
 from lyncarr.steps.rules import rule_name
 
@@ -137,35 +137,32 @@ def _check(operation: Operation) -> list[str]:
     return ["--check"] if operation == "plan" else []
 
 
-def write_task(folder: Path, site: Path, *, address: str, port: int, user: str) -> Task:
-    """Write what the peers read, beside the site file and ca.pem in `folder`."""
+def write_task(folder: Path, site: Path, host: Endpoint) -> Task:
+    """Write what the peers read, into `folder`."""
     prepared = read_site(site)
     task = Task(folder, tuple(settings_of(prepared)))
-    ca = str(folder / "ca.pem")
-    job = {"address": address, "port": port, "user": user, "ca": ca, "settings": [(one.script, one.values) for one in task.settings]}
-    task.job.write_text(json.dumps(job), encoding="utf-8")
-    host = {
+    job = {**asdict(host), "settings": [(one.script, one.values) for one in task.settings]}
+    task.job.write_text(json.dumps(job, default=str), encoding="utf-8")
+    inventory = {
         "ansible_connection": "psrp",
         "ansible_shell_type": "powershell",
-        "ansible_host": address,
-        "ansible_port": port,
-        "ansible_user": user,
+        "ansible_host": host.address,
+        "ansible_port": host.port,
+        "ansible_user": host.user,
         "ansible_password": f"{{{{ lookup('env', '{PASSWORD_VARIABLE}') }}}}",
         "ansible_psrp_protocol": "https",
         "ansible_psrp_auth": "ntlm",
-        "ansible_psrp_ca_cert": ca,
+        "ansible_psrp_ca_cert": str(host.ca),
         "ansible_psrp_ignore_proxy": True,
     }
-    task.inventory.write_text(json.dumps({"all": {"hosts": {"rp01": host}}}), encoding="utf-8")
+    task.inventory.write_text(json.dumps({"all": {"hosts": {"rp01": inventory}}}), encoding="utf-8")
     task.variables.write_text(json.dumps(_variables(prepared)), encoding="utf-8")
     return task
 
 
 def _variables(site: Prepared) -> Mapping[str, object]:
     """farms and servers, as the playbook loops over them."""
-    farms = [
-        {"name": farm.name, "timeout_s": farm.timeout_s, "rule": rule_name(farm), "pattern": farm.host_pattern} for farm in site.farms
-    ]
+    farms = [{"name": farm.name, "timeout_s": farm.timeout_s, "rule": rule_name(farm), "pattern": farm.host_pattern} for farm in site.farms]
     servers = [
         {"farm": farm.name, "address": server, "http_port": farm.http_port, "https_port": farm.https_port}
         for farm in site.farms
