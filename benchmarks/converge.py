@@ -24,18 +24,21 @@ from benchmarks.sites import SITES
 from benchmarks.tools import LYNCARR, Ansible, Lyncarr, Pipelines, RunPs, Tool
 from lyncarr.lab.server import LabServer
 
-STARTS = 5
+PEERS = ("pypsrp", "pywinrm", "Ansible")
+# Where make bench installs it, apart from lyncarr's own packages.
+ANSIBLE = Path(__file__).parents[1] / ".venv-ansible" / "bin" / "ansible-playbook"
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.converge", description="lyncarr beside its peers on one simulated host.")
     parser.add_argument("--settings", type=int, nargs="+", choices=SITES, default=list(SITES), help="sizes of the site")
-    parser.add_argument("--round-trips", type=int, nargs="+", default=[0, 20, 100], metavar="MS", help="round-trip times; the first is 0")
+    parser.add_argument("--round-trips", type=int, nargs="+", default=[0, 20, 100], metavar="MS", help="round-trip times")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of which the median is shown")
-    parser.add_argument("--tools", nargs="+", choices=("lyncarr", "pypsrp", "pywinrm", "Ansible"), help="default: all")
-    parser.add_argument("--pwsh-wine", default=os.environ.get("LYNCARR_PWSH_WINE") or shutil.which("pwsh-wine"), metavar="PATH",
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS, help="who is measured beside lyncarr")
+    parser.add_argument("--pwsh-wine", metavar="PATH", default=os.environ.get("LYNCARR_PWSH_WINE") or shutil.which("pwsh-wine"),
                         help="launcher of the Windows build of PowerShell on Wine; default: $LYNCARR_PWSH_WINE")  # fmt: skip
-    parser.add_argument("--ansible", type=Path, metavar="PATH", help="ansible-playbook of an environment with pypsrp; default: on the PATH")
+    parser.add_argument("--ansible", metavar="PATH", type=Path, default=ANSIBLE,
+                        help="ansible-playbook of an environment with pypsrp; default: what make bench installed")  # fmt: skip
     parser.add_argument("--all", action="store_true", help="run what is slow as often as the rest, and at all round-trip times")
     parser.add_argument("--replay", action="store_true", help="lyncarr alone, against stored states: no PowerShell runs")
     parser.add_argument("--write", action="store_true", help="put table and picture into docs/")
@@ -43,10 +46,8 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
 
 
 def tools_of(options: argparse.Namespace) -> list[Tool]:
-    program = options.ansible or (Path(found) if (found := shutil.which("ansible-playbook")) else None)
-    tools: list[Tool] = [Lyncarr(), Pipelines(), RunPs(), Ansible(program)]
-    named = ("lyncarr",) if options.replay else options.tools
-    return [tool for tool in tools if named is None or tool.name in named]
+    peers: list[Tool] = [] if options.replay else [Pipelines(), RunPs(), Ansible(options.ansible)]
+    return [Lyncarr(), *(tool for tool in peers if tool.name in options.peers)]
 
 
 @contextlib.contextmanager
@@ -60,11 +61,11 @@ def ground_of(options: argparse.Namespace, folder: Path) -> Iterator[Ground]:
         yield ground
 
 
-def starts(bench: Bench, settings: int) -> dict[str, float]:
+def starts(bench: Bench, settings: int, repeat: int) -> dict[str, float]:
     """What a person waits for before anything goes over the wire, and for the host's shell: what -> seconds, the median of some."""
     commands = {"lyncarr --help": ["--help"], f"lyncarr check, {settings} settings": ["check"]}
-    taken = {name: [bench.command_seconds([*LYNCARR, *words]) for _ in range(STARTS)] for name, words in commands.items()}
-    taken["a shell of this host starts"] = [bench.shell_seconds() for _ in range(STARTS)]
+    taken = {name: [bench.command_seconds([*LYNCARR, *words]) for _ in range(repeat)] for name, words in commands.items()}
+    taken["a shell of this host starts"] = [bench.shell_seconds() for _ in range(repeat)]
     return {name: statistics.median(each) for name, each in taken.items()}
 
 
@@ -83,7 +84,7 @@ def main(words: list[str] | None = None) -> int:
             cells = []
             for settings in options.settings:
                 cells += bench.measure(settings, tools, options.round_trips, options.repeat, all_of_them=options.all, progress=progress)
-            text = page.table(cells, options.round_trips, starts(bench, settings), options.repeat)
+            text = page.table(cells, options.round_trips, starts(bench, settings, options.repeat), options.repeat)
     print(text)
     if options.write:
         page.write(text, cells, options.round_trips)

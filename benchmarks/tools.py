@@ -108,13 +108,13 @@ class RunPs(Tool):
 class Ansible(Tool):
     name = "Ansible"
 
-    def __init__(self, program: Path | None) -> None:
+    def __init__(self, program: Path) -> None:
         self._program = program
-        self.missing = None if program else "not installed"
+        self.missing = None if program.exists() else "not installed"
 
     @property
     def about(self) -> str:
-        if self._program is None:
+        if self.missing:
             return "Ansible: not installed"
         told = subprocess.run([self._program, "--version"], env=ENVIRONMENT, capture_output=True, text=True, check=True).stdout
         found = re.search(r"core ([\d.]+)", told)
