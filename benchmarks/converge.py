@@ -24,7 +24,7 @@ from benchmarks.sites import SITES
 from benchmarks.tools import LYNCARR, Ansible, Lyncarr, Pipelines, RunPs, Tool
 from lyncarr.lab.server import LabServer
 
-PEERS = ("pypsrp", "pywinrm", "Ansible")
+NAMES = ("pypsrp", "pywinrm", "Ansible")
 # Where make bench installs it, apart from lyncarr's own packages.
 ANSIBLE = Path(__file__).parents[1] / ".venv-ansible" / "bin" / "ansible-playbook"
 
@@ -34,7 +34,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--settings", type=int, nargs="+", choices=SITES, default=list(SITES), help="sizes of the site")
     parser.add_argument("--round-trips", type=int, nargs="+", default=[0, 20, 100], metavar="MS", help="round-trip times")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of which the median is shown")
-    parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS, help="who is measured beside lyncarr")
+    parser.add_argument("--peers", nargs="*", choices=NAMES, default=NAMES, help="who is measured beside lyncarr")
     parser.add_argument("--pwsh-wine", metavar="PATH", default=os.environ.get("LYNCARR_PWSH_WINE") or shutil.which("pwsh-wine"),
                         help="launcher of the Windows build of PowerShell on Wine; default: $LYNCARR_PWSH_WINE")  # fmt: skip
     parser.add_argument("--ansible", metavar="PATH", type=Path, default=ANSIBLE,
