@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 RECORDED := .coverage-ps
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 REPORT := $(BIN)/python -m tests.snippets.report $(RECORDED)
+GENERATE := $(BIN)/python -m tests.docs.generate
 
 .DEFAULT_GOAL := test
 .PHONY: test demo lint coverage-ps docs check-docs presets acceptance faults bench clean
@@ -38,11 +39,13 @@ coverage-ps: $(VENV)/.ready
 	rm -rf $(RECORDED)
 	LYNCARR_COVERAGE=$(RECORDED) $(PYTEST) tests/powershell tests/windows/test_seam.py; tested=$$?; $(REPORT) && exit $$tested
 
-# The generated part of docs/what-is-proved.md, from the recordings of make test or make coverage-ps.
+# The generated parts of the pages: from the code, and in docs/what-is-proved.md from the recordings of make test or make coverage-ps.
 docs: $(VENV)/.ready
+	$(GENERATE) --write
 	$(REPORT) --write
 
 check-docs: $(VENV)/.ready
+	$(GENERATE) --check
 	$(REPORT) --check
 
 # The presets of the replay lab, from the real engine.

@@ -1,5 +1,7 @@
 # What the three rule steps share: which global rules are ours, what a rule does, and whether a foreign one takes our traffic.
 # Ours: rules that rewrite to one of the site's farms, and rules that bear one of our names. All else is foreign and stays as it is.
+# $Parameters of the steps that make rules: keep (the names of all wanted rules), redirects (farm -> the name of its redirect), and rules
+# (those of the step: name -> host, https, pattern and conditions).
 
 function Get-LyncarrCondition {
     # Canonical text of one condition: "{HTTPS}=On", "{X}!=y" when negated.
@@ -25,14 +27,14 @@ function Get-LyncarrRule {
         if ([bool]$match.GetAttributeValue('negate')) { $url = '!' + $url }
         $conditions = New-Object System.Collections.ArrayList
         foreach ($condition in $element.GetChildElement('conditions').GetCollection()) { [void]$conditions.Add((Get-LyncarrCondition -Element $condition)) }
-        $target = [regex]::Match([string]$action.GetAttributeValue('url'), '^(https?)://([^/:{}]+)(:[0-9]+)?(/.*)?$', 'IgnoreCase, CultureInvariant')
+        $target = [regex]::Match([string]$action.GetAttributeValue('url'), '^https?://([^/:{}]+)(:[0-9]+)?(/.*|\{(REQUEST_URI|UNENCODED_URL|URL|PATH_INFO)\}.*)?$', 'IgnoreCase, CultureInvariant')
         $farm = ''
-        if ([int]$action.GetAttributeValue('type') -eq 1 -and $target.Success) { $farm = $target.Groups[2].Value }
+        if ([int]$action.GetAttributeValue('type') -eq 1 -and $target.Success) { $farm = $target.Groups[1].Value }
         @{
             Element = $element; Name = [string]$element.GetAttributeValue('name'); Enabled = [bool]$element.GetAttributeValue('enabled')
             Syntax = [int]$element.GetAttributeValue('patternSyntax'); Stop = [bool]$element.GetAttributeValue('stopProcessing')
             Match = $url; Type = [int]$action.GetAttributeValue('type'); Action = [string]$action.GetAttributeValue('url'); Farm = $farm
-            Query = [bool]$action.GetAttributeValue('appendQueryString')
+            Query = [bool]$action.GetAttributeValue('appendQueryString'); Redirect = [int]$action.GetAttributeValue('redirectType')
             Conditions = $conditions.ToArray(); Grouping = [int]$element.GetChildElement('conditions').GetAttributeValue('logicalGrouping')
         }
     }
@@ -88,9 +90,10 @@ function Test-LyncarrMatch {
 }
 
 function Test-LyncarrOneCondition {
-    param([Microsoft.Web.Administration.ConfigurationElement]$Element, [int]$Syntax, [string]$HostHeader)
+    param([Microsoft.Web.Administration.ConfigurationElement]$Element, [int]$Syntax, [string]$HostHeader, [bool]$Https)
     $name = ([string]$Element.GetAttributeValue('input')).Trim([char[]]'{}')
-    $known = @{ 'HTTPS' = 'on'; 'HTTP_HOST' = $HostHeader; 'SERVER_PORT_SECURE' = '1'; 'REQUEST_SCHEME' = 'https' }
+    $known = @{ 'HTTPS' = 'off'; 'HTTP_HOST' = $HostHeader; 'SERVER_PORT_SECURE' = '0'; 'REQUEST_SCHEME' = 'http' }
+    if ($Https) { $known['HTTPS'] = 'on'; $known['SERVER_PORT_SECURE'] = '1'; $known['REQUEST_SCHEME'] = 'https' }
     if (-not $known.Contains($name)) { return 'maybe' }
     if ([int]$Element.GetAttributeValue('matchType') -ne 0) { return 'maybe' }
     $answer = Test-LyncarrPattern -Syntax $Syntax -Pattern ([string]$Element.GetAttributeValue('pattern')) -Text $known[$name]
@@ -100,16 +103,22 @@ function Test-LyncarrOneCondition {
 }
 
 function Test-LyncarrRuleTakes {
-    # Would this foreign rule take every HTTPS request for $HostHeader before a rule that stands after it? 'yes', 'no' or 'maybe'.
-    param([System.Collections.IDictionary]$Rule, [string]$HostHeader)
-    if (-not $Rule['Enabled']) { return 'no' }
+    # Would this foreign rule take every request for $HostHeader before a rule that stands after it? 'yes', 'no' or 'maybe'.
+    param([System.Collections.IDictionary]$Rule, [string]$HostHeader, [bool]$Https)
     # None and Rewrite let the evaluation go on unless stopProcessing says otherwise; the other actions answer the client.
     if ([int]$Rule['Type'] -le 1 -and -not $Rule['Stop']) { return 'no' }
+    return Test-LyncarrRuleApplies -Rule $Rule -HostHeader $HostHeader -Https $Https
+}
+
+function Test-LyncarrRuleApplies {
+    # Does this rule apply to every request for $HostHeader that reaches it? 'yes', 'no' or 'maybe'.
+    param([System.Collections.IDictionary]$Rule, [string]$HostHeader, [bool]$Https)
+    if (-not $Rule['Enabled']) { return 'no' }
     $verdict = Test-LyncarrMatch -Rule $Rule
     $conditions = $Rule['Element'].GetChildElement('conditions').GetCollection()
     if ($conditions.get_Count() -eq 0) { return $verdict }
     $answers = New-Object System.Collections.ArrayList
-    foreach ($condition in $conditions) { [void]$answers.Add((Test-LyncarrOneCondition -Element $condition -Syntax ([int]$Rule['Syntax']) -HostHeader $HostHeader)) }
+    foreach ($condition in $conditions) { [void]$answers.Add((Test-LyncarrOneCondition -Element $condition -Syntax ([int]$Rule['Syntax']) -HostHeader $HostHeader -Https $Https)) }
     $all = [string[]]$answers.ToArray()
     if ([int]$Rule['Grouping'] -eq 1) {
         if ($all -ccontains 'yes') { return $verdict }
@@ -119,6 +128,82 @@ function Test-LyncarrRuleTakes {
     if ($all -ccontains 'no') { return 'no' }
     if ($all -ccontains 'maybe') { return 'maybe' }
     return $verdict
+}
+
+function Get-LyncarrShadow {
+    # Names of the foreign rules that take the traffic of one of our rules before it is asked. Emits names: call it in @(...).
+    # A rule that may take some of it is told and no more: only a person can judge what it is for.
+    param([object[]]$Rules, [System.Collections.IDictionary]$Parameters)
+    $waiting = New-Object System.Collections.ArrayList
+    $waiting.AddRange(@($Parameters['rules'].get_Keys()))
+    $standing = New-Object System.Collections.ArrayList
+    foreach ($rule in $Rules) {
+        foreach ($name in @($Parameters['rules'].get_Keys()) -ieq $rule['Name']) { [void]$waiting.Remove($name); [void]$standing.Add($name) }
+        if (@($Parameters['keep']) -icontains $rule['Name'] -or @($Parameters['redirects'].get_Values()) -icontains $rule['Name']) { continue }
+        if (@($Parameters['redirects'].get_Keys()) -icontains $rule['Farm']) { continue }
+        $hosts = New-Object System.Collections.ArrayList
+        $certain = $false
+        foreach ($name in $waiting) {
+            $mine = $Parameters['rules'][$name]
+            $answer = Test-LyncarrRuleTakes -Rule $rule -HostHeader ([string]$mine['host']) -Https ([bool]$mine['https'])
+            $scheme = ''
+            if (-not $mine['https']) { $scheme = 'http://' }
+            if ($answer -cne 'no') { [void]$hosts.Add($scheme + [string]$mine['host']) }
+            if ($answer -ceq 'yes') { $certain = $true }
+        }
+        $names = [string]::Join(', ', [string[]]$hosts.ToArray())
+        if ($certain) {
+            Add-LyncarrNote -Kind 'foreign-rule' -Text "the global rule '$($rule['Name'])' stands before ours and takes the requests for ${names}: disable it, narrow it or move it below them"
+            $rule['Name']
+        }
+        elseif ($names -cne '') { Add-LyncarrNote -Kind 'foreign-rule' -Text "the global rule '$($rule['Name'])' stands before ours and may take requests for ${names}: check what it is for" }
+        Add-LyncarrLateNote -Rule $rule -Standing ([string[]]$standing.ToArray()) -Parameters $Parameters
+    }
+}
+
+function Add-LyncarrLateNote {
+    # Tells of a foreign rule that names a host whose requests a rule of ours takes before it: 'dialin.*' is also dialin of another domain.
+    param([System.Collections.IDictionary]$Rule, [string[]]$Standing, [System.Collections.IDictionary]$Parameters)
+    foreach ($condition in $Rule['Element'].GetChildElement('conditions').GetCollection()) {
+        if ([string]$condition.GetAttributeValue('input') -ine '{HTTP_HOST}' -or [bool]$condition.GetAttributeValue('negate')) { continue }
+        $pattern = [string]$condition.GetAttributeValue('pattern')
+        # What takes a host that nobody has is meant for none of them.
+        if ((Test-LyncarrPattern -Syntax ([int]$Rule['Syntax']) -Pattern $pattern -Text 'host.invalid') -cne 'no') { continue }
+        $plain = $pattern
+        if ([int]$Rule['Syntax'] -eq 0) { $plain = $pattern.Trim([char[]]'^$').Replace('\.', '.') }
+        foreach ($name in $Standing) {
+            $mine = $Parameters['rules'][$name]
+            foreach ($header in @($plain, [string]$mine['host'])) {
+                if ((Test-LyncarrPattern -Syntax 1 -Pattern ([string]$mine['pattern']) -Text $header) -cne 'yes') { continue }
+                if ((Test-LyncarrRuleApplies -Rule $Rule -HostHeader $header -Https ([bool]$mine['https'])) -ceq 'no') { continue }
+                Add-LyncarrNote -Kind 'foreign-rule' -Text "the global rule '$($Rule['Name'])' is for $pattern, but '$name' stands before it and takes what $($mine['pattern']) matches: set a narrower host_pattern in the site file, or remove that rule where nothing needs it"
+                return
+            }
+        }
+    }
+}
+
+function Get-LyncarrRuleState {
+    # The rules of one step. Items: each rule, and "rules" for their order and for the foreign rules that stand before them and take their requests.
+    param([object[]]$Rules, [System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters)
+    $state = [ordered]@{}
+    $seen = New-Object System.Collections.ArrayList
+    foreach ($rule in $Rules) {
+        foreach ($name in @($Parameters['rules'].get_Keys()) -ieq $rule['Name']) {
+            [void]$seen.Add($name)
+            $action = Get-LyncarrDesiredSpelling -Observed $rule['Action'] -Desired ([string]$Desired[$name]['action'])
+            # A meeting's or an autodiscover request's parameters would not arrive.
+            if (-not $rule['Query']) { $action = $action + ' (without the query string)' }
+            $state[$name] = @{
+                enabled = $rule['Enabled']; match = $rule['Match']; pattern_syntax = (Get-LyncarrSyntaxName -Syntax $rule['Syntax'])
+                stop_processing = $rule['Stop']; action = $action; type = @('None', 'Rewrite', 'Redirect', 'CustomResponse', 'AbortRequest')[[int]$rule['Type']]
+            }
+            if ($Desired[$name].Contains('redirect_type')) { $state[$name]['redirect_type'] = @{ 301 = 'Permanent'; 302 = 'Found'; 303 = 'SeeOther'; 307 = 'Temporary' }[[int]$rule['Redirect']] }
+        }
+    }
+    $taken = @(Get-LyncarrShadow -Rules $Rules -Parameters $Parameters)
+    if ($seen.get_Count() -gt 0 -or $taken.Count -gt 0) { $state['rules'] = @{ order = $seen.ToArray(); taken_by = $taken } }
+    return $state
 }
 
 #:write
@@ -169,4 +254,80 @@ function Copy-LyncarrElement {
             [void]$target.AddAt($target.get_Count(), $copy)
         }
     }
+}
+
+function Set-LyncarrRule {
+    # One rule of ours, made where it is missing. It is born with its conditions: no moment may exist in which it matches every host.
+    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Rules, [string]$Name, [System.Collections.IDictionary]$Attributes, [string[]]$Conditions, [System.Collections.IDictionary]$Context)
+    $rule = Find-LyncarrElement -Collection $Rules -Attribute 'name' -Value $Name
+    if ($null -eq $rule) {
+        $rule = $Rules.CreateElement('rule')
+        $rule.SetAttributeValue('name', $Name)
+        Set-LyncarrRuleBody -Rule $rule -Attributes $Attributes -Context $Context
+        Set-LyncarrRuleCondition -Rule $rule -Desired $Conditions -Context $Context
+        [void]$Rules.AddAt($Rules.get_Count(), $rule)
+        $Context['Writes'] = [int]$Context['Writes'] + 1
+        return
+    }
+    $before = [int]$Context['Writes']
+    Set-LyncarrRuleBody -Rule $rule -Attributes $Attributes -Context $Context
+    if ([int]$Context['Writes'] -gt $before) { Set-LyncarrRuleCondition -Rule $rule -Desired $Conditions -Context $Context }
+}
+
+function Set-LyncarrRuleBody {
+    # Enums by their numbers: patternSyntax 1 is Wildcard, type 1 Rewrite and 2 Redirect, redirectType 301 Permanent.
+    param([Microsoft.Web.Administration.ConfigurationElement]$Rule, [System.Collections.IDictionary]$Attributes, [System.Collections.IDictionary]$Context)
+    Set-LyncarrAttribute -Element $Rule -Name 'enabled' -Value ([bool]$Attributes['enabled']) -Context $Context
+    Set-LyncarrAttribute -Element $Rule -Name 'patternSyntax' -Value 1 -Context $Context
+    Set-LyncarrAttribute -Element $Rule -Name 'stopProcessing' -Value ([bool]$Attributes['stop_processing']) -Context $Context
+    $match = $Rule.GetChildElement('match')
+    Set-LyncarrAttribute -Element $match -Name 'url' -Value ([string]$Attributes['match']) -Context $Context
+    Set-LyncarrAttribute -Element $match -Name 'negate' -Value $false -Context $Context
+    $action = $Rule.GetChildElement('action')
+    $type = 1
+    if ($Attributes['type'] -ceq 'Redirect') {
+        $type = 2
+        Set-LyncarrAttribute -Element $action -Name 'redirectType' -Value 301 -Context $Context
+    }
+    Set-LyncarrAttribute -Element $action -Name 'type' -Value $type -Context $Context
+    $url = Get-LyncarrDesiredSpelling -Observed ([string]$Attributes['action']) -Desired ([string]$action.GetAttributeValue('url'))
+    Set-LyncarrAttribute -Element $action -Name 'url' -Value $url -Context $Context
+    Set-LyncarrAttribute -Element $action -Name 'appendQueryString' -Value $true -Context $Context
+}
+
+function Set-LyncarrRuleOrder {
+    # Puts our rules into the desired order within the places that they hold; foreign rules keep theirs.
+    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Rules, [string[]]$Order, [System.Collections.IDictionary]$Context)
+    $places = New-Object System.Collections.ArrayList
+    for ($index = 0; $index -lt $Rules.get_Count(); $index++) {
+        if ($Order -icontains [string]$Rules[$index].GetAttributeValue('name')) { [void]$places.Add($index) }
+    }
+    $wrong = New-Object System.Collections.ArrayList
+    for ($slot = 0; $slot -lt $places.get_Count(); $slot++) {
+        $there = [string]$Rules[[int]$places[$slot]].GetAttributeValue('name')
+        if (-not [string]::Equals($there, $Order[$slot], [StringComparison]::OrdinalIgnoreCase)) { [void]$wrong.Add($slot) }
+    }
+    if ($wrong.get_Count() -eq 0) { return }
+    $copies = New-Object System.Collections.ArrayList
+    foreach ($slot in $wrong) {
+        $copy = $Rules.CreateElement('rule')
+        Copy-LyncarrElement -From (Find-LyncarrElement -Collection $Rules -Attribute 'name' -Value $Order[$slot]) -To $copy
+        [void]$copies.Add($copy)
+    }
+    for ($index = $wrong.get_Count() - 1; $index -ge 0; $index--) { $Rules.RemoveAt([int]$places[[int]$wrong[$index]]) }
+    for ($index = 0; $index -lt $wrong.get_Count(); $index++) { [void]$Rules.AddAt([int]$places[[int]$wrong[$index]], $copies[$index]) }
+    $Context['Writes'] = [int]$Context['Writes'] + 1
+}
+
+function Set-LyncarrRuleState {
+    # The rules of one step, in their order; none where a foreign rule would take their requests.
+    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    $rules = Get-LyncarrNeededCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'
+    $taken = @(Get-LyncarrShadow -Rules @(Get-LyncarrRule -Context $Context) -Parameters $Parameters)
+    if ($taken.Count -gt 0) { Stop-Lyncarr -Kind 'foreign' -Text "the global rule '$($taken[0])' stands before ours and takes their requests: disable it, narrow it or move it below them, then run again" }
+    $order = [string[]]@($Parameters['rules'].get_Keys())
+    foreach ($name in $order) {
+        Set-LyncarrRule -Rules $rules -Name $name -Attributes $Desired[$name] -Conditions ([string[]]@($Parameters['rules'][$name]['conditions'])) -Context $Context
+    }
+    Set-LyncarrRuleOrder -Rules $rules -Order $order -Context $Context
 }

@@ -164,7 +164,10 @@ function Invoke-LyncarrRequest {
     $script:LyncarrState['Failure'] = $null
     try {
         $table = ConvertTo-LyncarrTable -Value (ConvertFrom-Json -InputObject $Request)
-        if ($first) { Add-LyncarrEvent -Members (Get-LyncarrHello -Run ([string]$table['run'])) }
+        if ($first) {
+            Add-LyncarrEvent -Members (Get-LyncarrHello -Run ([string]$table['run']))
+            foreach ($reason in @(Get-LyncarrRebootReason)) { Add-LyncarrNote -Kind 'pending-reboot' -Text $reason }
+        }
         if ([bool]$table['lock']) { Enter-LyncarrLock -Request $table }
         switch ([string]$table['operation']) {
             'observe' {

@@ -25,14 +25,34 @@ function Test-LyncarrRegistryKey {
     finally { $base.Close() }
 }
 
-function Test-LyncarrPendingReboot {
-    # https://learn.microsoft.com/windows-hardware/manufacture/desktop/component-based-servicing and the session manager's rename list
-    if (Test-LyncarrRegistryKey -Key 'SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending') { return $true }
-    if (Test-LyncarrRegistryKey -Key 'SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\RebootRequired') { return $true }
-    if (@(Get-LyncarrRegistryValue -Key 'SYSTEM\CurrentControlSet\Control\Session Manager' -Name 'PendingFileRenameOperations').Count -gt 1) { return $true }
+function Get-LyncarrPendingRename {
+    # Full paths of what Windows replaces or deletes at its next start: pairs of \??\C:\... and what it is to become, empty for deleting,
+    # with a ! before it where that may be there already. Emits items. https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-movefileexa
+    foreach ($entry in @(Get-LyncarrRegistryValue -Key 'SYSTEM\CurrentControlSet\Control\Session Manager' -Name 'PendingFileRenameOperations')) {
+        $path = ([string]$entry).TrimStart('!').Replace('\??\', '')
+        if ($path -cne '') { $path }
+    }
+}
+
+function Get-LyncarrRebootReason {
+    # Why this host must restart before anything is installed; nothing where it need not. Emits items.
+    # https://learn.microsoft.com/windows-hardware/manufacture/desktop/component-based-servicing
+    if (Test-LyncarrRegistryKey -Key 'SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending') { 'Windows waits for a restart to finish with roles, features or updates' }
+    if (Test-LyncarrRegistryKey -Key 'SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\RebootRequired') { 'Windows Update waits for a restart' }
+    $own = @(((Get-LyncarrInetsrv) + '\'), ((Get-LyncarrProgramFiles) + '\IIS\'))
+    foreach ($file in @(Get-LyncarrPendingRename)) {
+        if (@(foreach ($folder in $own) { if ($file.StartsWith($folder, [StringComparison]::OrdinalIgnoreCase)) { $folder } }).Count -gt 0) {
+            "$file is replaced or deleted at the next restart"
+            break
+        }
+    }
     $active = [string](Get-LyncarrRegistryValue -Key 'SYSTEM\CurrentControlSet\Control\ComputerName\ActiveComputerName' -Name 'ComputerName')
     $next = [string](Get-LyncarrRegistryValue -Key 'SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName' -Name 'ComputerName')
-    return (-not [string]::Equals($active, $next, [StringComparison]::OrdinalIgnoreCase))
+    if (-not [string]::Equals($active, $next, [StringComparison]::OrdinalIgnoreCase)) { "the computer is called $next after the next restart" }
+}
+
+function Test-LyncarrPendingReboot {
+    return (@(Get-LyncarrRebootReason).Count -gt 0)
 }
 
 function Get-LyncarrInetsrv {
@@ -71,19 +91,58 @@ function Get-LyncarrHello {
     }
 }
 
-function Get-LyncarrFolder {
-    # %ProgramData%\lyncarr: the lock, and files on their way. ProgramData lets every user create files, so this folder does not inherit:
-    # full control for Administrators and SYSTEM (by SID, names are localised), nobody else.
+function Get-LyncarrOwner {
+    # The SID of the owner of a file or folder, who may always give himself any right to it.
+    # https://learn.microsoft.com/dotnet/api/system.security.accesscontrol.filesecurity.-ctor
+    param([string]$Path)
+    $security = New-Object System.Security.AccessControl.FileSecurity ($Path, [System.Security.AccessControl.AccessControlSections]::Owner)
+    return [string]$security.GetOwner([System.Security.Principal.SecurityIdentifier]).Value
+}
+
+function Protect-LyncarrFolder {
+    # Full control for Administrators and SYSTEM (by SID, names are localised), nothing inherited. Rights that were given by name stay:
+    # /reset would take them too, yet give back for a moment what every user inherits from ProgramData.
     # https://learn.microsoft.com/windows-server/administration/windows-commands/icacls
-    $path = [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData), 'lyncarr')
-    [void][System.IO.Directory]::CreateDirectory($path)
-    # Any user may have made it first, as a link: what follows would be done to another folder, such as System32.
-    if (([int][System.IO.File]::GetAttributes($path) -band [int][System.IO.FileAttributes]::ReparsePoint) -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "$path is a link to another folder: remove it and run again" }
+    param([string]$Path)
     $icacls = [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::System), 'icacls.exe')
     foreach ($change in @('/setowner *S-1-5-32-544', '/inheritance:r /grant:r *S-1-5-32-544:(OI)(CI)F *S-1-5-18:(OI)(CI)F')) {
-        $code = Invoke-LyncarrProgram -Path $icacls -Arguments ('"' + $path + '" ' + $change + ' /q')
-        if ($code -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "the folder $path cannot be kept for Administrators only (icacls ended with ${code}): remove it and run again" }
+        $code = Invoke-LyncarrProgram -Path $icacls -Arguments ('"' + $Path + '" ' + $change + ' /q')
+        if ($code -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "the folder $Path cannot be kept for Administrators only (icacls ended with ${code}): remove it and run again" }
     }
+}
+
+function New-LyncarrFolder {
+    # Under a name of its own until it is closed and known to be empty: in a new folder of ProgramData every user may create files.
+    param([string]$Path)
+    $new = $Path + '-' + [guid]::NewGuid().ToString()
+    [void][System.IO.Directory]::CreateDirectory($new)
+    Protect-LyncarrFolder -Path $new
+    if (@([System.IO.Directory]::GetFileSystemEntries($new)).Count -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "somebody put files into the folder $new when it was made: see who, remove it and run again" }
+    try { [System.IO.Directory]::Move($new, $Path) }
+    catch [System.IO.IOException] {
+        # Somebody made one in the meantime: another run, or who must not.
+        [System.IO.Directory]::Delete($new)
+    }
+}
+
+function Confirm-LyncarrOwn {
+    # Stops at what another than an administrator made, or what leads elsewhere: what follows would be done to another file or folder,
+    # such as System32. The account of this session is an administrator, and may own what it made.
+    param([string]$Item, [string]$Folder)
+    if (([int][System.IO.File]::GetAttributes($Item) -band [int][System.IO.FileAttributes]::ReparsePoint) -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "$Item is a link to another place: remove $Folder and run again" }
+    $owner = Get-LyncarrOwner -Path $Item
+    if (@('S-1-5-32-544', 'S-1-5-18', [System.Security.Principal.WindowsIdentity]::GetCurrent().User.Value) -cnotcontains $owner) {
+        Stop-Lyncarr -Kind 'denied' -Text "$Item belongs to $owner, who is neither the group of administrators nor SYSTEM: see whose it is, remove $Folder and run again"
+    }
+}
+
+function Get-LyncarrFolder {
+    # %ProgramData%\lyncarr: the lock, and files on their way. ProgramData lets every user create files and folders, this one among them.
+    $path = [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::CommonApplicationData), 'lyncarr')
+    if (-not [System.IO.Directory]::Exists($path)) { New-LyncarrFolder -Path $path }
+    Confirm-LyncarrOwn -Item $path -Folder $path
+    Protect-LyncarrFolder -Path $path
+    foreach ($item in [System.IO.Directory]::GetFileSystemEntries($path)) { Confirm-LyncarrOwn -Item $item -Folder $path }
     return $path
 }
 
@@ -218,7 +277,7 @@ function Test-LyncarrRestartPending {
 }
 
 function Start-LyncarrProgram {
-    # Starts a program of System32; gives the process, to be waited for and closed.
+    # Starts a program of System32, or one by its full path; gives the process, to be waited for and closed.
     # https://learn.microsoft.com/dotnet/api/system.diagnostics.processstartinfo
     param([string]$Name, [string]$Arguments, [bool]$Read)
     $start = New-Object System.Diagnostics.ProcessStartInfo
@@ -276,6 +335,15 @@ function Find-LyncarrUninstall {
         return $null
     }
     finally { $base.Close() }
+}
+
+function Find-LyncarrWebpi {
+    # Full path of WebPI's command line, '' where it is not installed. Program Files and no other place: only administrators write there.
+    foreach ($name in @('WebpiCmd-x64.exe', 'WebpiCmd.exe')) {
+        $path = [System.IO.Path]::Combine((Get-LyncarrProgramFiles), 'Microsoft', 'Web Platform Installer', $name)
+        if ([System.IO.File]::Exists($path)) { return $path }
+    }
+    return ''
 }
 
 function Get-LyncarrStore {
@@ -505,15 +573,25 @@ function Get-LyncarrErrorText {
 }
 
 function Read-LyncarrInstallerLog {
-    # The line of the first action that failed and the one before it, which mostly says why; '' where there is none.
+    # Why an installer failed, as far as its log tells: the first action that ended with 3, a fatal error, and the line before it, which
+    # mostly says why; else the last two lines; '' without a log. A log speaks the host's language, hence by the time and the number alone.
+    # https://learn.microsoft.com/windows/win32/msi/logging-of-action-return-values
     param([string]$Log)
     if (-not [System.IO.File]::Exists($Log)) { return '' }
+    $stream = [System.IO.File]::Open($Log, [System.IO.FileMode]::Open, [System.IO.FileAccess]::Read, [System.IO.FileShare]::ReadWrite)
+    try { $lines = (New-Object System.IO.StreamReader $stream).ReadToEnd().Split([char[]]"`r`n") }
+    finally { $stream.Close() }
     $before = ''
-    foreach ($line in [System.IO.File]::ReadAllLines($Log)) {
-        if ($line.Contains('Return value 3')) { return "$before $line".Trim() }
-        if ($line.Trim() -cne '') { $before = $line.Trim() }
+    $last = ''
+    foreach ($line in $lines) {
+        # Not: the installer's list of its properties, WebPI's time of the line above, the frame of the log.
+        $text = $line.Trim()
+        if ($text -ceq '' -or $text -cmatch '^(Property\(|DateTime=|===)') { continue }
+        $before = $last
+        $last = $text
+        if ($text -cnotmatch '^MSI \(' -and $text -cmatch '[0-9][:.][0-9]{2}[:.][0-9]{2}.*[^0-9]3\W*$') { break }
     }
-    return ''
+    return "$before $last".Trim()
 }
 
 function Add-LyncarrCertificate {

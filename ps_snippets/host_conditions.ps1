@@ -1,4 +1,4 @@
-# The conditions of our rules: {HTTPS}=On, and the HTTP_HOST pattern without which the first rule would take everybody's requests.
+# The conditions of our rules: {HTTPS}=On or Off, and the HTTP_HOST pattern without which the first rule would take everybody's requests.
 
 function Get-HostConditionsState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
@@ -23,7 +23,7 @@ function Set-HostConditionsState {
     $collection = Get-LyncarrNeededCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'
     foreach ($name in $Desired.get_Keys()) {
         $rule = Find-LyncarrElement -Collection $collection -Attribute 'name' -Value $name
-        if ($null -eq $rule) { Stop-Lyncarr -Kind 'needs' -Text "needs step ssl-offload: there is no global rule '$name' on this host" }
+        if ($null -eq $rule) { Stop-Lyncarr -Kind 'needs' -Text "needs steps ssl-offload and http-rules: there is no global rule '$name' on this host" }
         Set-LyncarrRuleCondition -Rule $rule -Desired ([string[]]@($Desired[$name]['conditions'])) -Context $Context
     }
 }

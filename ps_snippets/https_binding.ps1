@@ -8,7 +8,8 @@ function Find-LyncarrSite {
 }
 
 function Get-LyncarrBinding {
-    # The https bindings of a site on a port, as plain tables; Element is the binding itself. Emits items.
+    # The https bindings of a site on a port, as plain tables; Element is the binding itself, Name its text with * for no address, as
+    # some installers write it. Emits items.
     # Of sslFlags bit 0 is SNI and bit 1 the central certificate store, which has no record; the others are left alone.
     param([Microsoft.Web.Administration.Site]$Site, [int]$Port)
     foreach ($binding in $Site.get_Bindings()) {
@@ -16,10 +17,15 @@ function Get-LyncarrBinding {
         $parts = [regex]::Match($text, '^(.*):([0-9]+):([^:]*)$')
         if ($binding.get_Protocol() -ine 'https' -or $parts.Groups[2].Value -cne [string]$Port) { continue }
         $address = $parts.Groups[1].Value
+        $name = $text
+        if ($address -ceq '') {
+            $address = '*'
+            $name = "*$text"
+        }
         $flags = [int]$binding.GetAttributeValue('sslFlags')
         if (($flags -band 1) -ne 0) { $address = $parts.Groups[3].Value }
         elseif ($address -ceq '*') { $address = '0.0.0.0' }
-        $table = @{ Element = $binding; Text = $text; Flags = $flags; Endpoint = "${address}:$Port"; Thumbprint = ''; Store = '' }
+        $table = @{ Element = $binding; Text = $text; Name = $name; Flags = $flags; Endpoint = "${address}:$Port"; Thumbprint = ''; Store = '' }
         if (($flags -band 2) -ne 0) { $table['Store'] = 'the central certificate store' }
         else {
             $hash = $binding.get_CertificateHash()
@@ -35,7 +41,7 @@ function Get-LyncarrBinding {
 function Find-LyncarrBinding {
     param([Microsoft.Web.Administration.Site]$Site, [System.Collections.IDictionary]$Parameters)
     foreach ($binding in @(Get-LyncarrBinding -Site $Site -Port $Parameters['port'])) {
-        if ($binding['Text'] -ieq $Parameters['binding']) { return $binding }
+        if ($binding['Name'] -ieq $Parameters['binding']) { return $binding }
     }
     return $null
 }
@@ -56,7 +62,7 @@ function Get-LyncarrForeignBinding {
         foreach ($binding in @(Get-LyncarrBinding -Site $site -Port $port)) {
             [void]$known.Add($binding['Endpoint'])
             if ($site.get_Name() -ine $Parameters['site']) { Add-LyncarrNote -Kind 'other-site' -Text "the web site '$($site.get_Name())' has an https binding on port $port too ($($binding['Text'])): what is meant for it does not reach '$($Parameters['site'])'" }
-            elseif ($binding['Text'] -ine $Parameters['binding'] -and $binding['Thumbprint'] -cne [string]$Desired[$Parameters['binding']]['certificate']) {
+            elseif ($binding['Name'] -ine $Parameters['binding'] -and $binding['Thumbprint'] -cne [string]$Desired[$Parameters['binding']]['certificate']) {
                 Add-LyncarrNote -Kind 'other-record' -Text "the web site '$($Parameters['site'])' has another https binding on port $port ($($binding['Text'])) with another certificate ($($binding['Thumbprint'])), which clients see first: remove it where nothing needs it"
             }
         }
@@ -87,7 +93,7 @@ function Get-HttpsBindingState {
     }
     $started = [bool](Test-LyncarrSiteStarted -Site $site)
     if (-not $started -and @($Context['Steps']) -cnotcontains 'iis' -and (Get-LyncarrService -Name 'W3SVC') -cne 'running') { Add-LyncarrNote -Kind 'needs' -Text 'needs step iis: the service W3SVC does not run' }
-    $state[$Parameters['site']] = @{ started = $started }
+    $state[$Parameters['site']] = @{ started = $started; autostart = [bool]$site.GetAttributeValue('serverAutoStart') }
     $binding = Find-LyncarrBinding -Site $site -Parameters $Parameters
     if ($null -ne $binding) { $state[$Parameters['binding']] = @{ sni = (($binding['Flags'] -band 1) -ne 0); certificate = $binding['Thumbprint']; store = $binding['Store'] } }
     return $state
@@ -113,11 +119,15 @@ function Set-HttpsBindingState {
     else {
         if (($binding['Flags'] -band 3) -ne 0) { Set-LyncarrAttribute -Element $binding['Element'] -Name 'sslFlags' -Value ($binding['Flags'] -band -bnot 3) -Context $Context }
         if ($binding['Thumbprint'] -cne $want['certificate'] -or $binding['Store'] -cne 'MY') {
+            # A site with the same address in both spellings does not start: this one is taken, and spelled as IIS Manager does.
+            if ($binding['Text'] -ine $Parameters['binding']) { Set-LyncarrAttribute -Element $binding['Element'] -Name 'bindingInformation' -Value ([string]$Parameters['binding']) -Context $Context }
             [void]$binding['Element'].set_CertificateHash([byte[]]$hash)
             [void]$binding['Element'].set_CertificateStoreName('MY')
             $Context['Writes'] = [int]$Context['Writes'] + 1
         }
     }
+    # The service starts it with itself, after a restart of Windows too.
+    if (-not [bool]$site.GetAttributeValue('serverAutoStart')) { Set-LyncarrAttribute -Element $site -Name 'serverAutoStart' -Value $true -Context $Context }
     if (-not (Test-LyncarrSiteStarted -Site $site)) {
         # Asked for by its name, because a site cannot be started without it.
         if ((Get-LyncarrService -Name 'W3SVC') -cne 'running') { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: the service W3SVC does not run' }

@@ -36,6 +36,9 @@ function Set-IisState {
         Add-LyncarrProgress -Text "installing $($missing.Count) roles and features of Windows, which takes minutes"
         Send-LyncarrEvent
         $Context['Reboot'] = Install-LyncarrFeature -Names $missing
+        # Windows may call that a success and leave one out: the next run would find the same again, and the one after it.
+        $left = @(Get-LyncarrMissingFeature -Features (Get-LyncarrFeature))
+        if (-not $Context['Reboot'] -and $left.Count -gt 0) { Stop-Lyncarr -Kind 'feature' -Text "Windows said that it installed $([string]::Join(', ', $left)), and did not: try Install-WindowsFeature on the host, with -Source where its sources were removed" }
     }
     if (-not $Context['Reboot'] -and (Get-LyncarrService -Name 'W3SVC') -cne 'running') { Start-LyncarrService -Name 'W3SVC' }
 }

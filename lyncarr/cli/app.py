@@ -23,7 +23,8 @@ app = typer.Typer(
     ),
     epilog=(
         "Exit codes: 0 in place, 2 changes pending, 1 a step failed, 3 stopped for a reboot, 64 misuse, 65 bad site file or certificate, "
-        "69 unreachable, 75 another run holds the host, 76 not this protocol, 77 refused, 78 unusable secret, 130 Ctrl-C."
+        "69 unreachable, 70 a fault in lyncarr, 75 another run holds the host, 76 not this protocol, 77 refused, 78 unusable secret, "
+        "130 Ctrl-C."
     ),
     add_completion=False,
     rich_markup_mode="markdown",
@@ -67,6 +68,23 @@ def check(
 
 
 @app.command()
+def schema(
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            metavar="FILE",
+            help="Write it to FILE instead of standard output: `>` of Windows PowerShell 5.1 makes UTF-16, which editors do not read.",
+        ),
+    ] = None,
+) -> None:
+    """Print the JSON Schema of the site file, with which editors complete keys and underline mistakes. Contacts no host."""
+    from lyncarr.cli.local import show_schema
+
+    show_schema(file)
+
+
+@app.command()
 def plan(
     host: options.Host = None,
     site: options.SiteFile = DEFAULT_SITE,
@@ -93,7 +111,9 @@ def provision(
     host: options.Host = None,
     site: options.SiteFile = DEFAULT_SITE,
     step: options.Steps = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal to ask on.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal to ask on, and with `--output json`.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The same as lyncarr plan.")] = False,
     address: options.Address = None,
     user: options.User = None,
@@ -140,7 +160,9 @@ def lab(
     folder: Annotated[
         Path, typer.Option("--folder", metavar="DIR", help="Where the site file, its certificates and the password file are written.")
     ] = Path("lab-site"),
-    address: Annotated[str, typer.Option("--address", metavar="ADDRESS", help="A loopback address, 127.x.y.z.")] = "127.0.0.1",
+    address: Annotated[
+        str, typer.Option("--address", metavar="ADDRESS", help="The address to serve on, a loopback one: 127.x.y.z.")
+    ] = "127.0.0.1",
     output: options.OutputAs = options.Output.text,
 ) -> int:
     """Serve a simulated Windows host on loopback until Ctrl-C; it writes a ready site file. Needs lyncarr[lab]."""

@@ -43,6 +43,6 @@ def _own_line() -> Iterator[None]:
     """After Ctrl-C at a question the next sentence begins on a line of its own."""
     try:
         yield
-    except (KeyboardInterrupt, StopNow):
+    except StopNow:
         print(file=sys.stderr)
         raise

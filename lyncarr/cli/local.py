@@ -1,4 +1,4 @@
-"""`lyncarr init`, `check` and `lab`: what runs on this machine only."""
+"""`lyncarr init`, `check`, `schema` and `lab`: what runs on this machine only."""
 
 from __future__ import annotations
 
@@ -30,6 +30,21 @@ def check_site(path: Path, output: Output) -> None:
     for warning in report.warnings:
         print(f"warning: {warning}")
     print(f"{path} is good. lyncarr plan --host NAME shows what would change.")
+
+
+def show_schema(path: Path | None) -> None:
+    from lyncarr.config.schema import schema_text, write_schema
+
+    if path is None:
+        print(schema_text(), end="")
+        return
+    write_schema(path)
+    print(f"Wrote {path}. As the first line of the site file, #:schema {_from_here(path)} tells editors of it.")
+
+
+def _from_here(path: Path) -> str:
+    """As Taplo wants it: a path that begins with a dot, or an absolute one as a URL."""
+    return path.as_uri() if path.is_absolute() else f"./{path.as_posix()}"
 
 
 def run_lab(preset: str, powershell: str | None, folder: Path, address: str, output: Output) -> int:

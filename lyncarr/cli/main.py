@@ -14,7 +14,8 @@ from typer.exceptions import Abort, Exit, TyperException
 from typer.main import get_command
 
 from lyncarr.cli.streams import lost_output, prepare_streams
-from lyncarr.core.errors import INTERRUPTED, MISUSE, LyncarrError, SiteError
+from lyncarr.core.errors import INTERRUPTED, MISUSE, FaultError, LyncarrError, SiteError
+from lyncarr.core.interrupts import StopNow
 from lyncarr.report.text import clean
 
 MAX_ERROR_CHARS = 2_000
@@ -23,8 +24,17 @@ MAX_ERROR_CHARS = 2_000
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     prepare_streams()
-    signal.signal(signal.SIGTERM, _terminated)
-    code = run(sys.argv[1:] if arguments is None else list(arguments))
+    # One that is ignored was meant for others: a shell starts its background jobs so.
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    try:
+        for number in heard:
+            signal.signal(number, _stop)
+        code = run(sys.argv[1:] if arguments is None else list(arguments))
+        for number in heard:
+            signal.signal(number, signal.SIG_IGN)
+    except StopNow:
+        # Pressed when all was said.
+        code = INTERRUPTED
     if reason := lost_output():
         _say(f"Standard output could not take everything ({reason}); the exit code is right all the same.")
     sys.exit(code)
@@ -46,18 +56,19 @@ def run(arguments: list[str]) -> int:
         return MISUSE
     except Exit as leave:
         return leave.exit_code
-    except (KeyboardInterrupt, Abort):
+    except (StopNow, Abort):
         _say("Interrupted; nothing was written.")
         return INTERRUPTED
     except Exception as error:
-        traceback.print_exc()
-        kind = type(error).__name__
-        _say(f"This is a fault in lyncarr ({kind}). Please report it with the lines above; run it again to see the host's state.")
-        return 70
+        fault = FaultError(error)
+        tell(fault, verbose=False)
+        return fault.exit_code
 
 
 def tell(error: LyncarrError, *, verbose: bool) -> None:
     """An error for people: its sentence, and with --verbose the technical cause. Both may hold text of a hostile host."""
+    if isinstance(error, FaultError):
+        traceback.print_exception(error.__cause__)
     # Of all errors only those of local files have several lines.
     lines = str(error).splitlines() if isinstance(error, SiteError) else [str(error)]
     for line in lines:
@@ -66,8 +77,9 @@ def tell(error: LyncarrError, *, verbose: bool) -> None:
         _say(f"cause: {clean(error.detail, MAX_ERROR_CHARS)}")
 
 
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _stop(number: int, frame: FrameType | None) -> None:
+    # Not KeyboardInterrupt, which Typer takes and says nothing of.
+    raise StopNow
 
 
 def _say(sentence: str) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from lyncarr.config.sources import REFERENCES
+
 
 class Output(StrEnum):
     text = "text"
@@ -21,24 +23,67 @@ class Auth(StrEnum):
     certificate = "certificate"
 
 
-SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site file.")]
-Host = Annotated[str | None, typer.Option("--host", metavar="NAME", help="A host of the site file, or any address.")]
-Address = Annotated[str | None, typer.Option("--address", metavar="ADDRESS", help="Connect to this address instead of the file's.")]
-User = Annotated[str | None, typer.Option("--user", metavar="NAME", help="Log on as this user instead of the file's.")]
-AuthBy = Annotated[Auth | None, typer.Option("--auth", help="How to log on; basic only under TLS.")]
-Port = Annotated[int | None, typer.Option("--port", metavar="PORT", min=1, max=65535, help="WinRM's port: 5986, or 5985 with --tls off.")]
+SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site file. Paths in it start at its folder.")]
+Host = Annotated[
+    str | None,
+    typer.Option(
+        "--host",
+        metavar="NAME",
+        help="The host, which must be given: the name of a `[hosts.NAME]` table of the site file (letter case does not count), or any DNS "
+        "name or address, which needs `--user`, and a password from `--password-from` or the prompt.",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", metavar="ADDRESS", help="Connect to this DNS name or address instead of the table's; IPv6 without brackets."),
+]
+User = Annotated[str | None, typer.Option("--user", metavar="NAME", help="Log on as this account of the host instead of the table's.")]
+AuthBy = Annotated[Auth | None, typer.Option("--auth", help="How to log on, instead of the table's `auth`; basic only under TLS.")]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        "--port", metavar="PORT", min=1, max=65535, help="WinRM's port instead of the table's; 5986 else, or 5985 with `--tls off`."
+    ),
+]
 Tls = Annotated[
     str | None,
-    typer.Option("--tls", metavar="MODE", help="verify, ca:FILE, pin:sha256:HEX, or off (then only with message encryption)."),
+    typer.Option(
+        "--tls",
+        metavar="MODE",
+        help="What makes the host's certificate right, instead of the table's `tls`: verify, ca:FILE (a relative FILE starts at the "
+        "working folder), pin:sha256:HEX, or off, which is plain HTTP with sealed messages.",
+    ),
 ]
 PasswordFrom = Annotated[
     str | None,
-    typer.Option("--password-from", metavar="SCHEME", help="prompt, env:NAME or file:PATH. There is no option for a password itself."),
+    typer.Option(
+        "--password-from",
+        metavar="SCHEME",
+        help=f"Where the password comes from, instead of the table's `password`: {REFERENCES} (a relative PATH starts at the working "
+        "folder, where LINE runs). There is no option for a password itself.",
+    ),
 ]
 Steps = Annotated[
     list[str] | None,
-    typer.Option("--step", metavar="STEP", help="Only this step (repeatable), with the steps that are written together with it."),
+    typer.Option(
+        "--step",
+        metavar="STEP",
+        help="Only this step; may be given several times. Steps that are written together with it come along, steps that it needs do not.",
+    ),
 ]
-Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="The longest time that a plan may take.")]
-OutputAs = Annotated[Output, typer.Option("--output", help="text for people, json for programs: JSON lines and nothing else.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Add the technical cause to errors, and the cost on the wire.")]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="The longest time that a plan may take as a whole, 1 to 3600; connecting ends after 20 s at most.",
+    ),
+]
+OutputAs = Annotated[Output, typer.Option("--output", help="text for people; json for programs: JSON lines and nothing else.")]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        help="Add the technical cause to an error, and to a run the SHA-256 of both halves of its script and its cost on the wire.",
+    ),
+]

@@ -26,6 +26,7 @@ from lyncarr.report.text import clean
 from lyncarr.steps import RUNBOOK
 
 if TYPE_CHECKING:
+    from lyncarr.config.farms import Farm
     from lyncarr.config.site import Site
     from lyncarr.hosts.psrp import PsrpHost
     from lyncarr.hosts.target import Target
@@ -101,7 +102,7 @@ def run(
     )
     with _stop_signals(one.interrupts):
         result = one.execute()
-        report.finish(result, {farm.name: _url(farm.name, prepared.website.port) for farm in prepared.farms})
+        report.finish(result, {farm.name: _url(farm, prepared.website.port) for farm in prepared.farms})
         if result.error is not None:
             tell(result.error, verbose=verbose)
         if verbose:
@@ -135,7 +136,7 @@ def target_of(connection: Connection, site: Site) -> Target:
         port=connection.port,
         tls=connection.tls,
         password_from=connection.password_from,
-        resolve=lambda reference, base, what: resolve(reference, base=base, ask=asker(), what=what),
+        resolve=lambda reference, base, what, account: resolve(reference, base=base, ask=asker(), account=account, what=what),
     )
 
 
@@ -146,8 +147,10 @@ def _user() -> str:
         return "unknown"
 
 
-def _url(name: str, port: int) -> str:
-    return f"https://{name}/" if port == HTTPS else f"https://{name}:{port}/"
+def _url(farm: Farm, port: int) -> str:
+    if not farm.https:
+        return f"http://{farm.name}/"
+    return f"https://{farm.name}/" if port == HTTPS else f"https://{farm.name}:{port}/"
 
 
 def _report(output: Output) -> Report:

@@ -4,45 +4,78 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from lyncarr.cli.options import Output
+from lyncarr.core.model import Stage, Step
 from lyncarr.core.plan import select
-from lyncarr.steps import RUNBOOK
+from lyncarr.steps import RUNBOOK, STEPS
 
 
 def list_steps(output: Output) -> None:
     if output is Output.json:
-        rows = [{"stage": stage.name, "step": step.name, "title": step.title} for stage in RUNBOOK for step in stage.steps]
-        print(json.dumps({"schema": 1, "steps": rows}))
+        print(json.dumps({"schema": 1, "steps": [_row(stage, step) for stage in RUNBOOK for step in stage.steps]}))
         return
     say = _speaker()
     for stage in RUNBOOK:
         say(stage.name, "bold")
         for step in stage.steps:
             say(f"  {step.name:<16} {step.title}")
-    say("lyncarr explain STEP tells why.")
+    say("lyncarr explain STEP tells what it sets, and why.")
 
 
 def explain_step(name: str) -> None:
     """Raises UsageError with the nearest name for a step that does not exist."""
     select(RUNBOOK, [name])
-    step = next(step for stage in RUNBOOK for step in stage.steps if step.name == name)
+    step = next(step for step in STEPS if step.name == name)
     say = _speaker()
     say(step.name, "bold")
     say(step.title)
-    say(f"\nWhy: {step.reason}")
-    say(f"\nSource: {step.source}")
-    if step.unit:
-        with_it = [other.name for stage in RUNBOOK for other in stage.steps if other.unit == step.unit and other is not step]
-        say(f"\nWritten together with: {', '.join(with_it)}.")
-    say(f"\nIts PowerShell: ps_snippets/{step.snippet}")
+    for heading, text in told(step):
+        say(f"\n{heading}: {text}")
+
+
+def told(step: Step) -> list[tuple[str, str]]:
+    """(heading, text) of what is to be said of a step beside its name and title: `lyncarr explain` and docs/steps.md say the same."""
+    parts = [
+        ("Sets", step.sets),
+        ("Why", step.reason),
+        ("Source", f"{step.source}."),
+        ("Never touches", step.never_touches),
+        ("Fails", step.fails),
+    ]
+    if others := _others_of_unit(step):
+        parts.append(("Written together with", f"{' and '.join(f'`{name}`' for name in others)}: all of them or none."))
+    if step.restarts_iis:
+        parts.append(("Restart", "A change is followed by one `iisreset /noforce`, which drops the connections that IIS serves."))
+    parts.append(("Its PowerShell", f"`ps_snippets/{step.snippet}`"))
+    return parts
+
+
+def _row(stage: Stage, step: Step) -> dict[str, Any]:
+    return {
+        "stage": stage.name,
+        "step": step.name,
+        "title": step.title,
+        "sets": step.sets,
+        "reason": step.reason,
+        "source": step.source,
+        "never_touches": step.never_touches,
+        "fails": step.fails,
+        "written_with": _others_of_unit(step),
+        "restarts_iis": step.restarts_iis,
+    }
+
+
+def _others_of_unit(step: Step) -> list[str]:
+    return [other.name for other in STEPS if step.unit and other.unit == step.unit and other is not step]
 
 
 def _speaker() -> Callable[..., None]:
-    """Prints a paragraph; broken between words on a terminal, in one line elsewhere."""
+    """Prints a paragraph of the declarations' markdown; broken between words on a terminal, in one line elsewhere."""
     console = Console(highlight=False)
 
     def say(text: str, style: str = "") -> None:

@@ -41,7 +41,7 @@ def errors_of(public: PublicCertificate, names: Sequence[str], now: datetime) ->
     if missing:
         errors.append(
             f"{public.label} does not cover {', '.join(missing)} in its alternative names; "
-            "expected every farm's name there (a wildcard covers one label)"
+            "expected every farm's name there (a wildcard covers one label), or https = false for one that is asked for without TLS only"
         )
     return errors
 

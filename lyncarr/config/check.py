@@ -85,19 +85,32 @@ def prepare(site: Site, ask: Ask, *, now: datetime | None = None) -> Prepared:
 def check(site: Site, ask: Ask, *, now: datetime | None = None) -> CheckReport:
     """`prepare` for people: what is warned of, and what the site file comes to."""
     prepared = prepare(site, ask, now=now)
-    facts = [
-        f"farm {display(farm.name)}: requests for {farm.host_pattern} go to {', '.join(display(server) for server in farm.servers)}, "
-        f"port {farm.http_port if farm.ssl_offload else farm.https_port}, and may take {farm.timeout_s} s"
-        for farm in site.farms
-    ]
+    facts = [_farm(farm) for farm in site.farms]
     facts += prepared.notes
     facts += [f"{root.label} goes to LocalMachine\\{root.store}, valid until {root.not_after:%Y-%m-%d}" for root in prepared.roots]
     if prepared.public is None:
         facts.append(f"no public certificate is given: the HTTPS binding of {site.website.name} is left as it is")
     else:
         facts.append(f"{prepared.public.label} answers on {site.website.https}, valid until {prepared.public.not_after:%Y-%m-%d}")
+    given = site.installers
+    if given.source == "webpi" or given.feed is not None:
+        feed = given.feed or "Microsoft's product list, which was retired in 2022: name one of your own as installers.feed"
+        facts.append(f"what is missing on the host and has no package here comes by WebPI, from {feed}")
     facts += [f"{installer.name} is the expected package for {installer.role}" for installer in prepared.installers if installer.path]
     return CheckReport(prepared.warnings, tuple(facts))
+
+
+def _farm(farm: Farm) -> str:
+    """Where requests for a farm go, with and without TLS."""
+    servers = ", ".join(display(server) for server in farm.servers)
+    ways = []
+    if farm.https:
+        ways.append(f"requests for {farm.host_pattern} go to {servers}, port {farm.http_port if farm.ssl_offload else farm.https_port}")
+    if farm.http == "forward":
+        ways.append(f"requests without TLS for {farm.http_pattern} go to {servers}, port {farm.http_port}, unencrypted all the way")
+    if farm.http == "redirect":
+        ways.append(f"requests without TLS for {farm.http_pattern} are redirected to https")
+    return f"farm {display(farm.name)}: {'; '.join(ways)}, and may take {farm.timeout_s} s"
 
 
 def _roots(site: Site, problems: list[Problem]) -> tuple[RootCertificate, ...]:
@@ -121,12 +134,13 @@ def _public(site: Site, ask: Ask, problems: list[Problem], now: datetime) -> Pub
         data = read_file(path, MAX_BYTES)
         password: Secret | None = None
         if reference is not None:
-            password = resolve(reference, base=site.folder, ask=ask, what=f"the password of {path.name}")
+            password = resolve(reference, base=site.folder, ask=ask, account=path.name, what=f"the password of {path.name}")
         public = read_public(data, path.name, password)
     except ValueError as error:
         problems.append(Problem("certificates.public", str(error)))
         return None
-    problems += [Problem("certificates.public", text) for text in checks.errors_of(public, [farm.name for farm in site.farms], now)]
+    names = [farm.name for farm in site.farms if farm.https]
+    problems += [Problem("certificates.public", text) for text in checks.errors_of(public, names, now)]
     return public
 
 

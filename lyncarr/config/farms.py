@@ -11,6 +11,7 @@ from lyncarr.config.names import display, first_label, pattern_matches
 from lyncarr.config.problems import Problem
 
 FarmKind: TypeAlias = Literal["lync", "office-web-apps"]
+HttpPolicy: TypeAlias = Literal["remove", "redirect", "forward"]
 
 DEFAULT_PORTS: dict[FarmKind, tuple[int, int]] = {"lync": (8080, 4443), "office-web-apps": (80, 443)}
 """(http, https). Lync's external web site listens on 8080 and 4443; an Office Web Apps farm has one site for all."""
@@ -23,7 +24,8 @@ class Farm:
     """One published name and where it leads, all defaults filled in.
 
     `name` is an A-label; `servers` are A-labels or addresses, each once; ports 1 to 65535 and not equal; `timeout_s` seconds.
-    `host_pattern` is URL Rewrite's wildcard for the Host header.
+    `host_pattern` is URL Rewrite's wildcard for the Host header under HTTPS, `http_pattern` for that on port 80. `https` False: the
+    name is answered without TLS only, and `http` is "forward".
     """
 
     name: str
@@ -34,7 +36,10 @@ class Farm:
     timeout_s: int
     disk_cache: bool
     ssl_offload: bool
+    http: HttpPolicy
+    https: bool
     host_pattern: str
+    http_pattern: str
 
 
 class FarmAsWritten(Protocol):
@@ -56,6 +61,10 @@ class FarmAsWritten(Protocol):
     def disk_cache(self) -> bool: ...
     @property
     def ssl_offload(self) -> bool: ...
+    @property
+    def http(self) -> HttpPolicy: ...
+    @property
+    def https(self) -> bool: ...
     @property
     def host_pattern(self) -> str | None: ...
 
@@ -101,7 +110,11 @@ def complete(tables: Sequence[FarmAsWritten], website_port: int) -> Farms:
                 timeout_s=table.timeout_s,
                 disk_cache=table.disk_cache,
                 ssl_offload=table.ssl_offload,
+                http=table.http,
+                https=table.https,
                 host_pattern=pattern,
+                # Clients leave port 80 out of the Host header, whatever the port of the HTTPS binding is.
+                http_pattern=pattern.removesuffix(f":{website_port}"),
             )
         )
     problems = [*_duplicates(farms), *_equal_ports(farms)]
@@ -135,7 +148,10 @@ def _equal_ports(farms: Sequence[Farm]) -> list[Problem]:
 
 
 def _captures(farms: Sequence[Farm], website_port: int) -> list[Problem]:
-    """The first rule that matches answers, so a pattern must not match the name of a farm that stands after it."""
+    """The first rule that matches answers, so a pattern must not match the name of a farm that stands after it.
+
+    Rules under HTTPS and rules without TLS do not meet.
+    """
     return [
         Problem(
             f"farms[{number}].host_pattern",
@@ -144,7 +160,8 @@ def _captures(farms: Sequence[Farm], website_port: int) -> list[Problem]:
         )
         for number, farm in enumerate(farms)
         for offset, later in enumerate(farms[number + 1 :])
-        if pattern_matches(farm.host_pattern, host_header(later.name, website_port))
+        if (farm.https and later.https and pattern_matches(farm.host_pattern, host_header(later.name, website_port)))
+        or (farm.http != "remove" and later.http != "remove" and pattern_matches(farm.http_pattern, later.name))
     ]
 
 
@@ -152,10 +169,16 @@ def _warnings(farms: Sequence[Farm], website_port: int) -> list[str]:
     warnings = []
     published = {farm.name for farm in farms}
     for number, farm in enumerate(farms):
-        if not pattern_matches(farm.host_pattern, host_header(farm.name, website_port)):
+        rules = []
+        if farm.https:
+            rules.append((farm.host_pattern, host_header(farm.name, website_port)))
+        if farm.http != "remove":
+            rules.append((farm.http_pattern, farm.name))
+        # Where both miss it is one mistake.
+        missed = next(((pattern, host) for pattern, host in rules if not pattern_matches(pattern, host)), None)
+        if missed is not None:
             warnings.append(
-                f"farms[{number}].host_pattern: '{farm.host_pattern}' does not match {host_header(farm.name, website_port)}, "
-                "so the farm's own name would not be answered"
+                f"farms[{number}].host_pattern: '{missed[0]}' does not match {missed[1]}, so the farm's own name would not be answered"
             )
         for server in farm.servers:
             if server in published:

@@ -223,7 +223,7 @@ def _expectation(place: Place) -> str:
         if field is None:
             continue
         extra = field.json_schema_extra
-        if length < len(place) and isinstance(extra, dict):
+        if length < len(place) and isinstance(extra, dict) and "each" in extra:
             return str(extra["each"])
         if field.description:
             return field.description

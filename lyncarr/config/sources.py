@@ -1,4 +1,4 @@
-"""Where a secret comes from: `prompt`, `env:NAME` or `file:PATH`. A secret itself never stands in a site file or on a command line."""
+"""Where a secret comes from. A secret itself never stands in a site file or on a command line, a reference to it does."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from lyncarr.config import program
 from lyncarr.core.errors import ConfigurationError
 from lyncarr.core.model import Secret
 
-EXPECTED = "expected prompt, env:NAME or file:PATH"
+REFERENCES = "prompt, env:NAME, file:PATH, keyring:SERVICE or command:LINE"
+REFERENCE = "^(prompt|env:[A-Za-z_][A-Za-z0-9_]*|(file|keyring|command):.+)$"
+"""The form of a reference for the JSON schema; what counts is check_reference()."""
 MAX_BYTES = 64 * 1024
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -33,12 +36,26 @@ def check_reference(text: str) -> str:
         if not rest or not rest.isprintable():
             raise ValueError("file: is not followed by a path; expected one relative to the site file, as in file:rp01.password")
         return text
-    raise ValueError(f"is no reference to a secret (what was written is not shown, and must not stand here); {EXPECTED}")
+    if colon and scheme == "keyring":
+        if not rest or not rest.isprintable():
+            raise ValueError("keyring: is not followed by the name of a service; expected the one it is kept under, as in keyring:rp01")
+        return text
+    if colon and scheme == "command":
+        if not rest.isprintable():
+            raise ValueError("command: is followed by characters that cannot be shown; expected a program and its words on one line")
+        try:
+            program.words_of(rest)
+        except ValueError as reason:
+            raise ValueError(f"command: {reason}; expected a program and its words, as in command:pass show rp01") from None
+        return text
+    raise ValueError(f"is no reference to a secret (what was written is not shown, and must not stand here); expected {REFERENCES}")
 
 
-def resolve(reference: str, *, base: Path, ask: Callable[[str], str] | None, what: str = "the password") -> Secret:
-    """The secret behind `reference`. Relative paths start at `base`; `ask` shows a question on a terminal, None without one.
+def resolve(reference: str, *, base: Path, ask: Callable[[str], str] | None, account: str, what: str = "the password") -> Secret:
+    """The secret behind `reference`.
 
+    Relative paths start at `base`, where a command runs too; `ask` shows a question on a terminal, None without one; `account` is the
+    user name that a keyring has it under. A command may take program.LONGEST_S seconds.
     Raises ConfigurationError (exit 78) where there is no secret to be had, or where others could have read it.
     """
     try:
@@ -50,16 +67,21 @@ def resolve(reference: str, *, base: Path, ask: Callable[[str], str] | None, wha
         value = _prompted(ask, what)
     elif scheme == "env":
         value = _from_environment(rest, what)
-    else:
+    elif scheme == "file":
         value = _from_file(base / rest, what)
+    elif scheme == "keyring":
+        value = _from_keyring(rest, account, what)
+    else:
+        value = _from_command(rest, base, ask is not None, what)
     if "\0" in value:
-        raise ConfigurationError(f"The value of {reference} holds a NUL character, which no password can; write {what} again.")
+        shown = "command:" if scheme == "command" else reference
+        raise ConfigurationError(f"The value of {shown} holds a NUL character, which no password can; write {what} again.")
     return Secret(value)
 
 
 def _prompted(ask: Callable[[str], str] | None, what: str) -> str:
     if ask is None:
-        raise ConfigurationError(f"There is no terminal to ask for {what}; take it from env:NAME or file:PATH.")
+        raise ConfigurationError(f"There is no terminal to ask for {what}; take it from {REFERENCES.removeprefix('prompt, ')}.")
     value = ask(f"{what[:1].upper()}{what[1:]}: ")
     if not value:
         raise ConfigurationError(f"Nothing was typed for {what}; an empty one is not taken. Run this again.")
@@ -76,7 +98,6 @@ def _from_environment(name: str, what: str) -> str:
 
 
 def _from_file(path: Path, what: str) -> str:
-    """The file's text without one newline at its end; spaces are part of a password and stay."""
     try:
         if not path.is_file():
             kind = "is no regular file" if path.exists() else "does not exist"
@@ -90,13 +111,49 @@ def _from_file(path: Path, what: str) -> str:
         raise ConfigurationError(f"The file {path} cannot be read; give yourself the right to read it.", detail=str(error)) from None
     if len(data) > MAX_BYTES:
         raise ConfigurationError(f"The file {path} is longer than {MAX_BYTES} bytes; expected {what} alone.")
+    return _one_line(data, f"The file {path}", what)
+
+
+def _from_command(line: str, base: Path, interactive: bool, what: str) -> str:
+    data = program.output_of(line, folder=base, interactive=interactive, what=what, limit=MAX_BYTES)
+    return _one_line(data, f"The output of {program.name_of(line)}", what)
+
+
+def _from_keyring(service: str, account: str, what: str) -> str:
+    try:
+        import keyring
+        from keyring.errors import KeyringLocked, NoKeyringError
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(f"keyring: needs the package {missing.name}; install lyncarr[keyring], or name another source.") from None
+    try:
+        value = keyring.get_password(service, account)
+    except NoKeyringError:
+        raise ConfigurationError(f"This machine has no keyring to take {what} from; name another source.") from None
+    except KeyringLocked as error:
+        raise ConfigurationError(f"The keyring is locked; unlock it, then run this again for {what}.", detail=str(error)) from None
+    except Exception as error:
+        # A backend talks to a service of the system, and lets through whatever that throws.
+        raise ConfigurationError(
+            f"The keyring does not give {what}; see whether keyring get does, with the same service and user name.",
+            detail=f"{type(error).__name__}: {error}",
+        ) from None
+    put = program.line_of(["keyring", "set", service, account])
+    if value is None:
+        raise ConfigurationError(f"The keyring has nothing for {what}; put it there: {put}")
+    if not value:
+        raise ConfigurationError(f"The keyring's entry for {what} is empty; write it again: {put}")
+    return value
+
+
+def _one_line(data: bytes, where: str, what: str) -> str:
+    """The text of a file or program without one newline at its end; spaces are part of a password and stay."""
     try:
         value = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ConfigurationError(f"The file {path} is not UTF-8; save it again with that encoding.") from None
+        raise ConfigurationError(f"{where} is not UTF-8; expected {what} in that encoding.") from None
     value = value.removesuffix("\n").removesuffix("\r") if value.endswith("\n") else value
     if not value:
-        raise ConfigurationError(f"The file {path} is empty; put {what} there.")
+        raise ConfigurationError(f"{where} is empty; expected {what} alone.")
     if "\n" in value or "\r" in value:
-        raise ConfigurationError(f"The file {path} has more than one line; expected {what} alone.")
+        raise ConfigurationError(f"{where} has more than one line; expected {what} alone.")
     return value

@@ -17,6 +17,7 @@ from lyncarr.core.errors import (
     PENDING,
     REBOOT,
     BusyError,
+    FaultError,
     LostConnectionError,
     LyncarrError,
     ProtocolError,
@@ -35,6 +36,7 @@ INSTALL_DEADLINE_S = 45 * 60.0
 WRITE_DEADLINE_S = 5 * 60.0
 LOCK_WAIT_S = 90.0
 LOCK_POLL_S = 2.0
+PERCENT_APART = 10
 MAX_NOTES = 1_000
 MAX_NOTE_CHARS = 4_000
 """A host may send many notes, and long ones; they are kept until the end of the run."""
@@ -84,7 +86,7 @@ class Run:
         self._wrote = False
 
     def execute(self) -> HostResult:
-        """Carry the run out. Foreseen errors become part of the result, they do not escape."""
+        """Carry the run out. No error escapes: each becomes part of the result, an unforeseen one as FaultError."""
         error: LyncarrError | None = None
         try:
             try:
@@ -92,6 +94,10 @@ class Run:
             except LyncarrError as foreseen:
                 error = foreseen
                 word, code = _word_of(foreseen), foreseen.exit_code
+            except Exception as unforeseen:
+                # What was written before it, and the backup's name, must be told all the same.
+                error = FaultError(unforeseen)
+                word, code = _word_of(error), error.exit_code
             self.interrupts.end()
         except StopNow:
             self.interrupts.end()
@@ -187,9 +193,16 @@ class Run:
     def _refuse_install_before_reboot(self, plan: Plan) -> None:
         installs = [step.name for stage in self.stages if stage.may_reboot for step in stage.steps if plan.of(step).changes]
         if self._hello.get("pending_reboot") and installs:
+            told = [note.text for note in self._notes if note.kind == "pending-reboot" and note.step is None and note != self._restart_due]
+            why = f" ({'; '.join(told)})" if told else ""
             raise RefusedError(
-                f"{self._computer} waits for a restart, and {installs[0]} would install on top of that. Restart it, then run this again."
+                f"{self._computer} waits for a restart{why}, and {installs[0]} would install on top of that. "
+                "Restart it, then run this again."
             )
+
+    @property
+    def _restart_due(self) -> Note:
+        return Note("pending-reboot", f"{self._computer} waits for a restart; nothing is installed on it before that")
 
     def _stopped_for_reboot(self, unit: Unit) -> tuple[HostWord, int]:
         self._results[unit.steps[-1].name].result = "reboot-needed"
@@ -310,7 +323,7 @@ class Run:
         self._hello = hello
         fitness.check(hello)
         if hello["pending_reboot"]:
-            self._note(Note("pending-reboot", f"{self._computer} waits for a restart; nothing is installed on it before that"))
+            self._note(self._restart_due)
 
     @property
     def run_id(self) -> str:
@@ -396,9 +409,14 @@ class _Shell:
     def _upload(self, step: Step, name: str, file: Any, deadline: Deadline) -> None:
         if self._run.read_file is None:
             raise AssertionError("asked to send a file by a run that cannot read one")
-        self._run.listener.event(self._run.host, "progress", {"step": step.name, "text": f"sending {file.name}", "percent": None})
+        told = -PERCENT_APART
         try:
             for offset, data in self._run.read_file(file):
+                percent = 100 * offset // file.size
+                if percent >= told + PERCENT_APART:
+                    told = percent
+                    progress = {"step": step.name, "text": f"sending {file.name}", "percent": percent}
+                    self._run.listener.event(self._run.host, "progress", progress)
                 self._send("upload", (), deadline, lock=True, extra={"file": name, "offset": offset, "data": data})
         except StepFailedError as error:
             raise StepFailedError(f"Step {step.name}: {error}", step=step.name, kind=error.kind) from error
@@ -447,4 +465,6 @@ def _word_of(error: LyncarrError) -> HostWord:
         return "busy"
     if isinstance(error, UnreachableError):
         return "unreachable"
+    if isinstance(error, FaultError):
+        return "fault"
     return "failed"

@@ -9,11 +9,29 @@ REBOOT = 3
 MISUSE = 64
 BAD_INPUT = 65
 UNREACHABLE = 69
+FAULT = 70
 BUSY = 75
 PROTOCOL = 76
 REFUSED = 77
 OWN_CONFIGURATION = 78
 INTERRUPTED = 130
+
+EXIT_CODES = {
+    IN_PLACE: "in place; or applied, and seen in place",
+    STEP_FAILED: "a step failed",
+    PENDING: "changes pending: a plan, an answered no, or the host changed since the plan was shown (nothing written)",
+    REBOOT: "stopped for a restart of the host; the next run goes on",
+    MISUSE: "misuse: the command line, or no terminal and no `--yes`; nothing was contacted",
+    BAD_INPUT: "the site file, a certificate or an installer file is bad; nothing was contacted",
+    UNREACHABLE: "the host cannot be reached, or the connection was lost for good",
+    FAULT: "a fault in lyncarr itself",
+    BUSY: "another run holds the host: who, and since when",
+    PROTOCOL: "the host answered something that is not this protocol, or that cannot be trusted",
+    REFUSED: "refused: authentication, rights, its certificate, or a host that is not fit",
+    OWN_CONFIGURATION: "a secret reference cannot be used",
+    INTERRUPTED: "Ctrl-C",
+}
+"""Exit code -> what it means, as docs/output.md tells it."""
 
 
 class LyncarrError(Exception):
@@ -99,6 +117,20 @@ class UnfitError(RefusedError):
     def __init__(self, message: str, *, step: str | None = None) -> None:
         super().__init__(message)
         self.step = step
+
+
+class FaultError(LyncarrError):
+    """Something that nobody foresaw; its cause is the exception, whose traceback is shown."""
+
+    code = "fault"
+    exit_code = FAULT
+
+    def __init__(self, cause: Exception) -> None:
+        kind = type(cause).__name__
+        super().__init__(
+            f"This is a fault in lyncarr ({kind}). Please report it with the lines above; run it again to see the host's state."
+        )
+        self.__cause__ = cause
 
 
 class StepFailedError(LyncarrError):

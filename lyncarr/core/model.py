@@ -66,7 +66,10 @@ class Step:
     """Declaration of one runbook step; every use is derived from it.
 
     Class attributes: `name` ("proxy-timeout"), `noun` (its functions on the host are Get-<noun>State and Set-<noun>State),
-    `title` (a sentence), `reason` (why this value), `source` (the runbook line or vendor page), `snippet` (its file in ps_snippets/).
+    `snippet` (its file in ps_snippets/), and texts for people, which `lyncarr explain` and docs/steps.md show: `title` (a sentence
+    without markup), and in a few sentences of markdown without links `reason` (why this value), `source` (the runbook line or vendor
+    page), `sets` (what is written, and each item and attribute that a plan may name), `never_touches` (what stays as it is) and
+    `fails` (when, and what the host then has).
     """
 
     name: str
@@ -74,6 +77,9 @@ class Step:
     title: str
     reason: str
     source: str
+    sets: str
+    never_touches: str
+    fails: str
     snippet: str
     unit: str | None = None
     """Steps of one stage with the same word here are selected and written together or not at all."""

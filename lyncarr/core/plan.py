@@ -24,6 +24,7 @@ HostWord: TypeAlias = Literal[
     "unreachable",
     "untrusted",
     "interrupted",
+    "fault",
 ]
 
 

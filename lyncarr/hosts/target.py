@@ -81,9 +81,9 @@ class Target:
 
 
 class Resolve(Protocol):
-    """The secret behind `reference`, whose relative paths start at `base`; `what` names it in a question."""
+    """The secret behind `reference`, whose relative paths start at `base`; `what` names it in a question, `account` in a keyring."""
 
-    def __call__(self, reference: str, base: Path, what: str) -> Secret: ...
+    def __call__(self, reference: str, base: Path, what: str, account: str) -> Secret: ...
 
 
 def make_target(
@@ -123,9 +123,9 @@ def make_target(
     if method != "certificate":
         what = f"the password of {account} on {name}"
         if password_from is not None:
-            secret = resolve(password_from, Path(), what)
+            secret = resolve(password_from, Path(), what, account)
         else:
-            secret = resolve(entry.password if entry else "prompt", base, what)
+            secret = resolve(entry.password if entry else "prompt", base, what, account)
     return Target(
         name=name,
         address=where,

@@ -31,7 +31,7 @@ State = Literal["bare", "iis", "arr"]
 System = Literal["2012r2", "2022"]
 
 PRESETS: dict[str, State] = {"blank": "bare", "iis": "iis", "arr": "arr"}
-PROGRAMS = ("iisreset", "netsh")
+PROGRAMS = ("iisreset", "netsh", "webpicmd")
 LONGEST_COMMAND_S = 300.0
 # What a shell may not set: Wine itself runs by these.
 OWN_VARIABLES = re.compile(r"WINE.*|LD_.*|HOME|PATH|TMPDIR", re.IGNORECASE)

@@ -27,6 +27,7 @@ NOTE_KINDS = frozenset(
         "backup",
         "foreign-rule",
         "holder",
+        "installer",
         "needs",
         "other-site",
         "other-record",

@@ -27,8 +27,9 @@ SAID = {
     "unreachable": "The host does not answer.",
     "untrusted": "The host's answers cannot be trusted; the run ended there.",
     "interrupted": "Interrupted.",
+    "fault": "Stopped by a fault in lyncarr itself.",
 }
-MAY_HAVE_WRITTEN = frozenset({"busy", "refused", "unreachable", "untrusted", "interrupted"})
+MAY_HAVE_WRITTEN = frozenset({"busy", "refused", "unreachable", "untrusted", "interrupted", "fault"})
 NOTHING_WRITTEN = "Nothing was written."
 RUN_AGAIN = "Run this again: what is in place costs nothing."
 FAILED_AROUND = "Failed before any step did; see the error. Nothing was written."

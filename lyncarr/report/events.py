@@ -10,7 +10,16 @@ from lyncarr.core.model import Change
 from lyncarr.core.plan import HostResult, Note, Plan
 
 SCHEMA = 1
-LIVE = frozenset({"connecting", "reconnecting", "hello", "applying", "progress", "note"})
+LIVE = {
+    "connecting": "a remote shell is being opened",
+    "hello": "what the host is: computer, os, build, powershell and more",
+    "note": "kind, step (or null), text",
+    "plan": "pending: step -> number of changes; script_sha256: of both halves of the script, `look` and `write`",
+    "applying": "step",
+    "progress": "step, text, percent (or null)",
+    "reconnecting": "cause: the connection was lost while something was being written",
+}
+"""Event -> what it tells, as docs/output.md has it. Each goes out as it happens."""
 
 
 class JsonReport:
@@ -21,12 +30,12 @@ class JsonReport:
         self._script_sha256 = script_sha256
 
     def event(self, host: str, name: str, data: Mapping[str, Any]) -> None:
-        if name in LIVE:
-            self._line({"event": name, "host": host, **data})
-        elif name == "plan":
+        if name == "plan":
             plan: Plan = data["plan"]
             pending = {one.step.name: len(one.changes) for one in plan.steps if one.changes}
             self._line({"event": "plan", "host": host, "script_sha256": self._script_sha256, "pending": pending})
+        elif name in LIVE:
+            self._line({"event": name, "host": host, **data})
 
     def finish(self, result: HostResult, published: Mapping[str, str]) -> None:
         """The host's line and the summary, the last line of every run that began to connect."""

@@ -18,6 +18,9 @@ class DiskCache(Step):
     source = (
         "The runbook, step 6 (Caching); Microsoft, 'Configure web publishing rules for a single internal pool in Lync Server 2013', step 9"
     )
+    sets = "The farm's disk cache to `disk_cache` of the site file, which is off. Items: the farm (`enabled`)."
+    never_touches = "The server's cache drives, the memory cache, other farms."
+    fails = "`needs step farms` where the farm is not there."
     snippet = "disk_cache.ps1"
     restarts_iis = True
 

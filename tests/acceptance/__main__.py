@@ -55,9 +55,12 @@ def site_secrets(site: Site, target: Target) -> dict[str, str]:
     found = {}
     if target.password is not None:
         found["the account's password"] = target.password.reveal()
-    if site.certificates.password is not None:
+    if site.certificates.public is not None and site.certificates.password is not None:
         what = "the password of the PFX, to look for it in the server's log"
-        found["the password of the PFX"] = resolve(site.certificates.password, base=site.folder, ask=asker(), what=what).reveal()
+        account = site.certificates.public.name
+        found["the password of the PFX"] = resolve(
+            site.certificates.password, base=site.folder, ask=asker(), account=account, what=what
+        ).reveal()
     return found
 
 

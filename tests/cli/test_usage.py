@@ -76,7 +76,7 @@ def test_misuse(words: list[str], code: int, said: str, folder: Path) -> None:
 def test_help_teaches_and_names_the_exit_codes(tmp_path: Path) -> None:
     done = lyncarr("--help", cwd=tmp_path)
     assert done.returncode == 0
-    for word in ("init", "check", "plan", "provision", "steps", "explain", "lab", "130"):
+    for word in ("init", "check", "schema", "plan", "provision", "steps", "explain", "lab", "130"):
         assert word in done.stdout
     assert lyncarr(cwd=tmp_path).stdout == done.stdout
 
@@ -98,15 +98,30 @@ def test_version(tmp_path: Path) -> None:
 
 def test_steps_and_explain(tmp_path: Path) -> None:
     rows = json.loads(lyncarr("steps", "--output", "json", cwd=tmp_path).stdout)["steps"]
+    texts = ("title", "sets", "reason", "source", "never_touches", "fails")
     for row in rows:
         said = lyncarr("explain", row["step"], cwd=tmp_path)
         assert said.returncode == 0
-        assert row["title"] in said.stdout
+        assert all(row[text] in said.stdout for text in texts)
     timeout = lyncarr("explain", "proxy-timeout", cwd=tmp_path).stdout
     assert all(number in timeout for number in ("200", "960", "600 to 900"))
+    assert "iisreset /noforce" in timeout
     rules = lyncarr("explain", "http-rules", cwd=tmp_path).stdout
+    assert "`ssl-offload` and `host-conditions`: all of them or none" in rules
     assert "deletes every HTTP rule" in rules
     assert "only ours" in rules
+
+
+def test_the_schema_is_printed_or_written(tmp_path: Path) -> None:
+    printed = lyncarr("schema", cwd=tmp_path)
+    assert json.loads(printed.stdout)["properties"]["farms"]["type"] == "array"
+    written = lyncarr("schema", "--file", "lyncarr.schema.json", cwd=tmp_path)
+    assert "#:schema ./lyncarr.schema.json" in written.stdout
+    assert (tmp_path / "lyncarr.schema.json").read_text() == printed.stdout
+    (tmp_path / "lyncarr.toml").write_text(SITE)
+    spoiled = lyncarr("schema", "--file", "lyncarr.toml", cwd=tmp_path)
+    assert (spoiled.returncode, spoiled.stdout) == (65, "")
+    assert (tmp_path / "lyncarr.toml").read_text() == SITE
 
 
 def test_init_never_overwrites_and_check_rejects_the_placeholders(tmp_path: Path) -> None:

@@ -27,6 +27,18 @@ class Block:
         return f"{self.page.name}: {self.text.splitlines()[0] if self.text else ''}"
 
 
+@dataclass(frozen=True)
+class Line:
+    """A command of a console block, its comment taken off, and what the block shows below it."""
+
+    page: str
+    command: str
+    shown: str
+
+    def __str__(self) -> str:
+        return f"{self.page}: {self.command}"
+
+
 def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
@@ -52,6 +64,28 @@ def blocks(page: Path, kind: str) -> list[Block]:
 
 def all_blocks(kind: str) -> list[Block]:
     return [block for page in PAGES for block in blocks(page, kind)]
+
+
+def lines(page: Path) -> list[Line]:
+    """The commands of a page's console blocks in their order. AssertionError for a block that begins with something else."""
+    found = []
+    for block in blocks(page, "console"):
+        head, *commands = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
+        assert not head, f"{block}: a console block begins with $ and a command"
+        for text in commands:
+            command, _, shown = text.partition("\n")
+            found.append(Line(name_of(page), command.partition(" #")[0].strip(), shown.strip("\n")))
+    return found
+
+
+def code_in(page: Path) -> list[str]:
+    """The code within the sentences and tables of a page."""
+    return re.findall(r"`([^`\n]+)`", prose(page))
+
+
+def kinds(page: Path) -> set[str]:
+    """The kinds of a page's fenced blocks."""
+    return {match["kind"] for match in _FENCE.finditer(page.read_text(encoding="utf-8"))}
 
 
 def prose(page: Path) -> str:

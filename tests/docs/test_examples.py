@@ -17,7 +17,7 @@ from lyncarr.core.errors import SiteError
 from lyncarr.core.model import Stage, Step
 from lyncarr.powershell.bundle import MAIN, SHARED, compose, read_snippet
 from lyncarr.steps import STEPS
-from tests.docs.documents import DOCS, ROOT, Block, all_blocks, blocks
+from tests.docs.documents import DOCS, PAGES, ROOT, Block, all_blocks, blocks, name_of
 from tests.powershell.hosts import configuration
 from tests.sites import site_of
 from tests.snippets.snippet_lint import FOLDER as LINT_FOLDER
@@ -48,14 +48,15 @@ def test_json(block: Block) -> None:
 
 
 @pytest.mark.powershell
-def test_lines_for_the_host(pwsh: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "powershell") and page != WORKED_OUT], ids=name_of)
+def test_lines_for_the_host(page: Path, pwsh: str, tmp_path: Path) -> None:
     """Their syntax is right, and commands and parameters are those that Windows PowerShell 4.0 and 5.1 both have."""
     script = tmp_path / "page.ps1"
-    script.write_text("\n".join(block.text for block in blocks(DOCS / "getting-started.md", "powershell")), encoding="utf-8")
+    script.write_text("\n".join(block.text for block in blocks(page, "powershell")), encoding="utf-8")
     reader = Path(__file__).with_name("commands.ps1")
     done = subprocess.run([pwsh, "-NoProfile", "-File", str(reader), str(script)], capture_output=True, text=True, check=True, timeout=60)
     found = [line.split(" ") for line in done.stdout.splitlines()]
-    assert len(found) >= 6, done.stdout
+    assert found, done.stdout
     lines = (LINT_FOLDER / "data" / "commands.txt").read_text(encoding="utf-8").splitlines()
     known = {words[0]: set(words[1:]) for words in (line.split(" ") for line in lines)}
     for command, *parameters in found:
@@ -90,10 +91,10 @@ def test_the_step_that_is_worked_out_runs(pwsh: str, tmp_path: Path, monkeypatch
     step = the_step()
     (block,) = blocks(WORKED_OUT, "json")
     case = json.loads(block.text)
-    simulated = (ROOT / "tests" / "powershell" / "simulated" / "windows.ps1").read_text(encoding="ascii")
+    simulated = sorted((ROOT / "tests" / "powershell" / "simulated").glob("*.ps1"))
     texts = (
         read_snippet(SHARED[0]),
-        simulated,
+        *(path.read_text(encoding="ascii") for path in simulated),
         *map(read_snippet, SHARED[1:]),
         *(read_snippet(one.snippet) for one in STEPS),
         the_snippet(),

@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from lyncarr.cli.app import app
 from lyncarr.steps import STEPS
-from tests.docs.documents import PAGES, ROOT, all_blocks, anchors, name_of, prose
+from tests.docs.documents import PAGES, ROOT, anchors, code_in, lines, name_of, prose
 
 ROOT_COMMAND: Any = get_command(app)
 STEP_NAMES = {step.name for step in STEPS}
@@ -54,13 +54,10 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 
 def command_lines() -> Iterator[tuple[str, str]]:
     """(page, command line) of what is written as one: lines of a console, and code within a sentence."""
-    for block in all_blocks("console"):
-        for line in block.text.splitlines():
-            if line.startswith("$ lyncarr"):
-                yield name_of(block.page), line.removeprefix("$ ").split("   #")[0].split(" #")[0]
     for page in PAGES:
-        for code in re.findall(r"`(lyncarr(?: [^`\n]+)?)`", prose(page)):
-            yield name_of(page), code
+        for command in [*(line.command for line in lines(page)), *code_in(page)]:
+            if command.split(" ")[0] == "lyncarr":
+                yield name_of(page), command
 
 
 @pytest.mark.parametrize(("page", "line"), sorted(set(command_lines())))

@@ -37,8 +37,9 @@ READS = ("Receive", "Delete")
 """Messages that may be sent again."""
 IDLE_S = 0.2
 """The idle time-out from the controller's end on, in the place of what is left of a minute: short enough to end a write in the middle."""
-GRACE_S = 3.0
-"""Beyond the idle time-out, until a shell without a controller must be gone: its process has to be ended."""
+GRACE_S = {"replay": 3.0, "wine": 20.0}
+"""Beyond the idle time-out, until a shell without a controller must be gone: its process has to be ended, and where Create was under
+way also begun, which takes a PowerShell on Wine some seconds."""
 SECOND_PRESS_S = 0.15
 KILLED = -signal.SIGKILL
 HEAD = re.compile(r'"run":"([^"]+)","number":\d+,"operation":"(\w+)","lock":(true|false),"steps":\[')
@@ -318,7 +319,7 @@ def strike(ground: Ground, fault: Fault | None = None, at: int | str = 0) -> Out
 def _freed(ground: Ground) -> float:
     """Wait until no shell is open, and with it no lock held; seconds."""
     begun = time.monotonic()
-    while ground.lab.shells.open_shells and time.monotonic() - begun < 10 * (IDLE_S + GRACE_S):
+    while ground.lab.shells.open_shells and time.monotonic() - begun < 10 * (IDLE_S + GRACE_S[ground.engine_name]):
         # Again and again: the shell of a Create whose client is gone may be made only now.
         ground.lab.shells.hurry(IDLE_S)
         time.sleep(0.02)
@@ -362,7 +363,7 @@ def broken(outcome: Outcome) -> list[str]:
     found += [f"sent twice: {name}" for name in twice]
     if outcome.operation == "plan" and any(arrival.sent and (arrival.sent.writes or arrival.sent.lock) for arrival in outcome.arrivals):
         found.append("a plan wrote, or took the lock")
-    if outcome.freed_s > IDLE_S + GRACE_S:
+    if outcome.freed_s > IDLE_S + GRACE_S[outcome.engine]:
         found.append(f"a shell stayed for {outcome.freed_s:.1f} s")
     if outcome.again != 0:
         found.append(f"the next run ended with {outcome.again} ({outcome.again_word})")

@@ -573,3 +573,16 @@ def test_the_site_of_five_names_and_its_urls(tmp_path: Path) -> None:
     with Bench(tmp_path, more=more, machine=Machine(), faults=Faults(), farms=FARMS) as bench:
         done = bench.run("provision", "--yes")
     assert "https://meet.contoso.com:8443/" in done.out
+
+
+def test_the_http_policy_of_a_farm(tmp_path: Path) -> None:
+    """Forwarded without TLS alone, and then no more: what the site file says is found, written, and seen in place."""
+    name = "lyncdiscover.contoso.com"
+    farm = f'[[farms]]\nname = "{name}"\nservers = ["fepool.contoso.local"]\n'
+    with Bench(tmp_path, machine=Machine(), faults=Faults(), farms=f'{farm}http = "forward"\nhttps = false\n') as bench:
+        done = bench.run("provision", "--yes")
+        assert done.code == 0
+        assert f"http://{name}/" in done.out
+        assert bench.json("plan").code == 0
+        assert f"ARR_{name}_loadbalance" in bench.machine.states["http-rules"]
+        assert bench.machine.states["ssl-offload"] == {}

@@ -252,7 +252,8 @@ def test_an_unforeseen_error_shows_no_secret(watch: Watch, monkeypatch: pytest.M
 
     monkeypatch.setattr(psrp, "encode_request", broken)
     done = watch.keep(watch.bench.loudly("provision", "--yes", "--verbose"))
-    assert done.code == 70
+    assert (done.code, done.host["result"]) == (70, "fault")
+    assert done.err.count("Traceback") == 1
     assert "ZeroDivisionError" in done.err
     for secret in (watch.bench.password, PFX_PASSWORD):
         assert leaks(secret, watch.places) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shlex
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from pypsrp.client import Client
 from pypsrp.exceptions import AuthenticationError, WSManFaultError
 from pypsrp.shell import CommandState, Process, SignalCode, WinRS
 from pypsrp.wsman import OptionSet
-from winrm.exceptions import WinRMTransportError
+from winrm.exceptions import WinRMOperationTimeoutError, WinRMTransportError
 from winrm.exceptions import WSManFaultError as PywinrmFault
 from winrm.protocol import Protocol
 
@@ -33,6 +34,14 @@ from tests.lab.lab_client import TRANSPORTS, connect, envelope, eventually, gone
 PYWINRM = {"https basic": ("https", "ssl"), "https ntlm": ("https", "ntlm"), "http ntlm sealed": ("http", "ntlm")}
 SLEEPER = "sleep 300 & echo $!; wait"
 UTF8 = 65001
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_terminal() -> Iterator[None]:
+    """A run in the background begins with SIGINT ignored, and so would all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -197,18 +206,27 @@ def test_the_shell_has_its_environment_and_its_folder(lab: LabServer, tmp_path: 
 
 def test_output_comes_as_it_is_written(lab: LabServer) -> None:
     with shell(lab) as opened:
-        process = begin(opened, "for n in 1 2 3; do echo $n; sleep 0.3; done")
-        seen = []
-        while process.state != CommandState.DONE:
-            process.poll_invoke()
-            seen.append(process.stdout.decode().split())
-    assert seen[:3] == [["1"], ["1", "2"], ["1", "2", "3"]]
+        process = begin(opened, "echo one; read word; echo $word; read word; echo $word >&2")
+        assert first_line(process) == "one"
+        process.send(b"two\n", end=False)
+        process.poll_invoke()
+        assert (process.stdout, process.stderr, process.state) == (b"one\ntwo\n", b"", CommandState.RUNNING)
+        process.send(b"three\n", end=False)
+        process.end_invoke()
+    assert (process.stdout, process.stderr) == (b"one\ntwo\n", b"three\n")
 
 
 def test_waiting_ends_with_the_operation_timeout(lab: LabServer) -> None:
-    session = pywinrm(lab, operation_timeout_sec=1, read_timeout_sec=5)
-    assert session.run_cmd("sleep 1.5; echo late").std_out == b"late\n"
-    assert [record.status for record in lab.messages if record.action == "Receive"] == [500, 200]
+    protocol = pywinrm(lab, operation_timeout_sec=1, read_timeout_sec=5).protocol
+    shell_id = protocol.open_shell()
+    command_id = protocol.run_command(shell_id, "read word; echo $word")
+    begun = time.monotonic()
+    with pytest.raises(WinRMOperationTimeoutError):
+        protocol.get_command_output_raw(shell_id, command_id)
+    assert 0.9 < time.monotonic() - begun < 4
+    protocol.send_command_input(shell_id, command_id, "late\n")
+    assert protocol.get_command_output(shell_id, command_id) == (b"late\n", b"", 0)
+    protocol.close_shell(shell_id)
 
 
 def test_bytes_that_are_no_text_stay_as_they_are(lab: LabServer) -> None:
@@ -317,8 +335,9 @@ def test_deleting_a_shell_aborts_the_receive_that_waits(lab: LabServer) -> None:
 def test_a_client_that_does_not_fetch_holds_its_command_back(lab: LabServer) -> None:
     with shell(lab) as opened:
         process = begin(opened, "yes | head -c 4000000")
-        time.sleep(0.5)
-        assert lab.shells.held_bytes < 2_000_000
+        assert eventually(lambda: lab.shells.held_bytes > 1_000_000)
+        time.sleep(0.2)
+        assert lab.shells.held_bytes < 1_200_000
         process.end_invoke()
         assert len(process.stdout) == 4_000_000
 

@@ -54,6 +54,9 @@ def test_case(path: Path, engine: Engine, bare_engine: Engine, tmp_path: Path) -
     for words in case.get("notes", []):
         assert any(words in note["text"] for note in session.notes if note["step"] == step.name), session.notes
 
+    if case.get("quiet", False):
+        assert not [note for note in session.notes if note["step"] == step.name]
+
     outcome = session.apply()
     if "fails" in case:
         assert outcome.failed is not None

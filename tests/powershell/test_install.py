@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,20 @@ echo "$2" >> installed.log
 """
 
 
+LAY_DOWN_BY_WEBPI = f"""
+echo "$*" >> webpi.log
+case "$2" in
+    */Products:UrlRewrite2) set -- x url_rewrite.msi ;;
+    */Products:ARRv3_0) set -- x arr.msi ;;
+esac
+{LAY_DOWN}
+"""
+WEBPI = "Program Files/Microsoft/Web Platform Installer/WebpiCmd-x64.exe"
+FEED = "https://files.contoso.com/webpi.xml"
+RENAMES = r"SYSTEM\CurrentControlSet\Control\Session Manager|PendingFileRenameOperations|\??\C:\spool\scan.dll"
+SERVICING = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending"
+
+
 class Windows:
     """One simulated host and a shell on it. Files are those of simulated/install_windows.ps1."""
 
@@ -84,6 +99,16 @@ class Windows:
 
     def has_iis(self) -> None:
         self.write("W3SVC.txt", "running")
+
+    def has_webpi(self, script: str = LAY_DOWN_BY_WEBPI) -> None:
+        program = self.data / WEBPI
+        program.parent.mkdir(parents=True)
+        program.touch()
+        program.with_name(f"{program.name}.sh").write_text(script)
+
+    def texts(self, kind: str) -> list[str]:
+        """The notes of this kind of the last look."""
+        return [note["text"] for note in self.notes if note["kind"] == kind]
 
     def send(self, operation: str, steps: tuple[Step, ...] = (), secrets: dict[str, str] | None = None, **extra: Any) -> list[Event]:
         self.number += 1
@@ -202,7 +227,14 @@ def test_iis_starts_its_service(bare_engine: Engine, tmp_path: Path) -> None:
     assert "W3SVC does not start (The service is disabled.)" in host.apply("iis")["text"]
 
 
-@pytest.mark.parametrize(("how", "words"), [("fails", "(Failed)"), ("throws", "(The source files could not be found.)")])
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("fails", "(Failed)"),
+        ("throws", "(The source files could not be found.)"),
+        ("nothing", "Windows said that it installed Web-Server, Web-WebServer"),
+    ],
+)
 def test_iis_that_does_not_install(bare_engine: Engine, tmp_path: Path, how: str, words: str) -> None:
     host = Windows(bare_engine, tmp_path, plain_site(tmp_path))
     host.features()
@@ -361,17 +393,18 @@ def test_arr_waits_for_another_installation(bare_engine: Engine, tmp_path: Path,
 
 
 def test_arr_failure_names_log_and_cause(bare_engine: Engine, tmp_path: Path) -> None:
-    log = "MSI (s): running\\nAction start: CheckIIS.\\nCheckIIS: no W3SVC\\n\\nAction ended 1:00: CheckIIS. Return value 3.\\n"
+    log = "MSI (s): running\\nAction start 1:00:03: CheckIIS.\\nCheckIIS: no W3SVC\\n\\nAction ended 1:00:03: CheckIIS. Return value 3.\\n"
     host = Windows(bare_engine, tmp_path, site_with_packages(tmp_path))
     host.has_iis()
     host.write(
-        "msiexec.exe.sh", f"printf '{log}Action ended: INSTALL. Return value 3.\\n' | iconv -t UTF-16 > \"$6\"\necho 1603 > code.txt\n"
+        "msiexec.exe.sh",
+        f"printf '{log}Action ended 1:00:04: INSTALL. Return value 3.\\n' | iconv -t UTF-16 > \"$6\"\necho 1603 > code.txt\n",
     )
     failed = host.apply("arr")
     assert failed["kind"] == "installer"
     assert "msiexec ended with 1603 for URL Rewrite" in failed["text"]
     assert "url_rewrite.log" in failed["text"]
-    assert failed["text"].endswith("CheckIIS: no W3SVC Action ended 1:00: CheckIIS. Return value 3.")
+    assert failed["text"].endswith("CheckIIS: no W3SVC Action ended 1:00:03: CheckIIS. Return value 3.")
     assert host.uploads == []
 
 
@@ -401,6 +434,151 @@ def test_external_cache_from_an_address_that_does_not_answer(bare_engine: Engine
     assert host.drift("arr") == {("External Cache", None)}
     host.write("uninstall.txt", "Microsoft External Cache Version 1|1.0")
     assert host.drift("arr") == set()
+
+
+# --- arr by WebPI
+
+
+def test_arr_by_webpi(bare_engine: Engine, tmp_path: Path) -> None:
+    host = Windows(bare_engine, tmp_path, plain_site(tmp_path, f'[installers]\nfeed = "{FEED}"\n'), configuration(modules=False))
+    host.has_iis()
+    host.has_webpi()
+    assert host.observe("arr") == {}
+    assert host.texts("installer") == [
+        f"URL Rewrite comes by WebPI, which takes UrlRewrite2, and accepts its licence terms, from {FEED}",
+        f"Application Request Routing comes by WebPI, which takes ARRv3_0, and accepts its licence terms, from {FEED}",
+    ]
+    outcome = host.apply("arr")
+    assert host.in_place("arr", outcome)
+    assert (outcome["backup"], outcome["reboot"]) == (f"lyncarr-{RUN}", False)
+    data = host.data / "lyncarr"
+    assert (host.data / "webpi.log").read_text().splitlines() == [
+        f"/Install /Products:UrlRewrite2 /AcceptEula /SuppressReboot /Log:{data}/webpi_url_rewrite.log /XML:{FEED}",
+        f"/Install /Products:ARRv3_0 /AcceptEula /SuppressReboot /Log:{data}/webpi_arr.log /XML:{FEED}",
+    ]
+    assert host.texts("installer") == []
+
+
+def test_arr_takes_the_package_that_is_given_and_webpi_for_the_rest(bare_engine: Engine, tmp_path: Path) -> None:
+    data = MSI_MAGIC + b"arr"
+    (tmp_path / "arr.msi").write_bytes(data)
+    hashes = f'[installers.sha256]\narr = "{hashlib.sha256(data).hexdigest()}"\n'
+    host = Windows(bare_engine, tmp_path, plain_site(tmp_path, f'[installers]\nfeed = "{FEED}"\narr = "arr.msi"\n{hashes}'))
+    host.has_iis()
+    host.has_webpi()
+    assert host.observe("arr") == {}
+    assert host.texts("installer")[1] == "Application Request Routing comes from its package (installers.arr)"
+    assert host.in_place("arr", host.apply("arr"))
+    assert "UrlRewrite2" in (host.data / "webpi.log").read_text()
+    assert "ARRv3_0" not in (host.data / "webpi.log").read_text()
+
+
+def test_webpi_of_an_older_version(bare_engine: Engine, tmp_path: Path) -> None:
+    host = Windows(bare_engine, tmp_path, plain_site(tmp_path, f'[installers]\nfeed = "{FEED}"\n'))
+    host.has_iis()
+    host.has_webpi()
+    for ending in ("", ".sh"):
+        program = host.data / f"{WEBPI}{ending}"
+        program.rename(program.with_name(f"WebpiCmd.exe{ending}"))
+    assert host.in_place("arr", host.apply("arr"))
+
+
+def test_retired_product_list_is_asked_only_where_the_site_says_webpi(bare_engine: Engine, tmp_path: Path) -> None:
+    host = Windows(bare_engine, tmp_path, plain_site(tmp_path, '[installers]\nsource = "webpi"\n'))
+    host.has_iis()
+    host.has_webpi('echo "$*" >> webpi.log\nexit 0\n')
+    failed = host.apply("arr")
+    assert "retired in 2022, so expect this to fail" in host.texts("installer")[0]
+    assert failed["kind"] == "installer"
+    assert "WebpiCmd ended with 0 for URL Rewrite, and its file or its registry key is missing" in failed["text"]
+    assert "name one of your own in installers.feed" in failed["text"]
+    assert "/XML" not in (host.data / "webpi.log").read_text()
+
+    host.site = plain_site(tmp_path)
+    assert host.apply("arr")["text"] == "URL Rewrite needs an installer: set installers.url_rewrite in the site file"
+
+
+def test_arr_without_webpi_on_the_host(bare_engine: Engine, tmp_path: Path) -> None:
+    host = Windows(bare_engine, tmp_path, plain_site(tmp_path, f'[installers]\nfeed = "{FEED}"\n'))
+    host.has_iis()
+    failed = host.apply("arr")
+    assert failed["kind"] == "needs"
+    assert "URL Rewrite needs WebpiCmd, and this host has none: install the Web Platform Installer on it" in failed["text"]
+    assert host.texts("needs")[0] == failed["text"]
+
+
+def test_product_list_that_is_not_on_the_host(bare_engine: Engine, tmp_path: Path) -> None:
+    host = Windows(bare_engine, tmp_path, plain_site(tmp_path, "[installers]\nfeed = 'C:\\webpi\\list.xml'\n"))
+    host.has_iis()
+    host.has_webpi()
+    failed = host.apply("arr")
+    assert failed["kind"] == "needs"
+    assert "URL Rewrite needs the product list C:\\webpi\\list.xml, which is not on this host" in failed["text"]
+
+
+@pytest.mark.parametrize("code", [0, 1, 42])
+def test_webpi_is_judged_by_what_is_there(bare_engine: Engine, tmp_path: Path, code: int) -> None:
+    host = Windows(bare_engine, tmp_path, plain_site(tmp_path, f'[installers]\nfeed = "{FEED}"\n'))
+    host.has_iis()
+    host.has_webpi(f"{LAY_DOWN_BY_WEBPI}\nexit {code}\n")
+    assert host.in_place("arr", host.apply("arr"))
+
+
+def test_dead_product_list(bare_engine: Engine, tmp_path: Path) -> None:
+    host = Windows(bare_engine, tmp_path, plain_site(tmp_path, f'[installers]\nfeed = "{FEED}"\n'))
+    host.has_iis()
+    said = "WebPiCmd Information: 0 : Nobody answers.\\nDateTime=2026-01-01T00:00:00Z\\n"
+    host.has_webpi(f"""printf '{said}' > "$(echo "$5" | cut -d: -f2-)"\nexit 255\n""")
+    failed = host.apply("arr")
+    assert failed["kind"] == "installer"
+    assert (
+        f"WebpiCmd ended with 255 for URL Rewrite, and its file or its registry key is missing: see whether the host reaches {FEED}"
+        in (failed["text"])
+    )
+    assert 'whether it lists UrlRewrite2, or set installers.url_rewrite to the package, with source = "auto". Read' in failed["text"]
+    assert failed["text"].endswith("url_rewrite.log on the host. WebPiCmd Information: 0 : Nobody answers.")
+
+
+def test_webpi_that_does_not_end(bare_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lyncarr.steps.arr.WEBPI_LIMIT_S", 2)
+    host = Windows(bare_engine, tmp_path, plain_site(tmp_path, f'[installers]\nfeed = "{FEED}"\n'))
+    host.has_iis()
+    host.has_webpi("exec sleep 60\n")
+    failed = host.apply("arr")
+    assert failed["kind"] == "installer"
+    assert "WebpiCmd was ended after 2 s of installing URL Rewrite, and what it had started may still run: see whether" in failed["text"]
+
+
+@pytest.mark.parametrize("sign", ["echo 3010 > code.txt", f"echo '{SERVICING}' >> registry.txt"])
+def test_webpi_restart(bare_engine: Engine, tmp_path: Path, sign: str) -> None:
+    host = Windows(bare_engine, tmp_path, plain_site(tmp_path, f'[installers]\nfeed = "{FEED}"\n'))
+    host.has_iis()
+    host.has_webpi(f"{LAY_DOWN_BY_WEBPI}\n{sign}\n")
+    assert host.apply("arr")["reboot"] is True
+    assert len((host.data / "webpi.log").read_text().splitlines()) == 1
+
+
+# --- a restart that is due
+
+
+def test_files_that_wait_for_a_restart(bare_engine: Engine, tmp_path: Path) -> None:
+    """Those of a scanner are told where something is to be installed, and only there."""
+    host = Windows(bare_engine, tmp_path, site_with_packages(tmp_path))
+    host.has_iis()
+    host.write("registry.txt", f"{RENAMES}\n")
+    assert host.observe("arr") == {}
+    (text,) = host.texts("pending-reboot")
+    assert "C:\\spool\\scan.dll first" in text
+    assert host.in_place("arr", host.apply("arr"))
+    assert host.texts("pending-reboot") == []
+
+
+def test_why_a_restart_is_due_is_told_first(bare_engine: Engine, tmp_path: Path) -> None:
+    host = Windows(bare_engine, tmp_path, site_with_packages(tmp_path))
+    host.write("registry.txt", f"{SERVICING}\n")
+    hello, note, *_ = host.send("observe")
+    assert (hello.name, note.name, note.data["kind"], note.data["step"]) == ("hello", "note", "pending-reboot", None)
+    assert note.data["text"] == "Windows waits for a restart to finish with roles, features or updates"
 
 
 # --- uploads
@@ -547,6 +725,28 @@ def test_other_certificate_is_replaced_in_place(bound: Bound) -> None:
     assert host.in_place("https-binding", host.apply("https-binding"))
 
 
+@pytest.mark.parametrize(
+    ("record", "drift", "binding"),
+    [
+        (f"0.0.0.0:443 {thumbprint(LEAF)} MY\n", set(), ":443:"),
+        (f"0.0.0.0:443 {'AB' * 20} MY\n", {("*:443:", "certificate")}, "*:443:"),
+        ("", {("*:443:", "certificate"), ("*:443:", "store")}, "*:443:"),
+    ],
+    ids=["right", "other", "none"],
+)
+def test_binding_without_an_address_is_taken(record: str, drift: set[tuple[str, str]], binding: str, bound: Bound) -> None:
+    """A second one for the same address would keep the site from starting."""
+    host = bound.host
+    by_hand = '<binding protocol="https" bindingInformation=":443:" />'
+    host.machine.configuration.write_bytes(host.machine.text.replace("</bindings>", f"{by_hand}</bindings>", 1).encode())
+    (bound.config / "httpsys.txt").write_text(record)
+    assert host.drift("https-binding") == drift
+    assert bound.kinds() == []
+    assert host.in_place("https-binding", host.apply("https-binding"))
+    assert re.findall(r'protocol="https" bindingInformation="([^"]*)"', host.machine.text) == [binding]
+    assert bound.records.split() == ["0.0.0.0:443", thumbprint(LEAF), "MY"]
+
+
 def test_sni_is_taken_off_and_other_flags_stay(bound: Bound) -> None:
     host = bound.host
     assert host.in_place("https-binding", host.apply("https-binding"))
@@ -572,6 +772,18 @@ def test_stopped_site_is_started_after_the_commit(bound: Bound) -> None:
     assert host.drift("https-binding") == {("*:443:", None), ("Default Web Site", "started")}
     assert host.in_place("https-binding", host.apply("https-binding"))
     assert "Started Default Web Site" in (bound.config / "sitestate.txt").read_text()
+
+
+def test_site_starts_with_windows(bound: Bound) -> None:
+    host = bound.host
+    assert host.in_place("https-binding", host.apply("https-binding"))
+    text = host.machine.text
+    host.machine.configuration.write_bytes(
+        text.replace('<site name="Default Web Site"', '<site name="Default Web Site" serverAutoStart="false"').encode()
+    )
+    assert host.drift("https-binding") == {("Default Web Site", "autostart")}
+    assert host.in_place("https-binding", host.apply("https-binding"))
+    assert 'serverAutoStart="false"' not in host.machine.text
 
 
 def test_site_without_bindings_starts_with_its_first(bound: Bound) -> None:

@@ -6,6 +6,7 @@ import itertools
 import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,8 @@ from tests.powershell.hosts import configuration, inner
 from tests.sites import site_of
 
 FINISHED = json.loads((Path(__file__).parent / "finished.json").read_text())
-FARMS = [{"name": f"{label}.contoso.com", "servers": ["fepool.contoso.local"]} for label in ("dialin", "meet")]
+FARMS: list[dict[str, Any]] = [{"name": f"{label}.contoso.com", "servers": ["fepool.contoso.local"]} for label in ("dialin", "meet")]
+WITH_HTTP = [{**FARMS[0], "http": "forward"}, {**FARMS[1], "http": "redirect"}]
 (STAGE,) = (stage for stage in RUNBOOK if stage.name == "farms")
 NAMES = [step.name for step in STAGE.steps]
 BARE = ""
@@ -38,13 +40,13 @@ STARTS = {
 
 
 def loose_rules(text: str) -> list[str]:
-    """Names of the enabled rules that lead to our farms and answer for any host."""
+    """Names of the enabled rules that lead to our farms, or redirect for them, and answer for any host."""
     rules = ElementTree.fromstring(text.encode()).find("system.webServer/rewrite/globalRules")
     assert rules is not None
     found = []
     for rule in rules:
         action = rule.find("action")
-        leads = action is not None and ".contoso.com/" in action.get("url", "")
+        leads = action is not None and (".contoso.com/" in action.get("url", "") or action.get("type") == "Redirect")
         hosts = [c for c in rule.iterfind("conditions/add") if c.get("input") == "{HTTP_HOST}"]
         if leads and rule.get("enabled", "true") == "true" and not hosts:
             found.append(str(rule.get("name")))
@@ -78,13 +80,16 @@ def test_no_selection_leaves_a_rule_without_its_host(names: tuple[str, ...], sta
 
 
 @pytest.mark.powershell
+@pytest.mark.parametrize("farms", [FARMS, WITH_HTTP], ids=["remove", "forward and redirect"])
 @pytest.mark.parametrize("start", ["farms only", "finished"])
 @pytest.mark.parametrize("name", ["ssl-offload", "http-rules", "host-conditions"])
-def test_even_half_of_the_unit_makes_no_loose_rule(name: str, start: str, engine: Engine, tmp_path: Path) -> None:
+def test_even_half_of_the_unit_makes_no_loose_rule(
+    name: str, start: str, farms: list[dict[str, Any]], engine: Engine, tmp_path: Path
+) -> None:
     """The command line never sends half of it; the script does not rely on that."""
     half = Stage("farms", tuple(step for step in STAGE.steps if step.name == name), transaction=True)
     machine = Machine(tmp_path / "host", STARTS[start])
-    session = Session(engine, machine, site_of(FARMS, tmp_path), (half,))
+    session = Session(engine, machine, site_of(farms, tmp_path), (half,))
     session.observe()
     session.apply()
     assert loose_rules(machine.text) == []
@@ -146,6 +151,36 @@ def test_a_restart_that_is_owed_is_drift_and_is_paid_once(engine: Engine, tmp_pa
     assert session.apply().applied["steps"]["farms"]["iisreset"] == {"pending": False}
     assert machine.restarts == 1
     assert machine.text == STARTS["finished"]
+
+
+@pytest.mark.powershell
+def test_the_rules_alone_tell_which_farms_they_need(engine: Engine, tmp_path: Path) -> None:
+    farms = FINISHED["farms"].replace("meet.contoso.com", "intranet")
+    session = Session(engine, Machine(tmp_path / "host", configuration(farms)), site_of(FARMS, tmp_path), select(RUNBOOK, ["ssl-offload"]))
+    session.observe()
+    assert [note["text"] for note in session.notes] == ["needs step farms: there is no farm 'meet.contoso.com' on this host yet"]
+
+
+@pytest.mark.powershell
+@pytest.mark.parametrize(
+    ("bindings", "deaf"),
+    [
+        ([("http", "*:80:")], ""),
+        ([("http", "*:8080:"), ("https", "*:80:")], "dialin.contoso.com, meet.contoso.com"),
+        ([("http", "[::]:80:MEET.contoso.com")], "dialin.contoso.com"),
+        ([("http", "192.0.2.10:80:dialin.contoso.com"), ("http", "*:80:meet.contoso.com")], ""),
+        ([("http", "*:80:*.contoso.com")], ""),
+    ],
+)
+def test_names_that_nobody_hears_on_port_80_are_told(bindings: list[tuple[str, str]], deaf: str, engine: Engine, tmp_path: Path) -> None:
+    written = "".join(f'<binding protocol="{protocol}" bindingInformation="{text}" />' for protocol, text in bindings)
+    text = STARTS["finished"].replace("<binding protocol='http' bindingInformation=\"*:80:\" />", written)
+    assert written in text
+    farms = [*WITH_HTTP, {"name": "wac.contoso.com", "servers": ["wac.contoso.local"]}]
+    session = Session(engine, Machine(tmp_path / "host", text), site_of(farms, tmp_path), (STAGE,))
+    session.observe()
+    told = [note["text"] for note in session.notes if note["step"] == "http-rules"]
+    assert [one.partition(", which")[0] for one in told] == ([f"no web site has an http binding on port 80 for {deaf}"] if deaf else [])
 
 
 @pytest.mark.powershell

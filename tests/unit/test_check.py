@@ -158,6 +158,40 @@ def test_a_check_says_what_the_file_comes_to(tmp_path: Path, root: Pair) -> None
     assert "no public certificate is given: the HTTPS binding of Default Web Site is left as it is" in facts
 
 
+def test_a_check_says_what_becomes_of_requests_without_tls(tmp_path: Path) -> None:
+    ways: list[dict[str, Any]] = [{"http": "redirect"}, {"http": "forward"}, {"http": "forward", "https": False}]
+    farms = [{"name": f"{label}.contoso.com", "servers": ["fe"], **way} for label, way in zip(["a", "b", "c"], ways, strict=True)]
+    facts = check(site_of(farms, tmp_path), None, now=NOW).facts
+    assert facts[0].endswith(
+        "requests for a.* go to fe, port 4443; requests without TLS for a.* are redirected to https, and may take 900 s"
+    )
+    assert facts[1].endswith("port 4443; requests without TLS for b.* go to fe, port 8080, unencrypted all the way, and may take 900 s")
+    assert facts[2] == "farm c.contoso.com: requests without TLS for c.* go to fe, port 8080, unencrypted all the way, and may take 900 s"
+
+
+def test_a_name_that_is_asked_for_without_tls_only_needs_no_certificate(tmp_path: Path, root: Pair) -> None:
+    (tmp_path / "root.cer").write_bytes(root.der)
+    (tmp_path / "public.pfx").write_bytes(make_pfx(make_leaf(["*.contoso.com"], root)))
+    plain = {"name": "lyncdiscover.fabrikam.com", "servers": ["fepool.contoso.local"], "http": "forward"}
+    assert told(site_of([*FARMS, plain], tmp_path, more=TABLE))[0].startswith("certificates.public: ")
+    prepared = prepare(site_of([*FARMS, {**plain, "https": False}], tmp_path, more=TABLE), typed, now=NOW)
+    assert (prepared.public is not None, prepared.warnings) == (True, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", ""),
+        ('source = "webpi"', "by WebPI, from Microsoft's product list, which was retired in 2022: name one of your own as installers.feed"),
+        ('feed = "https://files.contoso.com/webpi.xml"', "by WebPI, from https://files.contoso.com/webpi.xml"),
+    ],
+)
+def test_webpi_is_told(text: str, told: str, tmp_path: Path) -> None:
+    facts = "\n".join(check(site_of(FARMS, tmp_path, more=f"[installers]\n{text}\n"), None, now=NOW).facts)
+    assert told in facts
+    assert ("WebPI" in facts) is bool(told)
+
+
 class TestTemplate:
     def test_its_placeholders_are_rejected_by_name(self, tmp_path: Path) -> None:
         path = tmp_path / "lyncarr.toml"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from lyncarr.core.converge import Run
-from lyncarr.core.errors import LostConnectionError, UnreachableError
+from lyncarr.core.errors import FaultError, LostConnectionError, UnreachableError
 from lyncarr.core.interrupts import Interrupts
 from lyncarr.core.model import Deadline, Event, Request, Secret, Stage, State, Step
 from lyncarr.core.plan import HostResult, Note, Plan, select
@@ -28,7 +29,7 @@ HELLO = {
 
 
 class Plain(Step):
-    title = reason = source = snippet = noun = "x"
+    title = reason = source = sets = never_touches = fails = snippet = noun = "x"
 
     def __init__(self, name: str, want: State, unit: str | None = None) -> None:
         self.name, self._want, self.unit = name, want, unit
@@ -117,9 +118,12 @@ class FakeHost:
 class Heard:
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.progress: list[tuple[str, int | None]] = []
 
     def event(self, host: str, name: str, data: Mapping[str, Any]) -> None:
         self.names.append(name)
+        if name == "progress":
+            self.progress.append((data["text"], data["percent"]))
 
 
 A = Plain("a", {"i": {"x": 1}})
@@ -290,6 +294,14 @@ def test_an_install_on_a_host_that_waits_for_a_restart_is_refused(pending: bool)
     assert any(note.kind == "pending-reboot" for note in result.notes)
 
 
+def test_a_refused_install_tells_what_the_restart_is_for() -> None:
+    disk = Disk({})
+    disk.hello["pending_reboot"] = True
+    disk.notes = [Note("pending-reboot", "Windows Update waits for a restart"), Note("pending-reboot", "files wait", "a")]
+    (error,) = [run(disk).error]
+    assert str(error).startswith("RP01 waits for a restart (Windows Update waits for a restart), and a would install on top of that.")
+
+
 @pytest.mark.parametrize(
     ("member", "value"), [("bits", 32), ("build", 9200), ("powershell", "3.0"), ("elevated", False), ("shared_configuration", True)]
 )
@@ -432,3 +444,43 @@ def test_drift_that_cannot_be_mended_fails_before_anything_is_written() -> None:
 def test_selecting_one_step_of_a_unit_selects_the_unit_and_nothing_else() -> None:
     assert [s.name for stage in select(STAGES, ["d"]) for s in stage.steps] == ["c", "d"]
     assert [s.name for stage in select(STAGES, ["b"]) for s in stage.steps] == ["b"]
+
+
+@dataclass
+class Package:
+    name: str
+    size: int
+
+
+class WithPackage(Plain):
+    def files(self, site: Any, items: frozenset[str]) -> Mapping[str, Any]:
+        return {"package": Package("arr.msi", 1000)}
+
+
+def test_a_package_on_its_way_is_told_by_the_tenth() -> None:
+    heard, stage = Heard(), Stage("one", (WithPackage("a", {"i": {"x": 1}}),), may_reboot=True)
+    disk = Disk({})
+    result = run(disk, stages=(stage,), listener=heard, read_file=lambda file: ((offset, "") for offset in range(0, file.size, 45)))
+    assert result.result == "applied"
+    assert disk.log.count("upload+lock:") == 23
+    assert heard.progress == [("sending arr.msi", percent) for percent in (0, 13, 27, 40, 54, 67, 81, 94)]
+
+
+@pytest.mark.parametrize(("operation", "step_words"), [("observe", ["skipped", "skipped"]), ("apply", ["applied", "unknown"])])
+def test_a_fault_of_ours_is_a_result_too(operation: str, step_words: list[str]) -> None:
+    def broken(name: str) -> None:
+        if name == "b":
+            raise KeyError(name)
+
+    disk = Disk({})
+    disk.on_apply = broken
+    if operation == "observe":
+        no_state: Any = None
+        disk.states = {"a": no_state}
+    result = run(disk, stages=(Stage("one", (A, B)),))
+    assert (result.result, result.exit_code) == ("fault", 70)
+    assert list(words(result).values()) == step_words
+    assert (result.backup is not None) == (operation == "apply")
+    assert isinstance(result.error, FaultError)
+    assert str(result.error).startswith("This is a fault in lyncarr (")
+    assert disk.log[-1] == "close"

@@ -13,12 +13,13 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from lyncarr.config.check import Prepared, prepare
 from lyncarr.config.installers import MSI_MAGIC, TITLES, Installer
+from lyncarr.core.converge import INSTALL_DEADLINE_S
 from lyncarr.core.errors import StepFailedError
 from lyncarr.core.model import Secret
 from lyncarr.core.plan import steps_of
 from lyncarr.powershell.upload import PIECE_BYTES, pieces
 from lyncarr.steps import RUNBOOK
-from lyncarr.steps.arr import PRODUCTS, Arr
+from lyncarr.steps.arr import PRODUCTS, WEBPI_LIMIT_S, Arr
 from lyncarr.steps.certificate import Certificate
 from lyncarr.steps.https_binding import HttpsBinding
 from lyncarr.steps.iis import Iis
@@ -103,6 +104,29 @@ def test_arr_further_product_only_where_the_site_names_it(folder: Path) -> None:
     assert set(Arr().files(site, frozenset(Arr().desired(site)))) == {"url_rewrite", "arr"}
 
 
+@pytest.mark.parametrize(
+    ("text", "webpi", "feed"),
+    [
+        ("", [], ""),
+        ('source = "webpi"', ["UrlRewrite2", "ARRv3_0"], ""),
+        ("feed = 'C:\\webpi\\my feeds\\list.XML'", ["UrlRewrite2", "ARRv3_0"], "C:\\webpi\\my feeds\\list.XML"),
+        (
+            'feed = "https://files.contoso.com:8443/a.xml?x=1&y=%20"',
+            ["UrlRewrite2", "ARRv3_0"],
+            "https://files.contoso.com:8443/a.xml?x=1&y=%20",
+        ),
+    ],
+)
+def test_arr_by_webpi_only_where_the_site_means_it(folder: Path, text: str, webpi: list[str], feed: str) -> None:
+    parameters = Arr().parameters(prepared(folder, f"[installers]\n{text}\n"))
+    assert (list(parameters["webpi"].values()), parameters["feed"]) == (webpi, feed)
+    assert set(parameters["webpi"]) <= set(Arr().desired(prepared(folder)))
+
+
+def test_two_products_by_webpi_fit_into_the_deadline() -> None:
+    assert 2 * WEBPI_LIMIT_S < INSTALL_DEADLINE_S
+
+
 def test_products_are_those_of_the_site_file() -> None:
     assert list(PRODUCTS.items()) == list(TITLES.items())
 
@@ -156,7 +180,7 @@ def opened(secret: Secret) -> str:
 def test_https_binding(folder: Path, https: str, endpoint: str) -> None:
     site = prepared(folder, f'{CERTIFICATES}\n[website]\nname = "Proxy"\nhttps = "{https}"\n')
     assert HttpsBinding().desired(site) == {
-        "Proxy": {"started": True},
+        "Proxy": {"started": True, "autostart": True},
         https: {"sni": False, "certificate": thumbprint(LEAF.der), "store": "MY"},
     }
     parameters = HttpsBinding().parameters(site)

@@ -28,6 +28,7 @@ def test_a_farm_has_the_defaults_of_its_kind(tmp_path: Path) -> None:
     assert (dialin.kind, dialin.http_port, dialin.https_port) == ("lync", 8080, 4443)
     assert (wac.kind, wac.http_port, wac.https_port) == ("office-web-apps", 80, 443)
     assert (dialin.timeout_s, dialin.disk_cache, dialin.ssl_offload, dialin.host_pattern) == (900, False, False, "dialin.*")
+    assert (dialin.http, dialin.https, dialin.http_pattern) == ("remove", True, "dialin.*")
 
 
 def test_a_farm_takes_what_is_written(tmp_path: Path) -> None:
@@ -108,6 +109,33 @@ def test_a_pattern_that_misses_its_own_name_is_warned_of(tmp_path: Path) -> None
 def test_a_pattern_without_the_port_misses_the_name_of_a_site_on_another_port(tmp_path: Path) -> None:
     site = site_of([farm("meet.contoso.com", host_pattern="meet.contoso.com")], tmp_path, more='[website]\nhttps = "*:8443:"')
     assert "does not match meet.contoso.com:8443" in site.warnings[0]
+
+
+@pytest.mark.parametrize("http", ["redirect", "forward"])
+def test_ending_tls_at_the_proxy_excludes_rules_without_it(http: str, tmp_path: Path) -> None:
+    with pytest.raises(SiteError, match=rf'farms\[0\].http: is "{http}", which ssl_offload = true excludes; expected http = "remove", or'):
+        site_of([farm("meet.contoso.com", ssl_offload=True, http=http)], tmp_path)
+
+
+@pytest.mark.parametrize("http", ["remove", "redirect"])
+def test_without_https_something_must_reach_the_farm(http: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        SiteError, match=rf'farms\[0\].https: is false, and with http = "{http}" nothing would reach .* expected http = "forward"'
+    ):
+        site_of([farm("meet.contoso.com", https=False, http=http)], tmp_path)
+
+
+def test_rules_under_https_and_rules_without_tls_do_not_meet(tmp_path: Path) -> None:
+    catch_all = farm("lyncdiscover.contoso.com", host_pattern="*", http="forward", https=False)
+    assert site_of([catch_all, farm("meet.contoso.com")], tmp_path).warnings == ()
+    with pytest.raises(SiteError, match=r"farms\[0\].host_pattern: '\*' also matches meet.contoso.com of farms\[1\]"):
+        site_of([catch_all, farm("meet.contoso.com", http="redirect")], tmp_path)
+
+
+def test_a_pattern_that_misses_its_name_on_port_80_is_warned_of(tmp_path: Path) -> None:
+    missing = farm("meet.contoso.com", host_pattern="meet.contoso.com:*", http="redirect")
+    (warning,) = site_of([missing], tmp_path, more='[website]\nhttps = "*:8443:"').warnings
+    assert "farms[0].host_pattern: 'meet.contoso.com:*' does not match meet.contoso.com, so" in warning
 
 
 @pytest.mark.parametrize("server", ["meet.contoso.com", "MEET.contoso.com."])

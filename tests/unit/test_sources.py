@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import keyring
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from keyring.backend import KeyringBackend
+from keyring.backends import fail
+from keyring.errors import InitError, KeyringLocked
 
-from lyncarr.config.sources import check_reference, resolve
+from lyncarr.config import sources
+from lyncarr.config.program import line_of
+from lyncarr.config.sources import check_reference
 from lyncarr.core.errors import ConfigurationError
 
 CANARY = "Canary-7f3a"
+
+resolve = partial(sources.resolve, account="Administrator")
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="file modes tell nothing here")
 
@@ -24,14 +35,43 @@ def secret_file(folder: Path, data: bytes, mode: int = 0o600) -> Path:
     return path
 
 
-@pytest.mark.parametrize("reference", ["prompt", "env:RP01_PASSWORD", "env:_x1", "file:rp01.password", "file:/run/secrets/rp 01"])
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "prompt",
+        "env:RP01_PASSWORD",
+        "env:_x1",
+        "file:rp01.password",
+        "file:/run/secrets/rp 01",
+        "keyring:rp01",
+        "keyring:https://vault/a b:c",
+        "command:pass show rp01",
+        "command:op read 'op://DMZ/rp01/password'",
+    ],
+)
 def test_a_reference_is_kept(reference: str) -> None:
     assert check_reference(reference) == reference
 
 
 @pytest.mark.parametrize(
     "reference",
-    [CANARY, f"plain:{CANARY}", f"Prompt{CANARY}", f"env:{CANARY} x", "env:", "file:", f"file:{CANARY}\n", f"keyring:{CANARY}", ""],
+    [
+        CANARY,
+        f"plain:{CANARY}",
+        f"Prompt{CANARY}",
+        f"env:{CANARY} x",
+        "env:",
+        "file:",
+        f"file:{CANARY}\n",
+        "keyring:",
+        f"keyring:{CANARY}\n",
+        "command:",
+        "command: ",
+        f"command:'' {CANARY}",
+        f"command:echo '{CANARY}",
+        f"command:echo\n{CANARY}",
+        "",
+    ],
 )
 def test_a_malformed_reference_is_refused_and_never_repeated(reference: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected") as caught:
@@ -142,3 +182,101 @@ def test_every_password_of_one_line_survives_a_file(tmp_path: Path, password: st
     secret = resolve("file:rp01.password", base=tmp_path, ask=None)
     assert secret.reveal() == password
     assert f"{secret!r}{secret}" == "******"
+
+
+class Kept(KeyringBackend):
+    """A keyring in memory, by keyring's own interface for backends."""
+
+    priority = 1.0
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        super().__init__()
+        self._entries: dict[tuple[str, str], str] = {}
+        self._fault = fault
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._entries[service, username] = password
+
+    def get_password(self, service: str, username: str) -> str | None:
+        if self._fault is not None:
+            raise self._fault
+        return self._entries.get((service, username))
+
+
+@pytest.fixture
+def keep(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[KeyringBackend], None]]:
+    before = keyring.get_keyring()
+    yield keyring.set_keyring
+    keyring.set_keyring(before)
+
+
+def test_a_keyring_is_asked_for_the_account(keep: Callable[[KeyringBackend], None], tmp_path: Path) -> None:
+    keep(Kept())
+    keyring.set_password("dmz/rp01:5986", "Administrator", f" {CANARY} ")
+    keyring.set_password("dmz/rp01:5986", "other", "other")
+    assert resolve("keyring:dmz/rp01:5986", base=tmp_path, ask=None).reveal() == f" {CANARY} "
+
+
+@pytest.mark.parametrize(
+    ("backend", "reason"),
+    [
+        (Kept(), r"has nothing for the password; put it there: keyring set 'rp 01' Administrator$"),
+        (Kept(KeyringLocked("no")), "is locked; unlock it"),
+        (Kept(InitError("no bus")), "does not give the password; see whether keyring get does"),
+        (Kept(OSError("gone")), "does not give the password"),
+        (fail.Keyring(), "has no keyring to take the password from"),
+    ],
+    ids=["none", "locked", "init", "other", "no backend"],
+)
+def test_a_keyring_that_does_not_answer(
+    backend: KeyringBackend, reason: str, keep: Callable[[KeyringBackend], None], tmp_path: Path
+) -> None:
+    keep(backend)
+    with pytest.raises(ConfigurationError, match=reason):
+        resolve("keyring:rp 01", base=tmp_path, ask=None)
+
+
+def test_an_empty_entry_is_no_password(keep: Callable[[KeyringBackend], None], tmp_path: Path) -> None:
+    keep(Kept())
+    keyring.set_password("rp01", "Administrator", "")
+    with pytest.raises(ConfigurationError, match="entry for the password is empty; write it again: keyring set rp01 Administrator"):
+        resolve("keyring:rp01", base=tmp_path, ask=None)
+
+
+def test_without_the_package_a_keyring_is_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(ConfigurationError, match=r"needs the package keyring; install lyncarr\[keyring\]"):
+        resolve("keyring:rp01", base=tmp_path, ask=None)
+
+
+@pytest.mark.parametrize(
+    ("code", "value"),
+    [
+        ("print('secret')", "secret"),
+        ("print(' secret ', end='')", " secret "),
+        ("sys.stdout.buffer.write('\ufeffpässword\\r\\n'.encode())", "pässword"),
+    ],
+)
+def test_a_command_gives_its_one_line(code: str, value: str, tmp_path: Path) -> None:
+    assert resolve(command(tmp_path, code), base=tmp_path, ask=None).reveal() == value
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("pass", "The output of python[0-9.]* is empty"),
+        ("print('secret\\nsecret')", "has more than one line"),
+        ("sys.stdout.buffer.write('secret'.encode('utf-16'))", "is not UTF-8"),
+        ("print('secr\\0et')", "The value of command: holds a NUL character"),
+    ],
+)
+def test_a_command_that_gives_no_password_is_refused(code: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=reason) as caught:
+        resolve(command(tmp_path, code), base=tmp_path, ask=None)
+    assert "secret" not in f"{caught.value}{caught.value.detail}"
+
+
+def command(folder: Path, code: str) -> str:
+    script = folder / "give.py"
+    script.write_text(f"import sys\n{code}\n", encoding="utf-8")
+    return f"command:{line_of([sys.executable, str(script)])}"

@@ -16,18 +16,18 @@ PIN = "AB" * 32
 
 
 def made(name: str = "rp01", entry: dict[str, Any] | None = None, **words: Any) -> Target:
-    asked: list[tuple[str, Path, str]] = []
+    asked: list[tuple[str, Path, str, str]] = []
     given: dict[str, Any] = dict.fromkeys(("address", "user", "auth", "port", "tls", "password_from"))
 
-    def resolve(reference: str, base: Path, what: str) -> Secret:
-        asked.append((reference, base, what))
+    def resolve(reference: str, base: Path, what: str, account: str) -> Secret:
+        asked.append((reference, base, what, account))
         return Secret(f"secret of {reference}")
 
     config = None if entry is None else HostConfig(**entry)
     target = make_target(name, config, base=Path("/site"), resolve=resolve, **{**given, **words})
     # A file that is named on the command line lies where the person stands.
     base = Path() if words.get("password_from") else Path("/site")
-    assert [each[1:] for each in asked] == [(base, f"the password of {target.user} on {name}")]
+    assert [each[1:] for each in asked] == [(base, f"the password of {target.user} on {name}", target.user)]
     return target
 
 
@@ -73,7 +73,7 @@ def test_a_client_certificate_needs_no_password_and_nobody_is_asked() -> None:
         port=None,
         tls=None,
         password_from=None,
-        resolve=lambda reference, base, what: pytest.fail("asked for a password"),
+        resolve=lambda reference, base, what, account: pytest.fail("asked for a password"),
     )
     assert target.password is None
     assert target.certificate == Path("/site/client.pem")

@@ -44,22 +44,29 @@ $names = 'SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName'
 $manager = 'SYSTEM\CurrentControlSet\Control\Session Manager'
 $servicing = 'SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending'
 $updates = 'SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\RebootRequired'
+function Get-Reason { [string]::Join('; ', [string[]]@(Get-LyncarrRebootReason)) }
 Test-That 'pending reboot: none' $false { Test-LyncarrPendingReboot }
 Set-Key $servicing
 Test-That 'pending reboot: servicing' $true { Test-LyncarrPendingReboot }
+Test-That 'reboot reason: servicing' 'Windows waits for a restart to finish with roles, features or updates' { Get-Reason }
 Remove-Key $servicing
 Set-Key $updates
-Test-That 'pending reboot: updates' $true { Test-LyncarrPendingReboot }
+Test-That 'reboot reason: updates' 'Windows Update waits for a restart' { Get-Reason }
 Remove-Key $updates
-Set-Key $manager 'PendingFileRenameOperations' ([string[]]@('\??\C:\old.dll', ''))
-Test-That 'pending reboot: a file to replace' $true { Test-LyncarrPendingReboot }
+Set-Key $manager 'PendingFileRenameOperations' ([string[]]@('\??\C:\spool\old.dll', '', '\??\C:\spool\new.dll', '!\??\C:\spool\scan.dll'))
+Test-That 'renames: their paths' 'C:\spool\old.dll; C:\spool\new.dll; C:\spool\scan.dll' { [string]::Join('; ', [string[]]@(Get-LyncarrPendingRename)) }
+Test-That 'pending reboot: files of others' $false { Test-LyncarrPendingReboot }
+foreach ($file in @("$($inetsrv.ToUpperInvariant())\REWRITE.DLL", 'C:\Program Files\IIS\Application Request Routing\requestRouter.dll')) {
+    Set-Key $manager 'PendingFileRenameOperations' ([string[]]@('\??\C:\spool\old.dll', '', "\??\$file", '', "\??\$file", ''))
+    Test-That "reboot reason: a file of IIS $file" "$file is replaced or deleted at the next restart" { Get-Reason }
+}
 Set-Key $manager 'PendingFileRenameOperations' ([string[]]@())
 Test-That 'pending reboot: an empty list of files' $false { Test-LyncarrPendingReboot }
 $key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($manager, $true)
 $key.DeleteValue('PendingFileRenameOperations')
 $key.Close()
 Set-Key $names 'ComputerName' 'RENAMED'
-Test-That 'pending reboot: another name' $true { Test-LyncarrPendingReboot }
+Test-That 'reboot reason: another name' 'the computer is called RENAMED after the next restart' { Get-Reason }
 Set-Key $names 'ComputerName' ([Environment]::MachineName.ToLowerInvariant())
 Test-That 'pending reboot: the same name in another case' $false { Test-LyncarrPendingReboot }
 
@@ -114,7 +121,7 @@ Test-That 'lock: the folder' $programData { Get-LyncarrFolder }
 [System.IO.Directory]::Move($programData, 'C:\elsewhere')
 [Environment]::CurrentDirectory = 'C:\ProgramData'
 Invoke-Below 'ln' '-s ../elsewhere lyncarr' { [System.IO.Directory]::Exists($programData) }
-Test-That 'lock: the folder is a link' "denied: $programData is a link to another folder: remove it and run again" { Get-Failure { Get-LyncarrFolder } }
+Test-That 'lock: the folder is a link' "denied: $programData is a link to another place: remove $programData and run again" { Get-Failure { Get-LyncarrFolder } }
 Invoke-Below 'rm' 'lyncarr' { -not [System.IO.Directory]::Exists($programData) }
 [System.IO.Directory]::Move('C:\elsewhere', $programData)
 Test-That 'sharing violation: another error' $false { Test-LyncarrSharingViolation -Cause (New-Object System.IO.IOException 'other') }

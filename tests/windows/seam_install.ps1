@@ -88,10 +88,36 @@ Test-That 'signature: by' $true { (Get-LyncarrSignature -Path $package)['Subject
 Test-That 'signature: none' 'NotSigned,' { $found = Get-LyncarrSignature -Path 'C:\windows\system32\kernel32.dll'; "$($found['Status']),$($found['Subject'])" }
 Test-That 'error text' $true { (Get-LyncarrErrorText -Code 5).Length -gt 0 }
 Test-That 'log: missing' '' { Read-LyncarrInstallerLog -Log 'C:\no-such.log' }
-[System.IO.File]::WriteAllLines("$lab\test.log", [string[]]@('first', 'why it failed', '', 'Action ended: Install. Return value 3.', 'last'))
-Test-That 'log: the reason' 'why it failed Action ended: Install. Return value 3.' { Read-LyncarrInstallerLog -Log "$lab\test.log" }
-[System.IO.File]::WriteAllLines("$lab\test.log", [string[]]@('first', 'last'))
-Test-That 'log: no reason' '' { Read-LyncarrInstallerLog -Log "$lab\test.log" }
+function Read-Log {
+    param([string[]]$Lines)
+    [System.IO.File]::WriteAllLines("$lab\test.log", $Lines, [System.Text.Encoding]::Unicode)
+    Read-LyncarrInstallerLog -Log "$lab\test.log"
+}
+$ended = @(
+    'Action ended 5:30:37: InstallFinalize. Return value 3.'
+    "Aktion beendet um 05:30:37: InstallFinalize. R$([char]0xFC)ckgabewert 3."
+    "Action termin$([char]0xE9)e $([char]0xE0) 05:30:37 : InstallFinalize. Valeur renvoy$([char]0xE9)e : 3."
+    "$([char]0x64CD)$([char]0x4F5C)$([char]0x7D42)$([char]0x4E86) 5:30:37: InstallFinalize$([char]0x3002)$([char]0x623B)$([char]0x308A)$([char]0x5024) 3$([char]0x3002)"
+    'Toiminto loppui 5.30.37: InstallFinalize. Paluuarvo 3.'
+)
+foreach ($line in $ended) {
+    Test-That "log: the reason, in any language $line" "why it failed $line" {
+        Read-Log @('MSI (s) (38:60) [05:30:37:203]: Note: 1: 2262 2: Error 3', 'Action ended 5:30:33: CostFinalize. Return value 1.', 'why it failed', '', $line, 'last', $line)
+    }
+}
+Test-That 'log: no reason' 'before last' { Read-Log @('first', 'before', 'DateTime=2026-01-01T00:00:00.0000000Z', 'last', 'Property(S): X = 12:00:03', '=== Logging stopped: 11/24/2026  6:45:33 ===', '') }
+Test-That 'log: empty' '' { Read-Log @('') }
+$held = New-Object System.IO.FileStream "$lab\test.log", 'Open', 'Write', 'ReadWrite'
+Test-That 'log: still written' '' { Read-LyncarrInstallerLog -Log "$lab\test.log" }
+$held.Close()
+
+# WebPI.
+Test-That 'webpi: none' '' { Find-LyncarrWebpi }
+[void][System.IO.Directory]::CreateDirectory('C:\Program Files\Microsoft\Web Platform Installer')
+foreach ($name in @('WebpiCmd.exe', 'WebpiCmd-x64.exe')) {
+    [System.IO.File]::WriteAllText("C:\Program Files\Microsoft\Web Platform Installer\$name", '')
+    Test-That "webpi: found $name" "C:\Program Files\Microsoft\Web Platform Installer\$name" { Find-LyncarrWebpi }
+}
 
 # Certificates.
 $given = ConvertFrom-Json -InputObject ([System.IO.File]::ReadAllText($Secrets))
@@ -144,3 +170,39 @@ Test-That 'lock: another error of the disk' 'IOException' { Get-Failure { Open-L
 Test-That 'holder: another error of the disk' 'IOException' { Get-Failure { Read-LyncarrHolder } }
 function Invoke-LyncarrProgram { return 5 }
 Test-That 'folder: icacls fails' "denied: the folder $folder cannot be kept for Administrators only (icacls ended with 5): remove it and run again" { Get-Failure { Get-LyncarrFolder } }
+
+# The folder for Administrators only.
+Test-That 'folder: whose' ([System.Security.Principal.WindowsIdentity]::GetCurrent().User.Value) { Get-LyncarrOwner -Path $folder }
+$calls = New-Object System.Collections.ArrayList
+function Invoke-LyncarrProgram {
+    param([string]$Path, [string]$Arguments)
+    [void]$calls.Add(($Arguments -creplace [regex]::Escape($folder), 'FOLDER' -creplace '-[0-9a-f-]{36}', '-OTHER'))
+    return 0
+}
+$closing = @('"FOLDER" /setowner *S-1-5-32-544 /q', '"FOLDER" /inheritance:r /grant:r *S-1-5-32-544:(OI)(CI)F *S-1-5-18:(OI)(CI)F /q')
+function Get-Folder { return [string]::Join(' ', @([System.IO.Directory]::GetDirectories('C:\ProgramData', 'lyncarr*'))) }
+Test-That 'folder: there already' ([string]::Join(' | ', $closing)) { [void](Get-LyncarrFolder); [string]::Join(' | ', $calls.ToArray()) }
+$script:LyncarrState['Lock'].Close()
+[System.IO.Directory]::Delete($folder, $true)
+$calls.Clear()
+Test-That 'folder: a new one is closed before it has its name' ([string]::Join(' | ', @($closing.Replace('FOLDER', 'FOLDER-OTHER') + $closing))) { [void](Get-LyncarrFolder); [string]::Join(' | ', $calls.ToArray()) }
+Test-That 'folder: nothing else stays' $folder { Get-Folder }
+[System.IO.File]::WriteAllText("$folder\lock", '')
+function Get-LyncarrOwner {
+    param([string]$Path)
+    if ($Path.EndsWith('lock')) { return 'S-1-5-21-1-2-3-1001' }
+    return 'S-1-5-18'
+}
+Test-That 'folder: a file in it is of another' "denied: $folder\lock belongs to S-1-5-21-1-2-3-1001, who is neither the group of administrators nor SYSTEM: see whose it is, remove $folder and run again" { Get-Failure { Get-LyncarrFolder } }
+function Get-LyncarrOwner { return 'S-1-5-21-1-2-3-1001' }
+$calls.Clear()
+Test-That 'folder: of another' "denied: $folder belongs to S-1-5-21-1-2-3-1001, who is neither the group of administrators nor SYSTEM: see whose it is, remove $folder and run again" { Get-Failure { Get-LyncarrFolder } }
+Test-That 'folder: of another, and not touched' 0 { $calls.get_Count() }
+function Get-LyncarrOwner { return 'S-1-5-32-544' }
+[System.IO.Directory]::Delete($folder, $true)
+function Protect-LyncarrFolder { param([string]$Path) [void][System.IO.Directory]::CreateDirectory($folder) }
+Test-That 'folder: another run was quicker' $folder { [void](Get-LyncarrFolder); Get-Folder }
+[System.IO.Directory]::Delete($folder, $true)
+function Protect-LyncarrFolder { param([string]$Path) [System.IO.File]::WriteAllText("$Path\lock", '') }
+Test-That 'folder: a file in a new one' $true { (Get-Failure { Get-LyncarrFolder }).StartsWith("denied: somebody put files into the folder $folder-") }
+Test-That 'folder: is not taken then' $false { [System.IO.Directory]::Exists($folder) }

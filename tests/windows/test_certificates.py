@@ -80,6 +80,6 @@ def test_what_else_is_on_the_port(make_machine: MakeMachine, tmp_path: Path) -> 
         assert foreign in note["text"]
         shell.apply(KEY, site, secrets(site, BUILD_2012_R2))
         (machine.inetsrv / "config" / "sitestate.txt").write_text("Stopped Default Web Site\n")
-        assert shell.observe(BINDING, site, lock=True)["https-binding"]["Default Web Site"] == {"started": False}
+        assert shell.observe(BINDING, site, lock=True)["https-binding"]["Default Web Site"] == {"started": False, "autostart": True}
         assert drift(shell.apply(BINDING, site)["steps"], BINDING, site) == set()
     assert f"192.0.2.10:443 {foreign} MY" in records.read_text()

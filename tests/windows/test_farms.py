@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,7 @@ pytestmark = pytest.mark.wine
 STAGES = tuple(stage for stage in RUNBOOK if stage.name == "farms")
 # With no rules there is none too many: http-rules is in place on a server without any.
 ALL_BUT_HTTP_RULES = {step.name for step in steps_of(STAGES)} - {"http-rules"}
-FARMS = [
+FARMS: list[dict[str, Any]] = [
     {"name": "dialin.contoso.com", "servers": ["fepool.contoso.local"]},
     {"name": "wac.contoso.com", "servers": ["wac.contoso.local"], "kind": "office-web-apps"},
 ]
@@ -68,6 +70,41 @@ def test_converge(make_machine: MakeMachine, tmp_path: Path) -> None:
             assert set(drifted(shell.observe(STAGES, site, lock=True), site)) == {"proxy-timeout"}
             assert drifted(shell.apply(STAGES, site)["steps"], site) == {}
     assert configuration.read_bytes() == finished
+
+
+def test_the_http_policy(make_machine: MakeMachine, tmp_path: Path) -> None:
+    """Forwarded, redirected and not asked for under HTTPS, beside IIS Manager's own rule; then everything back at remove."""
+    forward, redirect = {**FARMS[0], "http": "forward"}, {**FARMS[1], "http": "redirect"}
+    plain = {"name": "lyncdiscover.contoso.com", "servers": ["fepool.contoso.local"], "http": "forward", "https": False}
+    site = site_of([forward, redirect, plain], tmp_path)
+    machine = make_machine("arr")
+    configuration = machine.inetsrv / "config" / "applicationHost.config"
+    with served(machine) as lab, shell_on(lab) as shell:
+        shell.observe(STAGES, site, lock=True)
+        assert drifted(shell.apply(STAGES, site)["steps"], site) == {}
+        assert names_of(configuration) == [
+            "ARR_dialin.contoso.com_loadbalance_SSL",
+            "ARR_wac.contoso.com_loadbalance_SSL",
+            "ARR_dialin.contoso.com_loadbalance",
+            "lyncarr_wac.contoso.com_redirect",
+            "ARR_lyncdiscover.contoso.com_loadbalance",
+        ]
+        finished = configuration.read_bytes()
+        assert finished.count(b'<action type="Redirect" url="https://{HTTP_HOST}/{R:0}" />') == 1
+        assert drifted(shell.apply(STAGES, site)["steps"], site) == {}
+        assert configuration.read_bytes() == finished
+        later = site_of([FARMS[0], FARMS[1], {**plain, "https": True}], tmp_path)
+        assert drifted(shell.apply(STAGES, later)["steps"], later) == {}
+        assert set(names_of(configuration)) == {
+            *(f"ARR_{label}.contoso.com_loadbalance_SSL" for label in ("dialin", "wac", "lyncdiscover")),
+            "ARR_lyncdiscover.contoso.com_loadbalance",
+        }
+
+
+def names_of(configuration: Path) -> list[str]:
+    """Names of the global rules, in their order."""
+    rules = ElementTree.fromstring(configuration.read_bytes()).iterfind("system.webServer/rewrite/globalRules/rule")
+    return [str(rule.get("name")) for rule in rules]
 
 
 FOREIGN = b"""<webFarms>

@@ -1218,8 +1218,8 @@ namespace Microsoft.Web.Administration
             int port = host > 0 ? information.LastIndexOf(':', host - 1) : -1;
             if (port < 0 || !ushort.TryParse(information.Substring(port + 1, host - port - 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort number)) return null;
             var address = information.Substring(0, port);
-            if (address == "") throw Errors.NoFact("the end point of a binding without an address");
-            if (address == "*") return new IPEndPoint(IPAddress.Any, number);
+            // No address is the wildcard too: https://learn.microsoft.com/previous-versions/iis/6.0-sdk/ms524773(v=vs.90)
+            if (address == "*" || address == "") return new IPEndPoint(IPAddress.Any, number);
             return IPAddress.TryParse(address.Trim('[', ']'), out var parsed) ? new IPEndPoint(parsed, number) : null;
         }
     }

@@ -36,6 +36,7 @@ function Install-WindowsFeature {
     $how = [string](Read-TestLine 'role.txt')
     if ($how -ceq 'throws') { throw 'The source files could not be found.' }
     if ($how -ceq 'fails') { return [pscustomobject]@{ Success = $false; RestartNeeded = 'No'; ExitCode = 'Failed' } }
+    if ($how -ceq 'nothing') { return [pscustomobject]@{ Success = $true; RestartNeeded = 'No'; ExitCode = 'Success' } }
     $lines = foreach ($line in @(Read-TestLine 'features.txt')) { if ($Name -ccontains $line.Split([char[]]' ')[1]) { 'Installed ' + $line.Split([char[]]' ')[1] } else { $line } }
     [System.IO.File]::WriteAllLines((Get-TestPath 'features.txt'), [string[]]$lines)
     if (-not [System.IO.File]::Exists((Get-TestPath 'W3SVC.txt'))) { [System.IO.File]::WriteAllText((Get-TestPath 'W3SVC.txt'), 'stopped') }
@@ -76,6 +77,7 @@ class TestProgram {
         foreach ($line in @(Read-TestLine 'code.txt')) { return [int]$line }
         return $this.Process.ExitCode
     }
+    [void] Kill() { $this.Process.Kill() }
     [void] Close() { $this.Process.Close() }
 }
 

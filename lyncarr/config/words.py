@@ -1,0 +1,67 @@
+"""A command line taken apart into its words, and put together, as its system does it. No shell: nothing is expanded."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from subprocess import list2cmdline
+
+
+def split(line: str, *, windows: bool) -> list[str]:
+    """The words of `line`, the program first; ValueError with a reason, without the line itself, where that cannot be."""
+    try:
+        words = _windows_words(line) if windows else shlex.split(line)
+    except ValueError:
+        raise ValueError("has a quote that is not closed, or nothing behind a backslash") from None
+    if not words or not words[0]:
+        raise ValueError("names no program")
+    return words
+
+
+def join(words: Sequence[str], *, windows: bool) -> str:
+    """The line for a person to type at a shell's prompt."""
+    return list2cmdline(words) if windows else shlex.join(words)
+
+
+def _windows_words(line: str) -> list[str]:
+    """As CommandLineToArgvW does, but an open quote is an error, where that closes it at the end of the line.
+
+    https://learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments
+    """
+    words: list[str] = []
+    letters: list[str] | None = None
+    quoted = False
+    position = 0
+    while position < len(line):
+        letter = line[position]
+        position += 1
+        if letter in " \t" and not quoted:
+            if letters is not None:
+                words.append("".join(letters))
+            letters = None
+            continue
+        letters = [] if letters is None else letters
+        if letter == "\\" and words:
+            # Backslashes mean something before a quote only, and never in the program's own name.
+            end = position
+            while line[end : end + 1] == "\\":
+                end += 1
+            count = end - position + 1
+            before_quote = line[end : end + 1] == '"'
+            letters.append("\\" * (count // 2 if before_quote else count))
+            position = end
+            if before_quote and count % 2:
+                letters.append('"')
+                position += 1
+        elif letter != '"':
+            letters.append(letter)
+        elif quoted and words and line[position : position + 1] == '"':
+            letters.append('"')
+            position += 1
+        else:
+            quoted = not quoted
+    if quoted:
+        raise ValueError
+    if letters is not None:
+        words.append("".join(letters))
+    return words

@@ -1,0 +1,145 @@
+"""Programs that are asked for a secret: real child processes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lyncarr.config import program
+from lyncarr.core.errors import ConfigurationError
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+
+def run(folder: Path, code: str, *words: str, interactive: bool = False, limit: int = 100) -> bytes:
+    script = folder / "give.py"
+    script.write_text(f"import os, signal, subprocess, sys, time\nfrom pathlib import Path\n{code}\n", encoding="utf-8")
+    line = program.line_of([sys.executable, str(script), *words])
+    return program.output_of(line, folder=folder, interactive=interactive, what="the password", limit=limit)
+
+
+def test_words_arrive_as_they_are_written(tmp_path: Path) -> None:
+    words = ["a b", "$HOME", "`id`", "~", "*", "x;y", "", '"', "\\"]
+    assert run(tmp_path, "print(ascii(sys.argv[1:]))", *words).decode().strip() == ascii(words)
+
+
+def test_it_runs_in_the_folder_and_has_nothing_to_read(tmp_path: Path) -> None:
+    assert run(tmp_path, "print(os.getcwd(), sys.stdin.read())", limit=1000).decode().strip() == str(tmp_path)
+
+
+def test_its_errors_are_shown_harmless_and_its_output_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = r"print('secret'); sys.stderr.buffer.write('gpg:\tkey \x1b[2J expired\r\nsee \u202ethere'.encode() + b'\xff')"
+    assert run(tmp_path, code) == b"secret\n"
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == "gpg:    key \\x1b[2J expired\nsee \\u202ethere\ufffd\n"
+
+
+def test_its_errors_are_shown_up_to_a_bound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path, "sys.stderr.write('x' * 1_000_000); print('secret')") == b"secret\n"
+    assert capsys.readouterr().err.count("x") == program.MAX_SHOWN_CHARS
+
+
+def test_a_question_is_shown_before_the_program_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Answering:
+        """Standard error, whose reader answers."""
+
+        def write(self, text: str) -> int:
+            if text == "Passphrase: ":
+                (tmp_path / "answer").touch()
+            return len(text)
+
+        def flush(self) -> None:
+            pass
+
+    monkeypatch.setattr(sys, "stderr", Answering())
+    code = "sys.stderr.write('Passphrase: '); sys.stderr.flush()\nwhile not Path('answer').exists(): time.sleep(0.01)\nprint('secret')"
+    assert run(tmp_path, code) == b"secret\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("print('secret'); sys.exit(3)", r"The program python[0-9.]* ended with exit code 3 instead of giving the password"),
+        pytest.param("print('secret', flush=True); os.kill(os.getpid(), 9)", r"ended by signal 9 instead", marks=POSIX),
+        ("print('secret' * 100)", r"says more than 100 bytes"),
+        # A program that goes on when nobody listens is not waited for.
+        ("sys.stdout.buffer.write(b'secret' * 1_000_000); time.sleep(60)", r"says more than 100 bytes"),
+    ],
+)
+def test_a_program_that_fails(code: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=reason) as caught:
+        run(tmp_path, code)
+    assert "secret" not in f"{caught.value}{caught.value.detail}"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "time.sleep(60)",
+        "print('secret', flush=True); sys.stdout.close(); os.close(1); time.sleep(60)",
+        pytest.param("signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)", marks=POSIX),
+    ],
+    ids=["silent", "said all", "deaf"],
+)
+def test_a_program_that_does_not_end_is_ended(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "LONGEST_S", 2.0)
+    monkeypatch.setattr(program, "GRACE_S", 0.2)
+    with pytest.raises(ConfigurationError, match=r"did not give the password within 2 seconds, and was ended; run it by itself"):
+        run(tmp_path, f"Path('pid').write_text(str(os.getpid()))\n{code}")
+    if os.name == "posix":
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@POSIX
+def test_a_child_that_keeps_the_output_open_is_not_waited_for_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "LONGEST_S", 2.0)
+    began = time.monotonic()
+    with pytest.raises(ConfigurationError, match="did not give the password within 2 seconds"):
+        run(tmp_path, "print('secret'); subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(15)'])")
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("line", ["no-such-program show rp01", "./no-such-program show rp01", "give.py show rp01"])
+def test_a_program_that_is_not_there(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare name is not looked for in the working folder, as Windows would."""
+    (tmp_path / "give.py").write_text("#!/bin/sh\n")
+    (tmp_path / "give.py").chmod(0o700)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"is not found; install it") as caught:
+        program.output_of(line, folder=tmp_path, interactive=False, what="the password", limit=100)
+    assert "show rp01" not in str(caught.value)
+
+
+@POSIX
+def test_a_file_that_is_no_program_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "give").write_bytes(b"\x7fELF")
+    (tmp_path / "give").chmod(0o700)
+    with pytest.raises(ConfigurationError, match="The program give for the password does not start"):
+        program.output_of("./give", folder=tmp_path, interactive=False, what="the password", limit=100)
+
+
+@POSIX
+def test_a_path_starts_at_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "give").write_text("#!/bin/sh\necho secret\n")
+    (tmp_path / "tools" / "give").chmod(0o700)
+    monkeypatch.chdir("/")
+    assert program.output_of("tools/give", folder=tmp_path, interactive=False, what="the password", limit=100) == b"secret\n"
+
+
+def test_windows_adds_an_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "_WINDOWS", True)
+    monkeypatch.setenv("PATHEXT", os.pathsep.join([".EXE", ".CMD"]))
+    monkeypatch.setenv("PATH", os.pathsep.join([".", str(tmp_path)]))
+    for name in ("op", "op.CMD", "v1.2.EXE"):
+        (tmp_path / name).touch(0o700)
+    assert program.find("op", tmp_path) == tmp_path / "op.CMD"
+    assert program.find("op.CMD", tmp_path) == tmp_path / "op.CMD"
+    assert program.find("v1.2", tmp_path) == tmp_path / "v1.2.EXE"
+    assert program.find("none", tmp_path) is None

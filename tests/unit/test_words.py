@@ -1,0 +1,67 @@
+"""Command lines into words, by the rules of both systems."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lyncarr.config.words import join, split
+
+# The cases with a to e are those of Microsoft's own table: https://learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments
+WINDOWS = [
+    (r"C:\Tools\op.exe read x", ["C:\\Tools\\op.exe", "read", "x"]),
+    ('"C:\\Program Files\\op\\op.exe"  read', ["C:\\Program Files\\op\\op.exe", "read"]),
+    ('C:\\"Program Files"\\op.exe x', ["C:\\Program Files\\op.exe", "x"]),
+    ('"C:\\keys\\" x', ["C:\\keys\\", "x"]),
+    ('p "a b c" d e', ["p", "a b c", "d", "e"]),
+    (r'p "ab\"c" "\\" d', ["p", 'ab"c', "\\", "d"]),
+    (r'p a\\\b d"e f"g h', ["p", "a\\\\\\b", "de fg", "h"]),
+    (r"p a\\\"b c d", ["p", 'a\\"b', "c", "d"]),
+    (r'p a\\\\"b c" d e', ["p", "a\\\\b c", "d", "e"]),
+    ('p "a""b c" d', ["p", 'a"b c', "d"]),
+    ('p "" x', ["p", "", "x"]),
+    ("p 'a b'", ["p", "'a", "b'"]),
+    ("p %PATH% $HOME a&b", ["p", "%PATH%", "$HOME", "a&b"]),
+]
+
+
+@pytest.mark.parametrize(("line", "words"), WINDOWS)
+def test_windows(line: str, words: list[str]) -> None:
+    assert split(line, windows=True) == words
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("pass show dmz/rp01", ["pass", "show", "dmz/rp01"]),
+        ("'my tool' \"a b\" c\\\\ d", ["my tool", "a b", "c\\", "d"]),
+        ("p $HOME ~ `id` a;b # x", ["p", "$HOME", "~", "`id`", "a;b", "#", "x"]),
+    ],
+)
+def test_posix(line: str, words: list[str]) -> None:
+    assert split(line, windows=False) == words
+
+
+@pytest.mark.parametrize("windows", [True, False])
+@pytest.mark.parametrize("line", ["", "  ", '"" x', 'p "secret', '"secret'])
+def test_what_is_no_command(line: str, windows: bool) -> None:
+    with pytest.raises(ValueError, match=r"names no program|has a quote") as caught:
+        split(line, windows=windows)
+    assert "secret" not in str(caught.value)
+
+
+WORDS = st.lists(st.text(st.sampled_from("ab \\\"'%\t"), max_size=6), max_size=4)
+
+
+@given(WORDS)
+def test_a_program_on_windows_sees_the_words_again(words: list[str]) -> None:
+    """Popen makes a line of them, by the rules that the program goes by."""
+    assert split(subprocess.list2cmdline(["p", *words]), windows=True) == ["p", *words]
+
+
+@given(WORDS, st.booleans())
+def test_a_line_for_a_prompt_has_the_words_in_it(words: list[str], windows: bool) -> None:
+    assert split(join(["keyring", *words], windows=windows), windows=windows) == ["keyring", *words]
