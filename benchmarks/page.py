@@ -22,8 +22,8 @@ TITLES = {
 
 def table(cells: Sequence[Cell], round_trips_ms: Sequence[int], starts: Mapping[str, float], repeat: int) -> str:
     """Plain text, below 110 columns. The factor behind a time is that of lyncarr's in the same row of the same run."""
-    lines = [tool.about for tool in dict.fromkeys(cell.tool for cell in cells)]
-    lines += [f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}; median of {repeat} runs", ""]
+    lines = ["Measured:", *(f"  {tool.about}" for tool in dict.fromkeys(cell.tool for cell in cells))]
+    lines += [f"  on {platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}; median of {repeat} runs", ""]
     head = "".join(f"{f's at {each} ms':>16}" for each in round_trips_ms)
     for (settings, operation), group in groupby(cells, lambda cell: (cell.settings, cell.operation)):
         rows = list(group)
@@ -43,7 +43,8 @@ def table(cells: Sequence[Cell], round_trips_ms: Sequence[int], starts: Mapping[
         for cell in measured
         if cell.operation == "plan" and cell.tool.name == "lyncarr" and 0 in cell.samples
     }
-    return "\n".join([*lines, *(f"{name:30}{seconds:6.2f} s" for name, seconds in {**starts, **plans}.items())])
+    lines += ["Without a way between the machines:", *(f"  {name:30}{seconds:6.2f} s" for name, seconds in {**starts, **plans}.items())]
+    return "\n".join(lines)
 
 
 def _row(cell: Cell, lyncarr: Cell, round_trips_ms: Sequence[int]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lyncarr.config.check import Prepared, prepare
 from lyncarr.config.loader import load_site
-from lyncarr.steps.rules import rule_name
+from lyncarr.steps.rules import https_rules
 
 DOMAIN = "contoso.com"
 PASSWORD_VARIABLE = "LYNCARR_BENCH_PASSWORD"
@@ -65,12 +65,12 @@ def read_site(path: Path) -> Prepared:
 def settings_of(site: Prepared) -> list[Setting]:
     """In an order that works: a farm before its servers and rule. What they say is lyncarr's own reading of the site file."""
     found = []
-    for farm in site.farms:
+    for farm, rule in zip(site.farms, https_rules(site), strict=True):
         found.append(Setting("farm", {"Farm": farm.name}))
         for server in farm.servers:
             ports: dict[str, str | int] = {"HttpPort": farm.http_port, "HttpsPort": farm.https_port}
             found.append(Setting("server", {"Farm": farm.name, "Server": server, **ports}))
         found.append(Setting("disk_cache", {"Farm": farm.name}))
         found.append(Setting("proxy_timeout", {"Farm": farm.name, "Seconds": farm.timeout_s}))
-        found.append(Setting("rule", {"Name": rule_name(farm), "Farm": farm.name, "Pattern": farm.host_pattern}))
+        found.append(Setting("rule", {"Name": rule.name, "Farm": farm.name, "Pattern": rule.pattern}))
     return found

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.sites import PASSWORD_VARIABLE, Endpoint, Setting, read_site, settings_of
-from lyncarr.config.check import Prepared
-from lyncarr.steps.rules import rule_name
 
 Operation = Literal["no-op", "plan", "apply"]
 OPERATIONS: tuple[Operation, ...] = ("no-op", "plan", "apply")
@@ -139,8 +137,7 @@ def _check(operation: Operation) -> list[str]:
 
 def write_task(folder: Path, site: Path, host: Endpoint) -> Task:
     """Write what the peers read, into `folder`."""
-    prepared = read_site(site)
-    task = Task(folder, tuple(settings_of(prepared)))
+    task = Task(folder, tuple(settings_of(read_site(site))))
     job = {**asdict(host), "settings": [(one.script, one.values) for one in task.settings]}
     task.job.write_text(json.dumps(job, default=str), encoding="utf-8")
     inventory = {
@@ -156,16 +153,8 @@ def write_task(folder: Path, site: Path, host: Endpoint) -> Task:
         "ansible_psrp_ignore_proxy": True,
     }
     task.inventory.write_text(json.dumps({"all": {"hosts": {"rp01": inventory}}}), encoding="utf-8")
-    task.variables.write_text(json.dumps(_variables(prepared)), encoding="utf-8")
+    loops: dict[str, list[Mapping[str, str | int]]] = {}
+    for one in task.settings:
+        loops.setdefault(one.script, []).append(one.values)
+    task.variables.write_text(json.dumps({"settings": loops}), encoding="utf-8")
     return task
-
-
-def _variables(site: Prepared) -> Mapping[str, object]:
-    """farms and servers, as the playbook loops over them."""
-    farms = [{"name": farm.name, "timeout_s": farm.timeout_s, "rule": rule_name(farm), "pattern": farm.host_pattern} for farm in site.farms]
-    servers = [
-        {"farm": farm.name, "address": server, "http_port": farm.http_port, "https_port": farm.https_port}
-        for farm in site.farms
-        for server in farm.servers
-    ]
-    return {"farms": farms, "servers": servers}

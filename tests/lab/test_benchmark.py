@@ -33,7 +33,7 @@ def test_the_smallest_run_on_the_replay_engine(tmp_path: Path, monkeypatch: pyte
         (int(requests) <= budget, connections, shells) for budget, (requests, connections, shells) in zip((8, 8, 10), rows, strict=True)
     ] == [(True, "1", "1")] * 3, printed
     for line in ("lyncarr --help", "lyncarr check, 11 settings", "lyncarr plan, 11 settings"):
-        assert re.search(rf"^{line} +\d+\.\d\d s$", printed, re.MULTILINE), printed
+        assert re.search(rf"^  {line} +\d+\.\d\d s$", printed, re.MULTILINE), printed
     written = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
     assert written == f"before\n{page.BEGIN}\n\n```text\n{printed}```\n\n{page.END}\nafter\n"
     picture = ElementTree.parse(tmp_path / "benchmarks.svg").getroot()
