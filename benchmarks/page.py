@@ -23,7 +23,8 @@ TITLES = {
 def table(cells: Sequence[Cell], round_trips_ms: Sequence[int], starts: Mapping[str, float], repeat: int) -> str:
     """Plain text, below 110 columns. The factor behind a time is that of lyncarr's in the same row of the same run."""
     lines = ["Measured:", *(f"  {tool.about}" for tool in dict.fromkeys(cell.tool for cell in cells))]
-    lines += [f"  on {platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}; median of {repeat} runs", ""]
+    runs = f"the median of {repeat} runs" if repeat > 1 else "one run of each"
+    lines += [f"  on {platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}; {runs}", ""]
     head = "".join(f"{f's at {each} ms':>16}" for each in round_trips_ms)
     for (settings, operation), group in groupby(cells, lambda cell: (cell.settings, cell.operation)):
         rows = list(group)
