@@ -21,7 +21,7 @@ TITLES = {
 
 
 def table(cells: Sequence[Cell], round_trips_ms: Sequence[int], starts: Mapping[str, float], repeat: int) -> str:
-    """Plain text, below 110 columns. The factor behind a time is that of lyncarr's in the same row of the same run."""
+    """Plain text, below 110 columns. The factor behind a time is that of lyncarr above it, from the same run."""
     lines = ["Measured:", *(f"  {tool.about}" for tool in dict.fromkeys(cell.tool for cell in cells))]
     runs = f"the median of {repeat} runs" if repeat > 1 else "one run of each"
     lines += [f"  on {platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}; {runs}", ""]
