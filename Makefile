@@ -3,6 +3,8 @@ PYTHON ?= python3
 # More words for pytest: make test ARGS="-k diff"
 ARGS ?=
 VENV := .venv
+# A peer of make bench, apart from the packages of this project.
+ANSIBLE := .venv-ansible
 BIN := $(VENV)/bin
 # What a test run recorded of the snippets; the next one begins anew.
 RECORDED := .coverage-ps
@@ -11,7 +13,7 @@ REPORT := $(BIN)/python -m tests.snippets.report $(RECORDED)
 GENERATE := $(BIN)/python -m tests.docs.generate
 
 .DEFAULT_GOAL := test
-.PHONY: test demo lint coverage-ps docs check-docs presets acceptance faults clean
+.PHONY: test demo lint coverage-ps docs check-docs presets acceptance faults bench clean
 
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -61,5 +63,16 @@ acceptance: $(VENV)/.ready
 faults: $(VENV)/.ready
 	$(BIN)/python -m tests.lab.outcomes $(ARGS)
 
+# lyncarr beside its peers on one simulated host, within a quarter of an hour on a quiet machine: see docs/benchmarks.md.
+# Ansible is left out where it cannot be installed. make bench ARGS=--write puts the result into docs/.
+bench: $(VENV)/.ready
+	-@$(MAKE) --no-print-directory $(ANSIBLE)/.ready
+	$(BIN)/python -m benchmarks.converge $(ARGS)
+
+$(ANSIBLE)/.ready:
+	$(PYTHON) -m venv $(ANSIBLE)
+	$(ANSIBLE)/bin/python -m pip install --quiet --disable-pip-version-check ansible-core 'pypsrp>=0.9.1,<0.10'
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(RECORDED) .pytest_cache .mypy_cache .ruff_cache .hypothesis lab-site
+	rm -rf $(VENV) $(ANSIBLE) $(RECORDED) .pytest_cache .mypy_cache .ruff_cache .hypothesis lab-site

@@ -139,6 +139,7 @@ ELSEWHERE = {
     "make coverage-ps": ("tests/snippets/test_report.py", "takes all tests of the snippets"),
     "make presets": ("tests/windows/test_presets.py", "writes into the checkout"),
     "make faults": ("tests/lab/test_sweep.py", "takes the best part of an hour; a selection runs there"),
+    "make bench": ("tests/lab/test_benchmark.py", "takes a quarter of an hour; its smallest form runs there"),
     "make acceptance": ("tests/windows/test_acceptance.py", "is for a real server; runs against the lab there"),
     "pipx install": ("tests/docs/test_wheel.py", "would fetch packages; the wheel is built and installed there without"),
     "pip install": ("tests/docs/test_wheel.py", "would fetch packages; the wheel is built and installed there without"),

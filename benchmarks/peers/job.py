@@ -1,0 +1,44 @@
+"""What the two Python peers share: the job that the benchmark wrote, and what they say at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Job:
+    """Where to, and the settings: [script, values] each. With `check` nothing is written."""
+
+    address: str
+    port: int
+    user: str
+    password: str
+    ca: str
+    settings: list[tuple[str, dict[str, Any]]]
+    check: bool
+
+
+def read() -> Job:
+    """The job named on the command line: JOB.json [--check]."""
+    data = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    return Job(**data, password=os.environ["LYNCARR_BENCH_PASSWORD"], check="--check" in sys.argv)
+
+
+def text_of(script: str) -> str:
+    return (HERE / f"{script}.ps1").read_text(encoding="ascii")
+
+
+def converge(job: Job, run: Callable[[str, dict[str, Any]], str]) -> None:
+    """Run the settings' scripts one by one, and the restart of IIS when anything was changed."""
+    changed = sum(run(script, {**values, "Check": job.check}) == "changed" for script, values in job.settings)
+    if changed and not job.check:
+        run("restart", {})
+    print(f"changed={changed}")

@@ -1,0 +1,5 @@
+# Once, after any change: what ARR keeps of its farms is read again.
+$ErrorActionPreference = 'Stop'
+$process = [System.Diagnostics.Process]::Start("$env:windir\System32\iisreset.exe", '/noforce')
+$process.WaitForExit()
+if ($process.ExitCode -ne 0) { throw "iisreset ended with $($process.ExitCode)" }
