@@ -59,7 +59,7 @@ acceptance: $(VENV)/.ready
 	@$(BIN)/python -m tests.acceptance --site '$(SITE)' $(if $(filter command%,$(origin HOST)),'$(HOST)')
 
 # What becomes of a run whose connection breaks, or whose controller ends, at each of its messages: a table. With Wine it takes
-# the best part of an hour; make faults ARGS="--engine replay" takes three minutes.
+# the best part of two hours; make faults ARGS="--engine replay --transport winrs" takes three minutes.
 faults: $(VENV)/.ready
 	$(BIN)/python -m tests.lab.outcomes $(ARGS)
 

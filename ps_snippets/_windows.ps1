@@ -195,14 +195,10 @@ function Invoke-LyncarrProgram {
     # Runs a program by its full path and returns its exit code. Not by & : in a remote session standard error becomes error records.
     # https://learn.microsoft.com/dotnet/api/system.diagnostics.process
     param([string]$Path, [string]$Arguments)
-    $start = New-Object System.Diagnostics.ProcessStartInfo
-    $start.FileName = $Path
-    $start.Arguments = $Arguments
-    $start.UseShellExecute = $false
-    $start.CreateNoWindow = $true
-    $process = [System.Diagnostics.Process]::Start($start)
+    $process = Start-LyncarrProgram -Name $Path -Arguments $Arguments -Read $false
     try {
-        $process.WaitForExit()
+        # Without a time it would wait for the end of its output too, which what it started may hold open.
+        [void]$process.WaitForExit([int]::MaxValue)
         return $process.get_ExitCode()
     }
     finally { $process.Close() }
@@ -277,7 +273,8 @@ function Test-LyncarrRestartPending {
 }
 
 function Start-LyncarrProgram {
-    # Starts a program of System32, or one by its full path; gives the process, to be waited for and closed.
+    # Starts a program of System32, or one by its full path; gives the process, to be waited for and closed. It gets streams of its own:
+    # over WinRS those of this process are the wire, and what it printed there would stand among the events.
     # https://learn.microsoft.com/dotnet/api/system.diagnostics.processstartinfo
     param([string]$Name, [string]$Arguments, [bool]$Read)
     $start = New-Object System.Diagnostics.ProcessStartInfo
@@ -285,8 +282,15 @@ function Start-LyncarrProgram {
     $start.Arguments = $Arguments
     $start.UseShellExecute = $false
     $start.CreateNoWindow = $true
-    $start.RedirectStandardOutput = $Read
-    return [System.Diagnostics.Process]::Start($start)
+    $start.RedirectStandardInput = $true
+    $start.RedirectStandardOutput = $true
+    $start.RedirectStandardError = $true
+    $process = [System.Diagnostics.Process]::Start($start)
+    $process.StandardInput.Close()
+    # Read and dropped: a full pipe would stop it.
+    $process.BeginErrorReadLine()
+    if (-not $Read) { $process.BeginOutputReadLine() }
+    return $process
 }
 
 function Get-LyncarrFeature {
@@ -394,7 +398,7 @@ function Get-LyncarrSslRecord {
     $process = Start-LyncarrProgram -Name 'netsh.exe' -Arguments 'http show sslcert' -Read $true
     try {
         $text = $process.StandardOutput.ReadToEnd()
-        $process.WaitForExit()
+        [void]$process.WaitForExit([int]::MaxValue)
     }
     finally { $process.Close() }
     $endpoint = ''

@@ -122,6 +122,7 @@ def doctor(
     auth: options.AuthBy = None,
     port: options.Port = None,
     tls: options.Tls = None,
+    transport: options.TransportBy = None,
     password_from: options.PasswordFrom = None,
     output: options.OutputAs = options.Output.text,
     verbose: options.Verbose = False,
@@ -133,7 +134,7 @@ def doctor(
     from lyncarr.cli.doctor import run_doctor
     from lyncarr.cli.remote import Connection
 
-    return run_doctor(Connection(host, address, user, auth, port, tls, password_from), site, output, verbose)
+    return run_doctor(Connection(host, address, user, auth, port, tls, password_from, transport), site, output, verbose)
 
 
 @app.command()
@@ -146,6 +147,7 @@ def plan(
     auth: options.AuthBy = None,
     port: options.Port = None,
     tls: options.Tls = None,
+    transport: options.TransportBy = None,
     password_from: options.PasswordFrom = None,
     timeout: options.Timeout = 45.0,
     output: options.OutputAs = options.Output.text,
@@ -154,7 +156,7 @@ def plan(
     """Show what would change on the host, old -> new. Writes nothing and locks nothing. Exit 0: in place, 2: changes pending."""
     from lyncarr.cli.remote import Connection, run
 
-    connection = Connection(host, address, user, auth, port, tls, password_from)
+    connection = Connection(host, address, user, auth, port, tls, password_from, transport)
     return run(connection, site, step or [], write=False, yes=False, timeout=timeout, output=output, verbose=verbose)
 
 
@@ -172,6 +174,7 @@ def provision(
     auth: options.AuthBy = None,
     port: options.Port = None,
     tls: options.Tls = None,
+    transport: options.TransportBy = None,
     password_from: options.PasswordFrom = None,
     timeout: options.Timeout = 45.0,
     output: options.OutputAs = options.Output.text,
@@ -180,7 +183,7 @@ def provision(
     """Bring the host to what the site file says: plan, question, apply, look again. Repairs only what differs."""
     from lyncarr.cli.remote import Connection, run
 
-    connection = Connection(host, address, user, auth, port, tls, password_from)
+    connection = Connection(host, address, user, auth, port, tls, password_from, transport)
     return run(connection, site, step or [], write=not dry_run, yes=yes, timeout=timeout, output=output, verbose=verbose)
 
 

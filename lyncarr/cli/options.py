@@ -23,6 +23,11 @@ class Auth(StrEnum):
     certificate = "certificate"
 
 
+class Transport(StrEnum):
+    psrp = "psrp"
+    winrs = "winrs"
+
+
 DEFAULT_SITE = Path("lyncarr.toml")
 SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site file. Paths in it start at its folder.")]
 Host = Annotated[
@@ -53,6 +58,14 @@ Tls = Annotated[
         metavar="MODE",
         help="What makes the host's certificate right, instead of the table's `tls`: verify, ca:FILE (a relative FILE starts at the "
         "working folder), pin:sha256:HEX, or off, which is plain HTTP with sealed messages.",
+    ),
+]
+TransportBy = Annotated[
+    Transport | None,
+    typer.Option(
+        "--transport",
+        help="How PowerShell is reached, instead of the table's `transport`: psrp is PowerShell remoting; winrs does without its endpoint, "
+        "for a server where that is removed, constrained or broken.",
     ),
 ]
 PasswordFrom = Annotated[

@@ -10,25 +10,26 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
 from lyncarr.cli.ask import agree, asker, terminal
 from lyncarr.cli.main import tell
-from lyncarr.cli.options import Auth, Output
+from lyncarr.cli.options import Auth, Output, Transport
 from lyncarr.core.converge import Listener, Run
 from lyncarr.core.errors import UsageError
 from lyncarr.core.interrupts import Interrupts
 from lyncarr.core.plan import HostResult, select
-from lyncarr.powershell.bundle import shipped
+from lyncarr.powershell.bundle import shipped, winrs_bootstrap
 from lyncarr.report.text import clean
 from lyncarr.steps import RUNBOOK
 
 if TYPE_CHECKING:
     from lyncarr.config.farms import Farm
     from lyncarr.config.site import Hosts
-    from lyncarr.hosts.psrp import PsrpHost
+    from lyncarr.hosts.shell import RemoteShell
     from lyncarr.hosts.target import Target
 
 HTTPS = 443
@@ -46,6 +47,7 @@ class Connection:
     port: int | None
     tls: str | None
     password_from: str | None
+    transport: Transport | None = None
 
 
 class Report(Listener, Protocol):
@@ -65,7 +67,7 @@ def run(
         raise UsageError("There is no terminal to ask on; add --yes to apply without a question, or look first with lyncarr plan.")
     from lyncarr.config.check import prepare
     from lyncarr.config.loader import load_site
-    from lyncarr.hosts.psrp import PsrpHost
+    from lyncarr.hosts.choose import host_by
     from lyncarr.hosts.tls import context_for
     from lyncarr.powershell.upload import pieces
 
@@ -81,10 +83,14 @@ def run(
     if verbose:
         for half, digest in shipped().sha256.items():
             _tell_more(f"script, the half to {half}: {len(getattr(shipped(), half))} characters, SHA-256 {digest}")
-    opened: list[PsrpHost] = []
+        if target.transport == "winrs":
+            text = winrs_bootstrap()
+            _tell_more(f"bootstrap of WinRS: {len(text)} characters, SHA-256 {sha256(text.encode('ascii')).hexdigest()}")
+    opened: list[RemoteShell] = []
+    host_class = host_by(target)
 
-    def open_host() -> PsrpHost:
-        opened.append(PsrpHost(target, script=shipped()))
+    def open_host() -> RemoteShell:
+        opened.append(host_class(target, script=shipped()))
         return opened[-1]
 
     one = Run(
@@ -137,6 +143,7 @@ def target_of(connection: Connection, site: Hosts) -> Target:
         tls=connection.tls,
         password_from=connection.password_from,
         resolve=lambda reference, base, what, account: resolve(reference, base=base, ask=asker(), account=account, what=what),
+        transport=None if connection.transport is None else connection.transport.value,
     )
 
 
@@ -170,7 +177,7 @@ def _tell_more(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
 
-def _cost(opened: list[PsrpHost]) -> str:
+def _cost(opened: list[RemoteShell]) -> str:
     traffic = [host.traffic for host in opened]
     requests, connections = sum(one.requests for one in traffic), sum(one.connections for one in traffic)
     up, down = sum(one.bytes_up for one in traffic), sum(one.bytes_down for one in traffic)

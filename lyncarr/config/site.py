@@ -222,6 +222,16 @@ class HostConfig(Table):
         description="a port from 1 to 65535",
         json_schema_extra={"doc": "The port of WinRM.", "otherwise": '5986; with `tls = "off"` 5985'},
     )
+    transport: Literal["psrp", "winrs"] = Field(
+        default="psrp",
+        description="psrp or winrs",
+        json_schema_extra={
+            "doc": (
+                "What PowerShell is reached by: `psrp` is PowerShell remoting, `winrs` a `powershell.exe` in a command shell, for a server "
+                "whose PowerShell endpoint is removed, constrained or broken. Port, TLS and logging on are the same."
+            )
+        },
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -15,9 +15,10 @@ from lyncarr.core import fitness
 from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, StepFailedError, UnreachableError
 from lyncarr.core.model import Deadline, Event, Request
 from lyncarr.hosts.answers import judge, offered_methods, require_method
+from lyncarr.hosts.choose import host_by
 from lyncarr.hosts.guard import GuardedSession
-from lyncarr.hosts.psrp import Identity, PsrpHost
 from lyncarr.hosts.retry import TransientError
+from lyncarr.hosts.shell import Identity
 from lyncarr.hosts.sockets import TimedSocket, dial, resolve
 from lyncarr.hosts.target import Target
 from lyncarr.hosts.text import harmless
@@ -155,7 +156,7 @@ class _Examination:
         identities: list[Identity] = []
         said: dict[str, Any] = {}
         error: LyncarrError | None = None
-        host = PsrpHost(target, script=self._script, connect_timeout_s=CONNECT_S, on_identity=identities.append)
+        host = host_by(target)(target, script=self._script, connect_timeout_s=CONNECT_S, on_identity=identities.append)
         with host:
             try:
                 host.request(Request(str(uuid.uuid4()), 1, "observe"), lambda event: _keep(event, said), Deadline(REQUEST_S))

@@ -1,4 +1,4 @@
-"""What pypsrp raises, as errors of core/errors.py: faults of WS-Management by their code, never by their text, which is localised."""
+"""What the libraries raise, as errors of core/errors.py: faults of WS-Management by their code, never by their text, which is localised."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ ACCESS_DENIED = 5
 OPERATION_ABORTED = 995
 TIMED_OUT = 0x80338029
 UNKNOWN_SHELL = 0x8033805B
+NO_POWERSHELL = (
+    "opens no remote PowerShell (WinRM fault {code}). Is PowerShell remoting on there (Enable-PSRemoting)? "
+    "Where it has to stay off, --transport winrs does without."
+)
 QUOTAS = frozenset({0x8033803F, *range(0x803381A5, 0x803381AC), *range(0x803381E4, 0x803381EA)})
 
 
 @contextmanager
 def translated(target: Target, *, opened: bool) -> Iterator[None]:
-    """Around calls of pypsrp. `opened` tells whether the remote shell existed when the call began."""
+    """Around calls of a library. `opened` tells whether the remote shell existed when the call began."""
     with warnings.catch_warnings():
         # pypsrp and its serializer warn about what a host sent, in their own words, on standard error.
         warnings.simplefilter("ignore")
@@ -31,7 +35,7 @@ def translated(target: Target, *, opened: bool) -> Iterator[None]:
         except LyncarrError:
             raise
         except WSManFaultError as fault:
-            raise _of_fault(fault, target, opened) from None
+            raise of_fault(fault.code, fault.reason or fault.provider_fault, target, opened=opened) from None
         except InvalidPSRPOperation as error:
             raise LostConnectionError(
                 f"PowerShell on {target.where} broke down; look into its event log.", detail=harmless(error, 400)
@@ -46,9 +50,10 @@ def translated(target: Target, *, opened: bool) -> Iterator[None]:
             ) from None
 
 
-def _of_fault(fault: WSManFaultError, target: Target, opened: bool) -> LyncarrError:
-    where, code = target.where, fault.code
-    detail = harmless(f"WSMan fault {code}: {fault.reason or fault.provider_fault}", 400)
+def of_fault(code: int | None, reason: object, target: Target, *, opened: bool, refused: str = NO_POWERSHELL) -> LyncarrError:
+    """What a fault means. `refused` is what is said where a host opens no shell for a reason that is not known here."""
+    where = target.where
+    detail = harmless(f"WSMan fault {code}: {reason}", 400)
     if code == ACCESS_DENIED:
         return RefusedError(
             f"{where} denies {target.user or 'this client'} a remote shell; it must be an administrator there, and a local one other than "
@@ -67,7 +72,4 @@ def _of_fault(fault: WSManFaultError, target: Target, opened: bool) -> LyncarrEr
         return LostConnectionError(f"{where} did not do in time what was asked. Is it very busy?", detail=detail)
     if opened:
         return LostConnectionError(f"{where} reports a fault of WinRM ({harmless(code)}); look into its event log.", detail=detail)
-    return RefusedError(
-        f"{where} opens no remote PowerShell (WinRM fault {harmless(code)}). Is PowerShell remoting on there (Enable-PSRemoting)?",
-        detail=detail,
-    )
+    return RefusedError(f"{where} {refused.format(code=harmless(code))}", detail=detail)

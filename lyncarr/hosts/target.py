@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lyncarr.config.site import HostConfig
 
 Auth = Literal["negotiate", "ntlm", "basic", "certificate"]
+Shell = Literal["psrp", "winrs"]
 
 HTTP_PORT = 5985
 HTTPS_PORT = 5986
@@ -58,6 +59,7 @@ class Target:
     tls: Tls = Tls()
     certificate: Path | None = None
     key: Path | None = None
+    transport: Shell = "psrp"
 
     def __post_init__(self) -> None:
         if self.auth != "certificate" and self.password is None:
@@ -98,6 +100,7 @@ def make_target(
     tls: str | None,
     password_from: str | None,
     resolve: Resolve,
+    transport: str | None = None,
 ) -> Target:
     """The table [hosts.NAME] of the site file with the command line's words over it; `entry` None means that `name` is an address.
 
@@ -136,6 +139,7 @@ def make_target(
         tls=trust,
         certificate=certificate,
         key=key,
+        transport=cast(Shell, transport or (entry.transport if entry else "psrp")),
     )
 
 

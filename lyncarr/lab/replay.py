@@ -5,7 +5,6 @@ It runs the shipped script only, told by its text, and proves wire, command line
 
 from __future__ import annotations
 
-import re
 import threading
 import uuid
 from collections.abc import Iterator
@@ -33,18 +32,13 @@ from psrpcore.types import (
 )
 
 from lyncarr.lab import wsman
-from lyncarr.lab.engine import EngineProcess, Output, ProcessOutput, ProcessStart
+from lyncarr.lab.engine import Output, ProcessOutput, ProcessStart
 from lyncarr.lab.machine import Machine
+from lyncarr.lab.replay_winrs import ReplayProcess
+from lyncarr.lab.shipped import COMMAND_NAME, SHIPPED_ONLY, WRITER_NAME, WRITING, not_found
 from lyncarr.powershell.bundle import Script
 
-COMMAND_NAME = "Invoke-LyncarrRequest"
-WRITER_NAME = "Invoke-LyncarrApply"
-WRITING = re.compile(r'"operation": ?"(apply|upload)"')
 FRAGMENT_BYTES = 32_768
-SHIPPED_ONLY = (
-    "This is a replay host: it has no PowerShell and runs only the script that lyncarr ships. "
-    "Start the lab with --powershell to run any other."
-)
 
 
 class ReplayEngine:
@@ -54,7 +48,7 @@ class ReplayEngine:
         self.machine = machine
         self._script = script
         self._lock = threading.Lock()
-        self._shells: set[ReplayShell] = set()
+        self._running: set[ReplayShell | ReplayProcess] = set()
 
     @property
     def computer(self) -> str:
@@ -62,38 +56,23 @@ class ReplayEngine:
 
     def open(self, shell_id: str, creation: bytes, output: Output) -> ReplayShell:
         shell = ReplayShell(self.machine, self._script, shell_id, creation, output)
-        with self._lock:
-            self._shells = {other for other in self._shells if other.running} | {shell}
+        self._remember(shell)
         return shell
 
-    def open_process(self, start: ProcessStart, output: ProcessOutput) -> EngineProcess:
-        return Refusal(output)
+    def open_process(self, start: ProcessStart, output: ProcessOutput) -> ReplayProcess:
+        process = ReplayProcess(self.machine, self._script, start, output)
+        self._remember(process)
+        return process
+
+    def _remember(self, started: ReplayShell | ReplayProcess) -> None:
+        with self._lock:
+            self._running = {other for other in self._running if other.running} | {started}
 
     def close(self) -> None:
         with self._lock:
-            shells, self._shells = self._shells, set()
-        for shell in shells:
-            shell.close()
-
-
-class Refusal:
-    """The EngineProcess of a command that is not what lyncarr ships: it has failed before it read anything."""
-
-    def __init__(self, output: ProcessOutput) -> None:
-        output.write("stderr", f"{SHIPPED_ONLY}\r\n".encode("ascii"))
-        output.exited(1)
-
-    def send(self, data: bytes) -> None:
-        raise wsman.windows_error(wsman.BROKEN_PIPE, "The pipe has been ended.")
-
-    def end_input(self) -> None:
-        """Nobody reads it."""
-
-    def interrupt(self) -> None:
-        """Nothing runs."""
-
-    def close(self) -> None:
-        """Nothing runs."""
+            running, self._running = self._running, set()
+        for started in running:
+            started.close()
 
 
 class _Stopped(Exception):
@@ -269,7 +248,7 @@ class ReplayShell:
 
 def _not_found(name: str) -> _PowerShellError:
     return _PowerShellError(
-        f"The term '{name}' is not recognized as the name of a cmdlet, function, script file, or operable program.",
+        not_found(name),
         "CommandNotFoundException",
         "System.Management.Automation.CommandNotFoundException",
         ErrorCategory.ObjectNotFound,

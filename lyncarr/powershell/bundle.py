@@ -21,6 +21,7 @@ from lyncarr.steps import STEPS
 
 SHARED = ("_windows.ps1", "_runtime.ps1", "_iis.ps1", "_rules.ps1")
 MAIN = "_main.ps1"
+WINRS = "_winrs.ps1"
 SNIPPETS_LINE = "#:snippets"
 EACH_STEP = "#:each-step "
 LOOK, WRITE, BOTH = "#:look", "#:write", "#:both"
@@ -73,6 +74,11 @@ class Script:
 def shipped() -> Script:
     """What this release sends."""
     return halves(compose(tuple(read_snippet(name) for name in (*SHARED, *(step.snippet for step in STEPS)))))
+
+
+def winrs_bootstrap() -> str:
+    """What runs the script over WinRS, where no runspace does; as constant as the script. See lines.py."""
+    return read_snippet(WINRS)
 
 
 def halves(whole: str) -> Script:

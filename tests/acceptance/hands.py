@@ -12,7 +12,7 @@ from pypsrp.wsman import WSMan
 from lyncarr.core.errors import StepFailedError
 from lyncarr.core.model import Deadline
 from lyncarr.hosts.faults import translated
-from lyncarr.hosts.psrp import OPERATION_TIMEOUT_S, quiet_libraries
+from lyncarr.hosts.shell import OPERATION_TIMEOUT_S, quiet_libraries
 from lyncarr.hosts.target import Target
 from lyncarr.hosts.transport import Transport
 from lyncarr.powershell.bundle import SHARED, read_snippet

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import pytest
 
@@ -87,6 +87,9 @@ class Done:
 class Bench:
     """A folder with a site file, a machine, and the server in front of it."""
 
+    transport: ClassVar[str] = "psrp"
+    """Of the site file; the fixture of that name sets it for both."""
+
     folder: Path
     machine: Machine = field(default_factory=lambda: Machine())
     faults: Faults = field(default_factory=Faults)
@@ -118,7 +121,7 @@ class Bench:
         tls, port = ("off", self.lab.http_port) if self.tls == "off" else ("ca:ca.pem", self.lab.https_port)
         table = (
             f'[hosts.rp01]\naddress = "{self.lab.address}"\nport = {port}\nuser = "{self.lab.user}"\n'
-            f'auth = "{self.auth}"\ntls = "{tls}"\npassword = "env:LYNCARR_TEST_PASSWORD"\n{self.host}\n'
+            f'transport = "{self.transport}"\nauth = "{self.auth}"\ntls = "{tls}"\npassword = "env:LYNCARR_TEST_PASSWORD"\n{self.host}\n'
         )
         (self.folder / "lyncarr.toml").write_text(table + self.more + self.farms, encoding="utf-8")
 

@@ -11,15 +11,18 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 
 from lyncarr.lab.wine import default_cache
 from tests.conftest import engine
+from tests.lab.console import Bench
 from tests.lab.sweep import FAULTS, WORDS, Fault, Ground, Operation, Outcome, ReplayGround, broken, hurried, make_materials, strike
 from tests.windows.ground import WineGround, patient
 
-HEADINGS = ("engine", "operation", "fault", "message", "exit", "result", "steps", "next run")
-WIDTHS = (6, 9, 12, 36, 4, 11, 46)
+TRANSPORTS = ("psrp", "winrs")
+HEADINGS = ("engine", "over", "operation", "fault", "message", "exit", "result", "steps", "next run")
+WIDTHS = (6, 5, 9, 12, 36, 4, 11, 46)
 SHORT = {"farms+disk-cache+proxy-timeout+ssl-offload+http-rules+host-conditions": "stage farms"}
 LATE = ("Ctrl-C", "killed", "reset after")
 """Faults of an install on Wine: a case takes a quarter of a minute."""
@@ -28,6 +31,7 @@ LATE = ("Ctrl-C", "killed", "reset after")
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__, allow_abbrev=False)
     parser.add_argument("--engine", choices=("replay", "wine"), help="default: both, Wine where it is")
+    parser.add_argument("--transport", choices=TRANSPORTS, help="default: both")
     parser.add_argument("--operation", choices=tuple(WORDS), help="default: all")
     parser.add_argument("--fault", choices=[fault.name for fault in FAULTS], help="default: all")
     chosen = parser.parse_args()
@@ -41,14 +45,14 @@ def main() -> int:
             return 1
     print(row(HEADINGS))
     count: Counter[str] = Counter()
-    for name in engines:
-        for operation in operations:
-            for outcome in sweep(name, operation, faults, pwsh or ""):
-                wrong = broken(outcome)
-                count["wrong" if wrong else "right"] += 1
-                print(row(cells(outcome)), flush=True)
-                for sentence in wrong:
-                    print(f"       WRONG: {sentence}", flush=True)
+    for name, transport, operation in product(engines, [chosen.transport] if chosen.transport else TRANSPORTS, operations):
+        Bench.transport = transport
+        for outcome in sweep(name, operation, faults, pwsh or ""):
+            wrong = broken(outcome)
+            count["wrong" if wrong else "right"] += 1
+            print(row(cells(outcome)), flush=True)
+            for sentence in wrong:
+                print(f"       WRONG: {sentence}", flush=True)
     print(f"{count.total()} cases, {count['wrong']} of them wrong")
     return 1 if count["wrong"] else 0
 
@@ -81,6 +85,7 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
         message = message.replace(long, short)
     return (
         outcome.engine,
+        outcome.transport,
         outcome.operation,
         outcome.fault.name if outcome.fault else "none",
         message,

@@ -78,6 +78,7 @@ def test_a_failure_for_people(bench: Bench) -> None:
     assert done.err.startswith("cause: verify code ")
 
 
+@pytest.mark.usefixtures("transport")
 @pytest.mark.parametrize(("auth", "tls"), [("ntlm", "off"), ("negotiate", "ca"), ("basic", "ca")])
 def test_each_way_to_log_on(tmp_path: Path, auth: str, tls: str) -> None:
     with Bench(tmp_path, auth=auth, tls=tls) as bench:

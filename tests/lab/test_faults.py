@@ -10,18 +10,37 @@ from typing import Any
 import pytest
 
 from lyncarr.core import converge
-from lyncarr.hosts import psrp
+from lyncarr.hosts import psrp, winrs
 from lyncarr.lab.faults import At
 from tests.lab.console import Bench, wait_for
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 WAYS = [("basic", "ca"), ("ntlm", "off")]
 CUTS = ["cut_request", "cut_answer", "cut_after"]
-LOOK = ["Create", "Receive", "Command", "Receive"]
-PLAN = [*LOOK, "Delete"]
-RUN = [*LOOK, "Command", "Receive", "Delete", *LOOK, "Command", "Receive", "Delete"]
-"""Of a host with two units to write, one of them an install, which is followed by a fresh shell."""
-WRITES = (5, 12)
+ASKING = {"psrp": "Command", "winrs": "Send"}
+"""The message that carries a request."""
+LOOK = {"psrp": ["Create", "Receive", "Command", "Receive"], "winrs": ["Create", "Command", "Receive", "Send", "Receive"]}
+
+
+def plan(transport: str) -> list[str]:
+    return [*LOOK[transport], "Delete"]
+
+
+def whole_run(transport: str) -> list[str]:
+    """Of a host with two units to write, one of them an install, which is followed by a fresh shell."""
+    return [*LOOK[transport], ASKING[transport], "Receive", "Delete"] * 2
+
+
+def is_lost(cut: str, action: str, transport: str) -> bool:
+    """Only a message that does something is not sent again: to make a shell, to start what answers there, and to ask it.
+
+    What a request has to say is received although the answer to its start was lost.
+    """
+    if action == ASKING[transport]:
+        return cut == "cut_request"
+    return action in ("Create", "Command") and cut in ("cut_request", "cut_answer")
 
 
 @pytest.fixture
@@ -117,14 +136,13 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
 @pytest.mark.parametrize("cut", CUTS)
-def test_a_plan_that_loses_a_connection(tmp_path: Path, auth: str, tls: str, cut: str) -> None:
+def test_a_plan_that_loses_a_connection(tmp_path: Path, transport: str, auth: str, tls: str, cut: str) -> None:
     with Bench(tmp_path, auth=auth, tls=tls) as bench:
-        for number, action in enumerate(PLAN, 1):
+        for number, action in enumerate(plan(transport), 1):
             sent = len(bench.lab.messages)
             setattr(bench.faults, cut, At(sent + number))
             done = bench.here("plan", "--timeout", "8")
-            # Only a message that does something is not sent again: to make a shell, and to run the script.
-            lost = (cut == "cut_request" and action in ("Create", "Command")) or (cut == "cut_answer" and action == "Create")
+            lost = is_lost(cut, action, transport)
             assert (number, done.code) == (number, 69 if lost else 2), done.err
             assert done.host["result"] == ("unreachable" if lost else "pending")
         assert bench.writes == []
@@ -133,22 +151,25 @@ def test_a_plan_that_loses_a_connection(tmp_path: Path, auth: str, tls: str, cut
 
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
 @pytest.mark.parametrize("cut", CUTS)
-def test_a_run_that_loses_a_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, auth: str, tls: str, cut: str) -> None:
+def test_a_run_that_loses_a_connection(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, transport: str, auth: str, tls: str, cut: str
+) -> None:
     _no_pauses(monkeypatch)
+    run = whole_run(transport)
+    writes = [number for number, pair in enumerate(zip(run, run[2:], strict=False), 1) if pair == (ASKING[transport], "Delete")]
     with Bench(tmp_path, auth=auth, tls=tls) as bench:
-        for number, action in enumerate(RUN, 1):
+        for number, action in enumerate(run, 1):
             _at_work(bench)
             count, sent = len(bench.writes), len(bench.lab.messages)
             setattr(bench.faults, cut, At(sent + number))
             done = bench.here("provision", "--yes", "--timeout", "8")
             written = bench.writes[count:]
             assert len(written) == len({tuple(unit) for unit in written}), f"written twice when message {number} was lost"
-            # What a pipeline says is received although the answer to its start was lost.
-            lost = (cut == "cut_request" and action in ("Create", "Command")) or (cut == "cut_answer" and action == "Create")
+            lost = is_lost(cut, action, transport)
             assert (number, done.code) == (number, 69 if lost else 0), done.err
             if done.code == 0:
                 assert (done.words["iis"], done.words["proxy-timeout"]) == ("applied", "applied")
-            elif number in WRITES:
+            elif number in writes:
                 assert "lost while step" in done.err
             setattr(bench.faults, cut, None)
             assert bench.here("provision", "--yes").code == 0, number
@@ -165,11 +186,11 @@ def test_a_log_on_that_loses_its_connection_is_made_again(tmp_path: Path, reques
     assert done.code == 2, done.err
 
 
-def test_a_host_that_is_gone_for_good_while_writing(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
+def test_a_host_that_is_gone_for_good_while_writing(monkeypatch: pytest.MonkeyPatch, bench: Bench, transport: str) -> None:
     _no_pauses(monkeypatch)
     monkeypatch.setattr(converge, "LOCK_WAIT_S", 0.5)
     _at_work(bench)
-    bench.faults.cut_request = At(5, 1 << 30)
+    bench.faults.cut_request = At(len(LOOK[transport]) + 1, 1 << 30)
     done = bench.here("provision", "--yes", "--timeout", "4")
     assert (done.code, done.host["result"]) == (69, "unreachable")
     assert done.words["iis"] == "unknown"
@@ -177,14 +198,16 @@ def test_a_host_that_is_gone_for_good_while_writing(monkeypatch: pytest.MonkeyPa
     assert bench.writes == []
 
 
-def test_the_lock_of_a_shell_that_was_lost_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_lock_of_a_shell_that_was_lost_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, transport: str) -> None:
     """The answer of the write is lost, and its shell cannot be deleted: while it holds the lock nobody looks."""
     _no_pauses(monkeypatch)
-    monkeypatch.setattr(psrp, "IDLE_TIMEOUT_S", 1)
+    monkeypatch.setattr({"psrp": psrp, "winrs": winrs}[transport], "IDLE_TIMEOUT_S", 1)
     with Bench(tmp_path) as bench:
         _at_work(bench)
         bench.machine.faults.pause_s = 0.5
-        bench.faults.cut_request = At(6, 10)
+        received = len(LOOK[transport]) + 2
+        # It is asked for three times, and the shell is deleted twice.
+        bench.faults.cut_request = At(received, received + 4)
         done = bench.here("provision", "--yes")
     assert done.code == 0, done.err
     names = [event["event"] for event in done.events]

@@ -18,12 +18,16 @@ from typing import Any
 
 import pytest
 
-from lyncarr.hosts import psrp
+from lyncarr.hosts import shell
+from lyncarr.lab.engine import ProcessStart
 from lyncarr.lab.faults import At, every
 from lyncarr.lab.fragments import FRAGMENT_HEAD
 from lyncarr.lab.replay import ReplayShell
+from lyncarr.lab.replay_winrs import ReplayProcess
 from tests.certs import make_ca, make_leaf, make_pfx
 from tests.lab.console import FARMS, Bench, Done
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 PASSWORDS = {
     "quotes": "canary ’‘‚‛'\" <&> $(x) `n %41 ",
@@ -64,7 +68,7 @@ def leaks(secret: str, places: dict[str, bytes]) -> list[str]:
 
 
 class Wire:
-    """What remote shells were given: to create them and their pipelines, and as the pipelines' input."""
+    """What remote shells were given: to create them and their pipelines or processes, and as secrets, which are the pipelines' input."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.commands = b""
@@ -90,6 +94,24 @@ class Wire:
         monkeypatch.setattr(ReplayShell, "__init__", on_create)
         monkeypatch.setattr(ReplayShell, "command", on_command)
         monkeypatch.setattr(ReplayShell, "send", on_send)
+        start, write = ReplayProcess.__init__, ReplayProcess.send
+        held = b""
+
+        def on_start(process: ReplayProcess, machine: Any, script: Any, asked: ProcessStart, output: Any) -> None:
+            self.commands += asked.line.encode() + repr(asked.environment).encode()
+            start(process, machine, script, asked, output)
+
+        def on_write(process: ReplayProcess, data: bytes) -> None:
+            nonlocal held
+            *whole, held = (held + data).split(b"\n#run\n")
+            for request in whole:
+                rest, _, secrets = request.rpartition(b"\n")
+                self.commands += rest
+                self.input += secrets
+            write(process, data)
+
+        monkeypatch.setattr(ReplayProcess, "__init__", on_start)
+        monkeypatch.setattr(ReplayProcess, "send", on_write)
 
 
 def _joined(data: bytes) -> bytes:
@@ -112,7 +134,7 @@ class Watch:
         self._said = b""
         self._before = _files(bench.folder)
         caplog.set_level(logging.DEBUG)
-        for name in psrp.LOGGERS:
+        for name in shell.LOGGERS:
             caplog.set_level(logging.DEBUG, name)
 
     def keep(self, done: Done) -> Done:
@@ -195,7 +217,7 @@ FAILURES: dict[str, tuple[Callable[[Bench], None], int]] = {
     "a step fails": (lambda bench: setattr(bench.machine.faults, "fail", {"certificate": ("certificate", "no")}), 1),
     "untrusted": (lambda bench: setattr(bench.faults, "doctype", every(first=4)), 76),
     "garbage": (lambda bench: setattr(bench.faults, "garbage", every()), 76),
-    "lost": (lambda bench: setattr(bench.faults, "cut_request", At(3)), 69),
+    "lost": (lambda bench: setattr(bench.faults, "cut_request", At({"psrp": 3, "winrs": 4}[bench.transport])), 69),
     "an unreadable answer": (lambda bench: setattr(bench.machine.faults, "rewrite", lambda lines: [42]), 76),
 }
 
@@ -250,7 +272,7 @@ def test_an_unforeseen_error_shows_no_secret(watch: Watch, monkeypatch: pytest.M
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(psrp, "encode_request", broken)
+    monkeypatch.setattr(shell, "encode_request", broken)
     done = watch.keep(watch.bench.loudly("provision", "--yes", "--verbose"))
     assert (done.code, done.host["result"]) == (70, "fault")
     assert done.err.count("Traceback") == 1

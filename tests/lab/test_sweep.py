@@ -30,10 +30,11 @@ from tests.lab.sweep import (
     strike,
 )
 
-CASES: list[tuple[Operation, str]] = [
-    *[("plan", name) for name in ("reset before", "reset after", "torn answer", "closed after", "503", "Ctrl-C")],
-    *[("farms", fault.name) for fault in FAULTS],
-    ("install", "reset after"),
+CASES: list[tuple[str, Operation, str]] = [
+    *[("psrp", "plan", name) for name in ("reset before", "reset after", "torn answer", "closed after", "503", "Ctrl-C")],
+    *[("winrs", "plan", name) for name in ("reset before", "reset after")],
+    *[(transport, "farms", fault.name) for transport in ("psrp", "winrs") for fault in FAULTS],
+    *[(transport, "install", "reset after") for transport in ("psrp", "winrs")],
 ]
 
 
@@ -42,7 +43,8 @@ def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_materials(tmp_path_factory.mktemp("site"))
 
 
-@pytest.mark.parametrize(("operation", "name"), CASES)
+@pytest.mark.parametrize(("transport", "operation", "name"), CASES, indirect=["transport"])
+@pytest.mark.usefixtures("transport")
 def test_at_every_message(operation: Operation, name: str, tmp_path: Path, materials: Path) -> None:
     fault = by_name(name)
     with hurried(), ReplayGround(tmp_path, operation=operation, materials=materials if operation == "install" else None) as ground:
@@ -101,24 +103,35 @@ def test_a_rule_without_its_host_condition_is_seen(tmp_path: Path) -> None:
 # docs/faults.md.
 
 HITS = {
-    "Create": Arrival(1, "Create", None),
-    "Command": Arrival(1, "Command", Sent("run", "apply", True, ("iis",))),
-    "Command, secrets to come": Arrival(1, "Command", Sent("run", "apply", True, ("certificate",))),
-    "Send": Arrival(1, "Send", None),
-    "Receive, Delete": Arrival(1, "Receive", None),
+    "psrp": {
+        "Create": Arrival(1, "Create", None),
+        "Command": Arrival(1, "Command", Sent("run", "apply", True, ("iis",))),
+        "Command, secrets to come": Arrival(1, "Command", Sent("run", "apply", True, ("certificate",))),
+        "Send": Arrival(1, "Send", None),
+        "Receive, Delete": Arrival(1, "Receive", None),
+    },
+    "winrs": {
+        "Create": Arrival(1, "Create", None),
+        "Command": Arrival(1, "Command", None),
+        "Send, more to come": Arrival(1, "Send", Sent("run", "upload", True, ()), last=False),
+        "Send": Arrival(1, "Send", Sent("run", "apply", True, ("certificate",))),
+        "Receive, Delete": Arrival(1, "Receive", None),
+    },
 }
 CELLS = {"goes on": {0}, "69": {69}, "goes on or 69": {0, 69}, "130": {130}, "no report": {KILLED}}
 
 
-def test_the_table_of_the_documentation_says_what_the_judge_says(lost: Outcome) -> None:
+@pytest.mark.parametrize("transport", HITS)
+def test_the_tables_of_the_documentation_say_what_the_judge_says(lost: Outcome, transport: str) -> None:
     page = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| ")]
-    head = next(row for row in rows if row[0] == "fault")
-    told = {row[0].partition(":")[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows if len(row) == len(head) and row != head}
+    head = next(row for row in rows if row[0] == f"fault over {transport.upper().replace('WINRS', 'WinRS')}")
+    begins = rows.index(head) + 1
+    told = {row[0].partition(":")[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows[begins : begins + len(FAULTS)]}
     assert list(told) == [fault.name for fault in FAULTS]
     for fault in FAULTS:
-        for kind, hit in HITS.items():
-            case = dataclasses.replace(lost, fault=fault, hit=hit)
+        for kind, hit in HITS[transport].items():
+            case = dataclasses.replace(lost, transport=transport, fault=fault, hit=hit)
             assert CELLS[told[fault.name][kind]] == allowed_codes(case), (fault.name, kind)
 
 

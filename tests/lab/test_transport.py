@@ -1,4 +1,4 @@
-"""hosts/psrp.py against the simulated host: budget, secrets, refusals, hostile answers, lost connections, stopping."""
+"""hosts/psrp.py and hosts/winrs.py against the simulated host: budget, secrets, refusals, hostile answers, lost connections, stopping."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,8 +26,10 @@ from lyncarr.core.errors import (
     UntrustedError,
 )
 from lyncarr.core.model import Deadline, Event, Request, Secret, StepRequest
-from lyncarr.hosts.psrp import Identity, PsrpHost
+from lyncarr.hosts.psrp import PsrpHost
+from lyncarr.hosts.shell import Identity, RemoteShell
 from lyncarr.hosts.target import Auth, Target, Tls
+from lyncarr.hosts.winrs import WinrsHost
 from lyncarr.lab.certs import Authority, client_identity, server_identity
 from lyncarr.lab.faults import At, Faults, every
 from lyncarr.lab.machine import Machine
@@ -35,6 +37,9 @@ from lyncarr.lab.powershell import PowerShellEngine
 from lyncarr.lab.replay import ReplayEngine
 from lyncarr.lab.server import LabServer
 from lyncarr.powershell.bundle import Script
+from tests.lab import console
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 TEXT = (Path(__file__).parent / "scripts" / "transport.ps1").read_text(encoding="ascii")
 SCRIPT = Script(TEXT, TEXT)
@@ -43,6 +48,11 @@ RUN = "5e0c0b6e-0000-4000-8000-000000000001"
 STEP = "proxy-timeout"
 WANTED = {"meet.contoso.com": {"timeout_s": 900}}
 
+HOSTS: dict[str, type[RemoteShell]] = {"psrp": PsrpHost, "winrs": WinrsHost}
+ASKING = {"psrp": "Command", "winrs": "Send"}
+"""The message that carries a request, and with the first one the script."""
+FIRST_OUTPUT = {"psrp": 4, "winrs": 5}
+"""The number of the Receive after the first of them."""
 WAYS: list[tuple[Auth, str]] = [("basic", "pin"), ("ntlm", "pin"), ("negotiate", "pin"), ("ntlm", "off"), ("negotiate", "off")]
 
 
@@ -78,20 +88,24 @@ class Bench:
         }
         return Target(**{**values, **changes})
 
-    def host(self, auth: Auth = "ntlm", tls: str = "pin", *, script: Script = SCRIPT, wait_s: int = 3, **changes: Any) -> PsrpHost:
-        return PsrpHost(self.target(auth, tls, **changes), script=script, connect_timeout_s=2.0, operation_timeout_s=wait_s)
+    def host(self, auth: Auth = "ntlm", tls: str = "pin", *, script: Script = SCRIPT, wait_s: int = 3, **changes: Any) -> RemoteShell:
+        return host_by()(self.target(auth, tls, **changes), script=script, connect_timeout_s=2.0, operation_timeout_s=wait_s)
 
     def actions(self) -> list[str | None]:
         return [record.action for record in self.lab.messages]
 
 
-def observe(host: PsrpHost, *, number: int = 1, lock: bool = False, deadline_s: float = 10.0) -> list[Event]:
+def host_by() -> type[RemoteShell]:
+    return HOSTS[console.Bench.transport]
+
+
+def observe(host: RemoteShell, *, number: int = 1, lock: bool = False, deadline_s: float = 10.0) -> list[Event]:
     events: list[Event] = []
     host.request(Request(RUN, number, "observe", (StepRequest(STEP, {}),), lock, {"who": "me"}), events.append, Deadline(deadline_s))
     return events
 
 
-def apply(host: PsrpHost, *, number: int = 2, secrets: dict[str, Secret] | None = None, deadline_s: float = 10.0) -> list[Event]:
+def apply(host: RemoteShell, *, number: int = 2, secrets: dict[str, Secret] | None = None, deadline_s: float = 10.0) -> list[Event]:
     events: list[Event] = []
     request = Request(RUN, number, "apply", (StepRequest(STEP, WANTED),), True, {"who": "me"})
     host.request(request, events.append, Deadline(deadline_s), secrets or {})
@@ -121,7 +135,7 @@ def test_a_plan_costs_what_the_budget_allows(auth: Auth, tls: str) -> None:
 
 
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
-def test_a_unit_costs_two_requests_and_two_more_with_secrets(auth: Auth, tls: str) -> None:
+def test_a_unit_costs_two_requests_and_two_more_with_secrets(auth: Auth, tls: str, transport: str) -> None:
     with Bench() as bench, bench.host(auth, tls) as host:
         observe(host, lock=True)
         before = len(bench.lab.requests)
@@ -129,7 +143,8 @@ def test_a_unit_costs_two_requests_and_two_more_with_secrets(auth: Auth, tls: st
         assert len(bench.lab.requests) - before <= 2
         before = len(bench.lab.requests)
         apply(host, number=3, secrets={"pfx": Secret("s3cret"), "pfx_password": Secret("x" * 400_000)})
-        assert len(bench.lab.requests) - before <= 4
+        # WinRS takes 100 KB in a Send.
+        assert len(bench.lab.requests) - before <= {"psrp": 4, "winrs": 5}[transport]
         assert bench.machine.exchanges[-1].secrets == ("pfx", "pfx_password")
     assert bench.machine.states[STEP] == WANTED
 
@@ -157,22 +172,23 @@ def test_a_client_certificate_that_nobody_knows_is_refused(tmp_path: Path) -> No
         observe(host)
 
 
-def test_the_shell_is_known_before_the_script_is_sent() -> None:
+def test_the_shell_is_known_before_the_script_is_sent(transport: str) -> None:
     seen: list[tuple[Identity, list[str | None]]] = []
+    before = {"psrp": ["Create", "Receive"], "winrs": ["Create", "Command", "Receive"]}[transport]
     with Bench() as bench:
         target = bench.target()
-        with PsrpHost(target, script=SCRIPT, on_identity=lambda known: seen.append((known, bench.actions()))) as host:
+        with host_by()(target, script=SCRIPT, on_identity=lambda known: seen.append((known, bench.actions()))) as host:
             observe(host)
         assert bench.lab.identity is not None
-        assert seen == [(Identity("4.0", bench.lab.identity.der), ["Create", "Receive"])]
+        assert seen == [(Identity("4.0", bench.lab.identity.der), before)]
 
 
 @pytest.mark.parametrize("version", ["2.0", "3.0"])
-def test_an_old_powershell_never_sees_the_script(version: str) -> None:
+def test_an_old_powershell_never_sees_the_script(version: str, transport: str) -> None:
     with Bench(machine=Machine(powershell=version)) as bench, bench.host() as host:
         with pytest.raises(RefusedError, match=r"needs 4\.0 or newer"):
             observe(host)
-        assert "Command" not in bench.actions()
+        assert ASKING[transport] not in bench.actions()
 
 
 def test_events_come_as_they_happen() -> None:
@@ -246,7 +262,7 @@ def test_a_relayed_log_on_is_refused() -> None:
         bench.lab.identity = server_identity("127.0.0.1")
         target = bench.target(tls="verify")
         target = Target(**{**target.__dict__, "tls": Tls("pin", pin=seen_by_client)})
-        with PsrpHost(target, script=SCRIPT) as host, pytest.raises(RefusedError):
+        with host_by()(target, script=SCRIPT) as host, pytest.raises(RefusedError):
             observe(host)
 
 
@@ -267,16 +283,16 @@ HOSTILE: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("auth", "tls"), [("basic", "pin"), ("ntlm", "off")])
 @pytest.mark.parametrize("fault", [fault for _, fault in HOSTILE], ids=[name for name, _ in HOSTILE])
-def test_what_cannot_be_believed_ends_the_run(fault: dict[str, Any], auth: Auth, tls: str) -> None:
+def test_what_cannot_be_believed_ends_the_run(fault: dict[str, Any], auth: Auth, tls: str, transport: str) -> None:
     with Bench(faults=Faults(**fault)) as bench:
         with bench.host(auth, tls) as host, pytest.raises(ProtocolError):
             observe(host)
         until = 3 if "redirect" in fault else len(bench.lab.requests)
         assert len(bench.lab.requests) == until
-        assert "Command" not in bench.actions()
+        assert ASKING[transport] not in bench.actions()
 
 
-@pytest.mark.parametrize("message", [1, 2, 3, 4])
+@pytest.mark.parametrize("message", [1, 2, 3, 4, 5])
 def test_an_unsealed_answer_is_never_believed(message: int) -> None:
     with Bench(faults=Faults(plaintext=At(message))) as bench:
         with bench.host("ntlm", "off") as host, pytest.raises(ProtocolError, match="unsealed"):
@@ -284,7 +300,7 @@ def test_an_unsealed_answer_is_never_believed(message: int) -> None:
         assert len(bench.lab.messages) == message
 
 
-@pytest.mark.parametrize("fault", ["garbage", "host_call"])
+@pytest.mark.parametrize(("transport", "fault"), [("psrp", "garbage"), ("psrp", "host_call"), ("winrs", "garbage")], indirect=["transport"])
 def test_strange_remoting_messages_end_the_run(fault: str) -> None:
     with Bench(faults=Faults(**{fault: every()})) as bench:
         with bench.host() as host, pytest.raises(ProtocolError) as caught:
@@ -370,7 +386,7 @@ def test_nothing_listening_is_tried_again_until_the_time_is_over() -> None:
         target = bench.target(port=1)
         begun = time.monotonic()
         with (
-            PsrpHost(target, script=SCRIPT, connect_timeout_s=1.0) as host,
+            host_by()(target, script=SCRIPT, connect_timeout_s=1.0) as host,
             pytest.raises(UnreachableError, match="refused the connection"),
         ):
             observe(host)
@@ -378,11 +394,11 @@ def test_nothing_listening_is_tried_again_until_the_time_is_over() -> None:
 
 
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
-@pytest.mark.parametrize("message", [2, 4])
+@pytest.mark.parametrize("back", [2, 0])
 @pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])
-def test_a_read_that_is_lost_is_read_again(auth: Auth, tls: str, message: int, cut: str) -> None:
-    """Messages 2 and 4 of a plan are Receives. Nothing is lost, and nothing comes twice."""
-    with Bench(faults=Faults(**{cut: At(message)})) as bench:
+def test_a_read_that_is_lost_is_read_again(auth: Auth, tls: str, transport: str, back: int, cut: str) -> None:
+    """A plan has two Receives. Nothing is lost, and nothing comes twice."""
+    with Bench(faults=Faults(**{cut: At(FIRST_OUTPUT[transport] - back)})) as bench:
         with bench.host(auth, tls) as host:
             assert names(observe(host)) == ["hello", "observed", "done"]
         assert len(bench.machine.exchanges) == 1
@@ -391,7 +407,7 @@ def test_a_read_that_is_lost_is_read_again(auth: Auth, tls: str, message: int, c
 
 
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
-@pytest.mark.parametrize("message", [1, 2, 3, 4])
+@pytest.mark.parametrize("message", [1, 2, 3, 4, 5])
 def test_a_connection_closed_while_idle_is_made_again(auth: Auth, tls: str, message: int) -> None:
     with Bench(faults=Faults(cut_after=At(message))) as bench:
         with bench.host(auth, tls) as host:
@@ -402,21 +418,23 @@ def test_a_connection_closed_while_idle_is_made_again(auth: Auth, tls: str, mess
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
 @pytest.mark.parametrize("secrets", [{}, {"pfx": Secret("x")}], ids=["whole", "secrets to come"])
 @pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])
-def test_a_command_that_is_lost_is_not_sent_again(auth: Auth, tls: str, cut: str, secrets: dict[str, Secret]) -> None:
-    """Where only its answer was lost, its output is received, and what it writes is not ended in the middle."""
+def test_a_request_that_is_lost_is_not_sent_again(auth: Auth, tls: str, transport: str, cut: str, secrets: dict[str, Secret]) -> None:
+    """Where only an answer was lost, its output is received, and what it writes is not ended in the middle."""
+    whole = transport == "winrs" or not secrets
     with Bench() as bench, bench.host(auth, tls) as host:
         observe(host, lock=True)
         bench.machine.faults.pause_s = 0.3
         sent = len(bench.lab.messages)
         setattr(bench.faults, cut, At(sent + 1))
-        if cut == "cut_answer" and not secrets:
+        if cut == "cut_answer" and whole:
             assert names(apply(host)) == ["applying", "applied", "done"]
             assert len(bench.machine.exchanges) == 2
         else:
             with pytest.raises(LostConnectionError):
                 apply(host, secrets=secrets)
             assert len(bench.machine.exchanges) == 1
-        assert bench.actions().count("Command") == 2
+        # Over WinRS the second is the question whether it has arrived.
+        assert bench.actions()[sent:].count(ASKING[transport]) == (2 if transport == "winrs" else 1)
     assert bench.actions()[-1] == "Delete"
     assert bench.machine.holder is None
 
@@ -434,6 +452,56 @@ def test_a_request_of_several_messages_that_loses_the_first_ends_at_once() -> No
         assert len(bench.machine.exchanges) == 1
 
 
+@pytest.mark.parametrize("transport", ["winrs"], indirect=True)
+@pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])
+def test_the_start_of_the_bootstrap_is_not_sent_again_and_its_shell_is_deleted(cut: str) -> None:
+    with Bench(faults=Faults(**{cut: At(2)})) as bench:
+        with bench.host() as host, pytest.raises(LostConnectionError):
+            observe(host)
+        assert bench.actions() == ["Create", "Command", "Delete"]
+
+
+@pytest.mark.parametrize("transport", ["winrs"], indirect=True)
+def test_a_request_that_never_arrived_is_known_at_once() -> None:
+    """The bootstrap answers that it has nothing; without that the controller would wait until the deadline."""
+    with Bench() as bench, bench.host(wait_s=20) as host:
+        observe(host, lock=True)
+        bench.faults.cut_request = At(len(bench.lab.messages) + 1)
+        begun = time.monotonic()
+        with pytest.raises(LostConnectionError, match="not begun there"):
+            apply(host, deadline_s=60)
+        assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("transport", ["winrs"], indirect=True)
+def test_the_last_piece_of_a_request_that_is_lost_is_asked_for() -> None:
+    with Bench() as bench, bench.host() as host:
+        observe(host, lock=True)
+        request = Request(RUN, 2, "upload", (), True, {"who": "me", "file": "arr", "offset": 0, "data": "A" * 250_000})
+        bench.faults.cut_request = At(len(bench.lab.messages) + 3)
+        with pytest.raises(LostConnectionError, match="not begun there"):
+            host.request(request, lambda event: None, Deadline(20))
+        assert len(bench.machine.exchanges) == 1
+    with Bench() as bench, bench.host() as host:
+        observe(host, lock=True)
+        bench.faults.cut_answer = At(len(bench.lab.messages) + 3)
+        host.request(request, lambda event: None, Deadline(20))
+        assert len(bench.machine.exchanges) == 2
+        # The question is still in the bootstrap's input; the next request is not disturbed by it.
+        assert names(apply(host, number=3)) == ["applying", "applied", "done"]
+
+
+@pytest.mark.parametrize("transport", ["winrs"], indirect=True)
+def test_a_host_that_runs_no_powershell_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Bench() as bench, bench.host() as host:
+        start = bench.lab.engine.open_process
+        monkeypatch.setattr(bench.lab.engine, "open_process", lambda asked, output: start(replace(asked, command="another.exe"), output))
+        with pytest.raises(RefusedError, match=r"does not run powershell\.exe") as caught:
+            observe(host)
+    assert bench.actions()[-1] == "Delete"
+    assert "replay host" in str(caught.value.detail)
+
+
 @pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])
 def test_a_create_that_is_lost_is_not_sent_again(cut: str) -> None:
     with Bench(faults=Faults(**{cut: At(1)})) as bench:
@@ -446,7 +514,7 @@ def test_a_create_that_is_lost_is_not_sent_again(cut: str) -> None:
 @pytest.mark.parametrize("cut", ["cut_request", "cut_answer", "cut_after"])
 def test_a_plan_survives_or_ends_cleanly_wherever_it_is_cut(auth: Auth, tls: str, cut: str) -> None:
     """The connection ends at each message of plan and apply in turn: it is done once, or it is an error that says so."""
-    for message in range(1, 8):
+    for message in range(1, 9):
         with Bench(faults=Faults(**{cut: At(message)})) as bench:
             with contextlib.suppress(LostConnectionError), bench.host(auth, tls) as host:
                 observe(host, lock=True)
@@ -456,22 +524,22 @@ def test_a_plan_survives_or_ends_cleanly_wherever_it_is_cut(auth: Auth, tls: str
             assert bench.machine.holder is None or bench.actions()[-1] != "Delete"
 
 
-def test_a_read_that_is_lost_again_and_again_is_given_up() -> None:
-    with Bench(faults=Faults(cut_request=every(first=4))) as bench:
+def test_a_read_that_is_lost_again_and_again_is_given_up(transport: str) -> None:
+    with Bench(faults=Faults(cut_request=every(first=FIRST_OUTPUT[transport]))) as bench:
         with bench.host("basic") as host, pytest.raises(LostConnectionError):
             observe(host)
         assert bench.actions().count("Receive") <= 4
 
 
-def test_a_stalled_answer_ends_at_the_operations_time_and_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stalled_answer_ends_at_the_operations_time_and_is_read_again(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
     monkeypatch.setattr("lyncarr.hosts.transport.GRACE_S", 0.2)
-    with Bench(faults=Faults(stall=At(4))) as bench, bench.host(wait_s=1) as host:
+    with Bench(faults=Faults(stall=At(FIRST_OUTPUT[transport]))) as bench, bench.host(wait_s=1) as host:
         assert names(observe(host)) == ["hello", "observed", "done"]
         assert len(bench.machine.exchanges) == 1
 
 
 def test_the_runs_deadline_ends_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lyncarr.hosts.psrp.CLOSE_S", 0.5)
+    monkeypatch.setattr("lyncarr.hosts.shell.CLOSE_S", 0.5)
     with Bench(faults=Faults(stall=every(first=4))) as bench:
         begun = time.monotonic()
         with bench.host(wait_s=20) as host, pytest.raises(LostConnectionError, match="did not finish within 1 s"):
@@ -480,7 +548,7 @@ def test_the_runs_deadline_ends_everything(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_dripping_answer_ends_at_the_runs_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lyncarr.hosts.psrp.CLOSE_S", 0.5)
+    monkeypatch.setattr("lyncarr.hosts.shell.CLOSE_S", 0.5)
     with Bench(faults=Faults(drip=every(first=2), drip_interval_s=0.05)) as bench:
         begun = time.monotonic()
         with bench.host(wait_s=20) as host, pytest.raises(LostConnectionError):
@@ -501,7 +569,7 @@ def real(pwsh: str) -> Iterator[LabServer]:
 @pytest.mark.parametrize(("auth", "tls"), [("basic", "pin"), ("negotiate", "off")])
 def test_a_real_powershell_keeps_its_state_and_gets_the_secrets(real: LabServer, auth: Auth, tls: str) -> None:
     trust, port = (Tls("off"), real.http_port) if tls == "off" else (Tls("pin", pin=real.pin), real.https_port)
-    with PsrpHost(Target("rp01", real.address, port, real.user, Secret(PASSWORD), auth, trust), script=SCRIPT) as host:
+    with host_by()(Target("rp01", real.address, port, real.user, Secret(PASSWORD), auth, trust), script=SCRIPT) as host:
         first = observe(host, deadline_s=30)
         assert len(real.requests) <= (6 if auth == "basic" else 9)
         assert names(first) == ["hello", "observed", "done"]
@@ -510,10 +578,14 @@ def test_a_real_powershell_keeps_its_state_and_gets_the_secrets(real: LabServer,
 
 
 @pytest.mark.powershell
-@pytest.mark.parametrize(("parameter", "text"), [("fail", "nobody catches this"), ("ask", "user interaction")])
+@pytest.mark.parametrize(
+    ("transport", "parameter", "text"),
+    [("psrp", "fail", "nobody catches this"), ("psrp", "ask", "user interaction"), ("winrs", "fail", "nobody catches this")],
+    indirect=["transport"],
+)
 def test_what_goes_wrong_in_a_real_powershell_is_told(real: LabServer, parameter: str, text: str) -> None:
     target = Target("rp01", real.address, real.https_port, real.user, Secret(PASSWORD), "ntlm", Tls("pin", pin=real.pin))
-    with PsrpHost(target, script=SCRIPT) as host:
+    with host_by()(target, script=SCRIPT) as host:
         observe(host, deadline_s=30)
         request = Request(RUN, 2, "apply", (StepRequest(STEP, {}, {parameter: True}),), True)
         with pytest.raises(StepFailedError, match=text):
@@ -524,7 +596,7 @@ def test_what_goes_wrong_in_a_real_powershell_is_told(real: LabServer, parameter
 @pytest.mark.powershell
 def test_a_real_powershell_is_stopped(real: LabServer) -> None:
     target = Target("rp01", real.address, real.https_port, real.user, Secret(PASSWORD), "ntlm", Tls("pin", pin=real.pin))
-    with PsrpHost(target, script=SCRIPT) as host:
+    with host_by()(target, script=SCRIPT) as host:
         observe(host, deadline_s=30)
         request = Request(RUN, 2, "apply", (StepRequest(STEP, {}, {"seconds": 2}),), True)
         with pytest.raises(LostConnectionError, match="interrupted"):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lyncarr.powershell import bootstrap
-from lyncarr.powershell.bundle import MAIN, SHARED, compose, read_snippet
+from lyncarr.powershell.bundle import MAIN, SHARED, WINRS, compose, read_snippet, winrs_bootstrap
 from lyncarr.steps import STEPS
 from tests.conftest import engine
 from tests.powershell import bootstrap_engine
@@ -80,6 +80,10 @@ def recorded(folder: Path) -> list[Part]:
         pieces += [(name, read_snippet(name)) for name in (*SHARED, *(step.snippet for step in STEPS)) if name != SEAM]
         for name, text in pieces:
             parts.append(Part(name, "Linux", text, snippet_coverage(composed(), {name: text}, files)[name]))
+    if files := kept_recordings(folder, winrs_bootstrap()):
+        # A program of its own, and in no script.
+        text = winrs_bootstrap()
+        parts.append(Part(WINRS, "Linux", text, snippet_coverage(text, {WINRS: text}, files)[WINRS]))
     if files := kept_recordings(folder, bootstrap_engine.composed()):
         for name, text in bootstrap_engine.pieces():
             parts.append(Part(name, "Linux", text, snippet_coverage(bootstrap_engine.composed(), {name: text}, files)[name]))

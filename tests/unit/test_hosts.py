@@ -19,7 +19,7 @@ from lyncarr.core.model import Deadline, Secret
 from lyncarr.hosts.faults import QUOTAS, TIMED_OUT, UNKNOWN_SHELL, translated
 from lyncarr.hosts.logon import channel_binding
 from lyncarr.hosts.messages import MAX_OPEN, GuardedFragmenter
-from lyncarr.hosts.psrp import LOGGERS, quiet_libraries
+from lyncarr.hosts.shell import LOGGERS, quiet_libraries
 from lyncarr.hosts.target import Auth, Target, Tls
 from lyncarr.hosts.tls import context_for
 from lyncarr.hosts.transport import Transport

@@ -50,6 +50,14 @@ def test_the_command_line_comes_first() -> None:
     assert target.password == Secret("secret of file:pw.txt")
 
 
+@pytest.mark.parametrize(
+    ("entry", "word", "transport"),
+    [({}, None, "psrp"), ({"transport": "winrs"}, None, "winrs"), ({"transport": "winrs"}, "psrp", "psrp"), (None, "winrs", "winrs")],
+)
+def test_how_powershell_is_reached(entry: dict[str, Any] | None, word: str | None, transport: str) -> None:
+    assert made(entry=entry, user="ops", transport=word).transport == transport
+
+
 def test_a_bare_address_is_enough() -> None:
     target = made("2001:DB8::1", user="Administrator", tls="off")
     assert (target.address, target.port, target.auth) == ("2001:db8::1", 5985, "negotiate")

@@ -34,14 +34,15 @@ def secrets(site: Any, build: int) -> dict[str, str]:
     return {name: secret.reveal() for name, secret in Certificate().secrets(site, build).items()}
 
 
-def test_certificates_and_binding(make_machine: MakeMachine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["psrp", "winrs"])
+def test_certificates_and_binding(make_machine: MakeMachine, tmp_path: Path, transport: str) -> None:
     """Roots, key and binding, each by itself and in order; then another certificate takes the place of the first."""
     machine = make_machine("iis")
     site, later = full_site(tmp_path / "first", machine), full_site(tmp_path / "later", machine)
     first, second = site.public.thumbprint, later.public.thumbprint
     records = machine.inetsrv / "config" / "httpsys.txt"
     with served(machine) as lab:
-        with shell_on(lab) as shell:
+        with shell_on(lab, transport=transport) as shell:
             assert drift(shell.observe(ALL, site, lock=True), ALL, site) == {"trusted-roots", "certificate", "https-binding"}
             assert shell.refused(BINDING, site)["text"].startswith("needs step certificate")
             assert shell.refused(KEY, site, {**secrets(site, BUILD_2012_R2), "pfx_password": "wrong"})["kind"] == "certificate"
@@ -55,7 +56,7 @@ def test_certificates_and_binding(make_machine: MakeMachine, tmp_path: Path) -> 
             assert first.encode() not in configuration
 
         # The stores are the machine's: another process, later, finds everything in place.
-        with shell_on(lab) as shell:
+        with shell_on(lab, transport=transport) as shell:
             assert drift(shell.observe(ALL, site, lock=True), ALL, site) == set()
             assert drift(shell.observe(ALL, later, lock=True), ALL, later) == {"trusted-roots", "certificate", "https-binding"}
             assert [note["kind"] for note in shell.notes] == ["old-certificate"]

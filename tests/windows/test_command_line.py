@@ -1,4 +1,4 @@
-"""The whole way, as a user goes it: site file, console script, HTTPS, NTLM, Microsoft's PSRP server, the shipped script, IIS' file."""
+"""The whole way, as a user goes it: site file, console script, HTTPS, NTLM, PSRP or WinRS, the shipped script, IIS' file."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ servers = ["fepool.contoso.local"]
 class Controller:
     """A folder with a site file that leads to the machine, and the console script in it."""
 
-    def __init__(self, folder: Path, lab: LabServer) -> None:
+    def __init__(self, folder: Path, lab: LabServer, transport: str = "psrp") -> None:
         self.folder = folder
+        self._transport = transport
         (folder / "lyncarr.toml").write_text(SITE.format(port=lab.https_port, user=lab.user, pin=lab.pin))
         (folder / "password.txt").touch(0o600)
         (folder / "password.txt").write_text(lab.password)
 
     def lyncarr(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "lyncarr", *words, "--host", "rp01"],
+            [sys.executable, "-m", "lyncarr", *words, "--host", "rp01", "--transport", self._transport],
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -62,11 +63,12 @@ class Controller:
         return done.returncode, lines[-2]
 
 
-def test_one_step_all_the_way(make_machine: MakeMachine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["psrp", "winrs"])
+def test_one_step_all_the_way(make_machine: MakeMachine, tmp_path: Path, transport: str) -> None:
     machine = make_machine("arr")
     configuration = machine.inetsrv / "config" / "applicationHost.config"
     with LabServer(PowerShellEngine([machine.engine], environment=machine.environment())) as lab:
-        controller = Controller(tmp_path, lab)
+        controller = Controller(tmp_path, lab, transport)
         # The farms are there, made by hand, with ARR's 30 seconds.
         code, _ = controller.json("provision", "--yes", "--step", "farms")
         assert code == 0

@@ -44,14 +44,15 @@ def test_plan_before_arr(make_machine: MakeMachine, tmp_path: Path, state: str) 
     assert not (machine.drive / "ProgramData" / "lyncarr").exists()
 
 
-def test_converge(make_machine: MakeMachine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["psrp", "winrs"])
+def test_converge(make_machine: MakeMachine, tmp_path: Path, transport: str) -> None:
     """Plan, apply, an empty second look; one thing broken by hand comes back alone."""
     site = site_of(FARMS, tmp_path)
     machine = make_machine("arr")
     configuration = machine.inetsrv / "config" / "applicationHost.config"
     fresh = configuration.read_bytes()
     with served(machine) as lab:
-        with shell_on(lab) as shell:
+        with shell_on(lab, transport=transport) as shell:
             assert set(drifted(shell.observe(STAGES, site, lock=True), site)) == ALL_BUT_HTTP_RULES
             assert configuration.read_bytes() == fresh
             applied = shell.apply(STAGES, site)
@@ -66,7 +67,7 @@ def test_converge(make_machine: MakeMachine, tmp_path: Path) -> None:
 
         assert finished.count(b'timeout="00:15:00"') == 2
         configuration.write_bytes(finished.replace(b'timeout="00:15:00"', b'timeout="00:00:30"', 1))
-        with shell_on(lab) as shell:
+        with shell_on(lab, transport=transport) as shell:
             assert set(drifted(shell.observe(STAGES, site, lock=True), site)) == {"proxy-timeout"}
             assert drifted(shell.apply(STAGES, site)["steps"], site) == {}
     assert configuration.read_bytes() == finished

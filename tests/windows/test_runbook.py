@@ -39,10 +39,12 @@ def results(host: dict[str, Any]) -> dict[str, str]:
     return {step["step"]: step["result"] for step in host["steps"]}
 
 
-def test_bare_server_to_reverse_proxy(make_machine: MakeMachine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["psrp", "winrs"])
+def test_bare_server_to_reverse_proxy(make_machine: MakeMachine, tmp_path: Path, transport: str) -> None:
     machine = make_machine("bare")
     with LabServer(WineEngine(machine)) as lab:
         site = write_full_site(tmp_path, machine, port=lab.https_port, user=lab.user, password=lab.password, ca=lab.ca_file.read_bytes())
+        site.write_text(site.read_text().replace("[hosts.rp01]\n", f'[hosts.rp01]\ntransport = "{transport}"\n'))
         code, host = lyncarr(site, "plan")
         assert (code, host["result"]) == (2, "pending")
         # Nothing is too much where there is nothing.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.console import Bench
 from tests.lab.sweep import FARM_STEPS, broken, by_name, strike
 from tests.windows.ground import WineGround, loose_rules, patient
 
@@ -26,6 +27,23 @@ def farms(pwsh_wine: str, wine_cache: Path, tmp_path_factory: pytest.TempPathFac
 @pytest.mark.parametrize("name", ["reset after", "killed"])
 def test_while_the_farms_are_written(farms: WineGround, name: str, at: int | str) -> None:
     outcome = strike(farms, by_name(name), at)
+    assert outcome.hit is not None
+    assert broken(outcome) == []
+
+
+@pytest.fixture
+def over_winrs(farms: WineGround, monkeypatch: pytest.MonkeyPatch) -> Iterator[WineGround]:
+    with monkeypatch.context() as patch:
+        patch.setattr(Bench, "transport", "winrs")
+        farms.write_site()
+        yield farms
+    farms.write_site()
+
+
+@pytest.mark.parametrize("name", ["reset before", "reset after", "killed"])
+def test_over_winrs_when_the_write_begins(over_winrs: WineGround, name: str) -> None:
+    """What is asked about is answered by the bootstrap in a real PowerShell."""
+    outcome = strike(over_winrs, by_name(name), WRITE.replace("Command", "Send"))
     assert outcome.hit is not None
     assert broken(outcome) == []
 

@@ -1,8 +1,9 @@
-"""The shipped script on a simulated Windows server, through the lab's wire and an unmodified pypsrp."""
+"""The shipped script on a simulated Windows server, through the lab's wire: by an unmodified pypsrp, or by WinRS."""
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
-from lyncarr.core.model import Event, Request, Stage, State, Step, StepRequest
+from lyncarr.core.model import Deadline, Event, Request, Secret, Stage, State, Step, StepRequest
 from lyncarr.core.plan import steps_of
+from lyncarr.hosts.target import Target, Tls
+from lyncarr.hosts.winrs import WinrsHost
 from lyncarr.lab.server import LabServer
 from lyncarr.lab.wine import WineEngine, WineMachine
 from lyncarr.powershell.bundle import shipped
@@ -19,6 +22,7 @@ from lyncarr.powershell.protocol import EventReader, encode_request
 from lyncarr.powershell.upload import pieces
 
 RUN = "11111111-2222-3333-4444-555555555555"
+LONGEST_S = 120.0
 
 
 @contextmanager
@@ -29,8 +33,13 @@ def served(machine: WineMachine) -> Iterator[LabServer]:
 
 
 @contextmanager
-def shell_on(lab: LabServer, run: str = RUN) -> Iterator[Shell]:
-    """A runspace pool in a PowerShell process of its own, closed at the end."""
+def shell_on(lab: LabServer, run: str = RUN, transport: str = "psrp") -> Iterator[Shell]:
+    """A PowerShell process of its own, closed at the end."""
+    if transport == "winrs":
+        target = Target("rp01", lab.address, lab.http_port, lab.user, Secret(lab.password), "ntlm", Tls("off"))
+        with WinrsHost(target, script=shipped()) as host:
+            yield WinrsShell(host, run)
+        return
     wsman = WSMan(
         lab.address,
         port=lab.http_port,
@@ -42,19 +51,21 @@ def shell_on(lab: LabServer, run: str = RUN) -> Iterator[Shell]:
         no_proxy=True,
     )
     with wsman, RunspacePool(wsman) as pool:
-        yield Shell(pool, run)
+        yield PsrpShell(pool, run)
 
 
-class Shell:
-    """Sends requests as lyncarr does: the script with the first one, then its function alone; secrets as the pipeline's input."""
+class Shell(ABC):
+    """Sends requests as lyncarr does."""
 
-    def __init__(self, pool: RunspacePool, run: str) -> None:
-        self._pool = pool
+    def __init__(self, run: str) -> None:
         self._run = run
         self._number = 0
-        self._may_write = False
         self.notes: list[Mapping[str, Any]] = []
         """Of the last request."""
+
+    @abstractmethod
+    def _events(self, request: Request, secrets: Mapping[str, str]) -> list[Event]:
+        """What the host answers, checked."""
 
     def send(
         self, operation: str, steps: tuple[StepRequest, ...], *, lock: bool, secrets: Mapping[str, str] | None = None, **extra: Any
@@ -62,20 +73,7 @@ class Shell:
         """The checked events of one request."""
         self._number += 1
         request = Request(self._run, self._number, operation, steps, lock, {"who": "tests", **extra})
-        pipeline = PowerShell(self._pool)
-        if self._number == 1:
-            pipeline.add_script(shipped().look)
-        elif operation != "observe" and not self._may_write:
-            pipeline.add_script(shipped().write)
-            self._may_write = True
-        else:
-            pipeline.add_cmdlet("Invoke-LyncarrRequest")
-        pipeline.add_parameter("Request", encode_request(request))
-        output = pipeline.invoke(input=[json.dumps(secrets)] if secrets else None)
-        assert not pipeline.had_errors, [str(error) for error in pipeline.streams.error]
-        reader = EventReader(self._run, self._number, tuple(step.name for step in steps), self._number == 1, operation)
-        events = [event for text in output for event in reader.feed(text)]
-        reader.finish()
+        events = self._events(request, secrets or {})
         self.notes = [event.data for event in events if event.name == "note"]
         return events
 
@@ -103,6 +101,44 @@ class Shell:
             for offset, data in pieces(file):
                 events = self.send("upload", (), lock=True, file=name, offset=offset, data=data)
                 assert [event.name for event in events] == ["done"], events
+
+
+class PsrpShell(Shell):
+    """The script with the first request, then its function alone; secrets as the pipeline's input."""
+
+    def __init__(self, pool: RunspacePool, run: str) -> None:
+        super().__init__(run)
+        self._pool = pool
+        self._may_write = False
+
+    def _events(self, request: Request, secrets: Mapping[str, str]) -> list[Event]:
+        pipeline = PowerShell(self._pool)
+        if request.number == 1:
+            pipeline.add_script(shipped().look)
+        elif request.operation != "observe" and not self._may_write:
+            pipeline.add_script(shipped().write)
+            self._may_write = True
+        else:
+            pipeline.add_cmdlet("Invoke-LyncarrRequest")
+        pipeline.add_parameter("Request", encode_request(request))
+        output = pipeline.invoke(input=[json.dumps(secrets)] if secrets else None)
+        assert not pipeline.had_errors, [str(error) for error in pipeline.streams.error]
+        asked = tuple(step.name for step in request.steps)
+        reader = EventReader(request.run, request.number, asked, request.number == 1, request.operation)
+        events = [event for text in output for event in reader.feed(text)]
+        reader.finish()
+        return events
+
+
+class WinrsShell(Shell):
+    def __init__(self, host: WinrsHost, run: str) -> None:
+        super().__init__(run)
+        self._host = host
+
+    def _events(self, request: Request, secrets: Mapping[str, str]) -> list[Event]:
+        events: list[Event] = []
+        self._host.request(request, events.append, Deadline(LONGEST_S), {name: Secret(value) for name, value in secrets.items()})
+        return events
 
 
 def requests(stages: tuple[Stage, ...], site: Any) -> tuple[StepRequest, ...]:

@@ -30,7 +30,10 @@ function Invoke-LabProgram {
     param([string]$Name, [string]$Arguments)
     $start = [System.Diagnostics.ProcessStartInfo]::new("$system\$Name", $Arguments)
     $start.UseShellExecute = $false
+    # Windows does this in a service: nothing is printed where the command runs.
+    $start.RedirectStandardOutput = $true
     $process = [System.Diagnostics.Process]::Start($start)
+    [void]$process.StandardOutput.ReadToEnd()
     $process.WaitForExit()
     if ($process.ExitCode -ne 0) { throw "$Name $Arguments ended with $($process.ExitCode)" }
 }

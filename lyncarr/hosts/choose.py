@@ -1,0 +1,20 @@
+"""Which class carries requests to a host. Each brings a library of its own, which is imported when it is known that it is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lyncarr.hosts.shell import RemoteShell
+    from lyncarr.hosts.target import Target
+
+
+def host_by(target: Target) -> type[RemoteShell]:
+    """By the target's `transport`."""
+    if target.transport == "winrs":
+        from lyncarr.hosts.winrs import WinrsHost
+
+        return WinrsHost
+    from lyncarr.hosts.psrp import PsrpHost
+
+    return PsrpHost

@@ -1,0 +1,42 @@
+# lyncarr over WinRS: one process for all requests of a run, as a runspace is over PSRP. What its lines mean: docs/contract.md.
+# Nothing here names the automatic variable "input": for its sake powershell.exe would read standard input itself.
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+$LyncarrWire = @{ Lines = (New-Object System.Collections.ArrayList); Ran = 0 }
+$LyncarrWire['In'] = New-Object System.IO.StreamReader ([Console]::OpenStandardInput()), (New-Object System.Text.UTF8Encoding $false)
+$LyncarrWire['Out'] = New-Object System.IO.StreamWriter ([Console]::OpenStandardOutput()), (New-Object System.Text.UTF8Encoding $false)
+$LyncarrWire['Out'].NewLine = "`n"
+$LyncarrWire['Out'].AutoFlush = $true
+$LyncarrWire['Out'].WriteLine('#powershell ' + [string]$PSVersionTable['PSVersion'])
+while ($null -ne ($LyncarrWire['Line'] = $LyncarrWire['In'].ReadLine())) {
+    if ($LyncarrWire['Line'] -cmatch '#ask ([0-9]+)$') {
+        # The answer to its last piece was lost. A request that is not whole by now never will be: what still comes finds nobody.
+        if ([int]$Matches[1] -le $LyncarrWire['Ran']) { continue }
+        $LyncarrWire['Out'].WriteLine('#incomplete')
+        break
+    }
+    if ($LyncarrWire['Line'] -cne '#run') {
+        [void]$LyncarrWire['Lines'].Add($LyncarrWire['Line'])
+        continue
+    }
+    $LyncarrWire['Ran'] = $LyncarrWire['Ran'] + 1
+    $LyncarrWire['Secrets'] = $LyncarrWire['Lines'][-1]
+    $LyncarrWire['Lines'][-1] = ''
+    $LyncarrWire['Request'] = $LyncarrWire['Lines'][-2]
+    $LyncarrWire['Lines'].RemoveAt($LyncarrWire['Lines'].get_Count() - 2)
+    $LyncarrWire['Script'] = [string]::Join("`n", [string[]]$LyncarrWire['Lines'].ToArray())
+    $LyncarrWire['Lines'].Clear()
+    try {
+        # Dot-sourced, so that the script's functions and variables stay, in the global scope.
+        if ($LyncarrWire['Script'] -ne '') {
+            $LyncarrWire['Secrets'] | . ([scriptblock]::Create($LyncarrWire['Script'])) -Request $LyncarrWire['Request'] | ForEach-Object { $LyncarrWire['Out'].WriteLine([string]$_) }
+        }
+        else { $LyncarrWire['Secrets'] | Invoke-LyncarrRequest -Request $LyncarrWire['Request'] | ForEach-Object { $LyncarrWire['Out'].WriteLine([string]$_) } }
+    }
+    catch {
+        $LyncarrWire['Out'].WriteLine('#error ' + ("$_ [$($_.FullyQualifiedErrorId)]" -creplace '\s+', ' '))
+        break
+    }
+    $LyncarrWire['Secrets'] = $null
+    $LyncarrWire['Out'].WriteLine('#end')
+}

@@ -1,0 +1,90 @@
+"""What hosts/winrs.py relies on inside pywinrm, beyond its documented interface. A new pywinrm that fails here must be read."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import xml.etree.ElementTree as ElementTree
+from typing import Any
+
+from pypsrp.wsman import NAMESPACES
+from winrm.protocol import Protocol
+from winrm.transport import Transport as OwnTransport
+
+from lyncarr.hosts import winrs
+from lyncarr.hosts.winrs import CHUNK_BYTES, CMD_RESOURCE, RECEIVE_ACTION, SHELL
+from lyncarr.lab.wsman import DEFAULT_ENVELOPE_BYTES, RECEIVE
+from lyncarr.powershell import lines
+
+SHELL_ID = "67F9F5A4-9C9A-4B4E-9B1F-0B8C7D5C1A11"
+
+
+class Kept:
+    """A transport that keeps what it is given, and answers with nothing."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def send_message(self, message: str) -> bytes:
+        self.messages.append(message)
+        return b"<x><Selector Name='ShellId'>1</Selector><CommandId>2</CommandId></x>"
+
+
+def made(name: str, *arguments: Any, **options: Any) -> tuple[str, ElementTree.Element]:
+    """The message that a method of Protocol sends: its text, and its envelope."""
+    protocol = Protocol("http://host/wsman", "kerberos")
+    protocol.transport = kept = Kept()
+    getattr(protocol, name)(*arguments, **options)
+    return kept.messages[0], ElementTree.fromstring(kept.messages[0])
+
+
+def test_protocol_asks_its_transport_for_two_things_only() -> None:
+    """hosts/winrs.py stands in for it, and has no more."""
+    used = set(re.findall(r"\bself\.transport\.(\w+)", inspect.getsource(Protocol)))
+    assert used == {"send_message", "close_session"}
+    assert used <= set(dir(winrs._Messages))
+
+
+def test_a_transport_that_is_only_made_opens_nothing_and_needs_no_password() -> None:
+    own = OwnTransport("http://host/wsman", auth_method="kerberos")
+    assert (own.username, own.password, own.session) == (None, None, None)
+
+
+def test_a_fault_is_known_by_what_the_transport_raises() -> None:
+    assert "except WinRMTransportError as ex" in inspect.getsource(Protocol.send_message)
+
+
+def test_only_a_receive_is_told_for_one() -> None:
+    """What may be sent again is told by the action in the text of the message."""
+    assert f">{RECEIVE}</a:Action>" == RECEIVE_ACTION
+    others = [("open_shell",), ("run_command", SHELL_ID, RECEIVE), ("send_command_input", SHELL_ID, "1", RECEIVE_ACTION.encode())]
+    assert [RECEIVE_ACTION in made(*call)[0] for call in others] == [False] * 3
+    assert RECEIVE_ACTION in made("get_command_output_raw", SHELL_ID, "1")[0]
+
+
+def test_the_shell_speaks_utf_8_and_standard_input_is_a_pipe() -> None:
+    _, shell = made("open_shell", codepage=winrs.UTF8, idle_timeout="PT60S")
+    options = {option.get("Name"): option.text for option in shell.iterfind(".//{*}Option")}
+    assert options == {"WINRS_NOPROFILE": "FALSE", "WINRS_CODEPAGE": "65001"}
+    assert shell.findtext(".//{*}IdleTimeOut") == "PT60S"
+    assert shell.findtext(".//{*}ResourceURI") == CMD_RESOURCE
+    _, command = made("run_command", SHELL_ID, lines.command_line(), console_mode_stdin=False)
+    options = {option.get("Name"): option.text for option in command.iterfind(".//{*}Option")}
+    assert options == {"WINRS_CONSOLEMODE_STDIN": "FALSE", "WINRS_SKIP_CMD_SHELL": "FALSE"}
+    assert command.findtext(".//{*}Command") == lines.command_line()
+
+
+def test_a_piece_of_input_fits_into_the_envelope_of_an_old_host() -> None:
+    text, message = made("send_command_input", SHELL_ID, SHELL_ID, b"\xff" * CHUNK_BYTES)
+    assert len(text.encode()) < DEFAULT_ENVELOPE_BYTES
+    stream = message.find(".//{*}Stream")
+    assert stream is not None
+    assert (stream.get("Name"), stream.get("End"), stream.get("CommandId")) == ("stdin", "false", SHELL_ID)
+
+
+def test_a_header_is_an_envelope_that_a_signal_can_be_put_into() -> None:
+    """pywinrm itself knows terminate only."""
+    header = Protocol("http://host/wsman", "kerberos").build_wsman_header(f"{SHELL}/Signal", CMD_RESOURCE, SHELL_ID)
+    assert set(header) >= {"env:Header", "@xmlns:env", "@xmlns:rsp"}
+    assert header["@xmlns:rsp"] == NAMESPACES["rsp"]
+    assert "shell/signal/terminate" in inspect.getsource(Protocol.cleanup_command)
