@@ -245,8 +245,12 @@ class Machine:
             return before != self.states
 
     def _load(self) -> None:
-        if self._store is not None:
+        if self._store is None:
+            return
+        try:
             self.states = json.loads(self._store.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise _Failed("error", f"{self._store.name} of the lab is no JSON ({error}): mend it, or start the lab again") from None
 
     def _save(self) -> None:
         if self._store is not None:
