@@ -92,8 +92,12 @@ function Test-LyncarrMatch {
 function Test-LyncarrOneCondition {
     param([Microsoft.Web.Administration.ConfigurationElement]$Element, [int]$Syntax, [string]$HostHeader, [bool]$Https)
     $name = ([string]$Element.GetAttributeValue('input')).Trim([char[]]'{}')
-    $known = @{ 'HTTPS' = 'off'; 'HTTP_HOST' = $HostHeader; 'SERVER_PORT_SECURE' = '0'; 'REQUEST_SCHEME' = 'http' }
-    if ($Https) { $known['HTTPS'] = 'on'; $known['SERVER_PORT_SECURE'] = '1'; $known['REQUEST_SCHEME'] = 'https' }
+    $known = @{ 'HTTPS' = 'off'; 'HTTP_HOST' = $HostHeader; 'SERVER_PORT' = '80'; 'SERVER_PORT_SECURE' = '0'; 'REQUEST_SCHEME' = 'http' }
+    if ($Https) {
+        $known['HTTPS'] = 'on'; $known['SERVER_PORT_SECURE'] = '1'; $known['REQUEST_SCHEME'] = 'https'
+        # A client says the port where it is not HTTPS's own.
+        $known['SERVER_PORT'] = [regex]::Match("${HostHeader}:443", ':([0-9]+)').Groups[1].Value
+    }
     if (-not $known.Contains($name)) { return 'maybe' }
     if ([int]$Element.GetAttributeValue('matchType') -ne 0) { return 'maybe' }
     $answer = Test-LyncarrPattern -Syntax $Syntax -Pattern ([string]$Element.GetAttributeValue('pattern')) -Text $known[$name]
