@@ -60,7 +60,13 @@ def output_of(line: str, *, folder: Path, interactive: bool, what: str, limit: i
         said.start()
         shown.start()
         # Not wait() or join(): on Windows Ctrl-C does not break them.
+        ended_at: float | None = None
         while said.is_alive() or (process.poll() is None and len(said.data) <= limit):
+            if process.poll() is not None:
+                # What it left running, an agent say, may hold its pipe open; what it had to say itself is in there by now.
+                ended_at = ended_at or time.monotonic()
+                if time.monotonic() > ended_at + GRACE_S:
+                    break
             if time.monotonic() > end:
                 raise ConfigurationError(
                     f"The program {name} did not give {what} within {LONGEST_S:g} seconds, and was ended; "
@@ -105,13 +111,17 @@ def _started(words: list[str], folder: Path, interactive: bool, what: str) -> It
         yield process
     finally:
         # Asked first: one that waits for a password has to give the terminal its echo back.
-        if process.poll() is None:
-            process.terminate()
         try:
+            if process.poll() is None:
+                process.terminate()
             process.wait(GRACE_S)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            pass
+        finally:
+            # Also where Ctrl-C is pressed once more meanwhile.
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
 
 class _Said(Thread):
@@ -125,7 +135,8 @@ class _Said(Thread):
 
     def run(self) -> None:
         with self._stream:
-            self.data = self._stream.read(self._limit)
+            while len(self.data) < self._limit and (data := self._stream.read1(self._limit - len(self.data))):
+                self.data += data
 
 
 class _Shown(Thread):

@@ -76,6 +76,12 @@ def resolve(reference: str, *, base: Path, ask: Callable[[str], str] | None, acc
     if "\0" in value:
         shown = "command:" if scheme == "command" else reference
         raise ConfigurationError(f"The value of {shown} holds a NUL character, which no password can; write {what} again.")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"What is given as {what} holds bytes that are no text in this system's encoding; write it again."
+        ) from None
     return Secret(value)
 
 

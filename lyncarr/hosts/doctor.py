@@ -197,7 +197,7 @@ def _clock(answer: requests.Response) -> Finding:
     """By the header Date, to the second and the time of one answer; it need not be true, and decides nothing."""
     try:
         ahead = (parsedate_to_datetime(answer.headers.get("Date", "")) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return Finding("clock", "skipped", "the host's answer has no date")
     seconds = round(abs(ahead))
     text = f"{seconds} s {'ahead of' if ahead > 0 else 'behind'} this machine's" if seconds > 2 else "the same as here"

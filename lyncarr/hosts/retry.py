@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type
+from tenacity import RetryCallState, Retrying, retry_if_exception, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from lyncarr.core.errors import UnreachableError
+from lyncarr.core.errors import LostConnectionError, UnreachableError
 from lyncarr.core.model import Deadline
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 4.0
+ASKS = 3
+ASK_PAUSE_S = 3.0
 
 
 class TransientError(UnreachableError):
@@ -58,3 +60,13 @@ def _pause(state: RetryCallState) -> float:
         return asked
     # From the second failure on never less than our own pause: a host that asks for 0 each time would be hammered.
     return max(asked or 0.0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (state.attempt_number - 1)))
+
+
+def asking(may_go_on: Callable[[], bool]) -> Retrying:
+    """Tenacity's policy for a question that changes nothing: three times, some seconds apart, as long as `may_go_on` says so."""
+    return Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, LostConnectionError) and may_go_on()),
+        wait=wait_fixed(ASK_PAUSE_S),
+        stop=stop_after_attempt(ASKS),
+        reraise=True,
+    )

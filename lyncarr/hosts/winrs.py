@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from xml.sax.saxutils import unescape
 
 import xmltodict
 from pypsrp.exceptions import WinRMTransportError as FaultAnswer
@@ -13,6 +15,7 @@ from winrm.protocol import Protocol
 from lyncarr.core.errors import LostConnectionError, ProtocolError, RefusedError, StepFailedError
 from lyncarr.core.model import Deadline, Event, Secret
 from lyncarr.hosts.faults import TIMED_OUT, of_fault, translated
+from lyncarr.hosts.retry import asking
 from lyncarr.hosts.shell import IDLE_TIMEOUT_S, RemoteShell
 from lyncarr.hosts.target import Target
 from lyncarr.hosts.text import harmless
@@ -24,6 +27,7 @@ UTF8 = 65001
 CHUNK_BYTES = 100 * 1024
 """Of standard input in one Send: in base64, and with its envelope, below the 150 KB that an old host takes."""
 MAX_STDERR_BYTES = 16 * 1024
+CLIXML_ERROR = re.compile(r'<S S="Error">([^<]*)</S>')
 CMD_RESOURCE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
 RECEIVE_ACTION = f">{SHELL}/Receive</a:Action>"
@@ -45,7 +49,11 @@ class WinrsHost(RemoteShell):
             for line in process.read():
                 if line.startswith(lines.VERSION):
                     return line.removeprefix(lines.VERSION)
-                raise self._strange(line)
+                raise ProtocolError(
+                    f"{self._target.where} put out something before lyncarr's bootstrap did. Does cmd.exe run something there first "
+                    r"(the value AutoRun of HKLM\SOFTWARE\Microsoft\Command Processor, or of the account's)? Else check the address.",
+                    detail=harmless(line),
+                )
         raise RefusedError(
             f"{self._target.where} does not run powershell.exe in a command shell (exit code {process.exit_code}). "
             "Does a policy or an antivirus there stop it?",
@@ -80,16 +88,25 @@ class WinrsHost(RemoteShell):
         reader.finish()
 
     def _send(self, process: _Process, data: bytes) -> None:
-        for at in range(0, len(data), CHUNK_BYTES):
+        pieces = lines.pieces(data, CHUNK_BYTES)
+        for number, piece in enumerate(pieces, 1):
             try:
-                process.write(data[at : at + CHUNK_BYTES])
+                process.write(piece)
             except LostConnectionError:
-                if at + CHUNK_BYTES < len(data):
+                if number < len(pieces):
                     # More of it was to come: the host waits for that, and has begun nothing.
                     raise
                 # Perhaps only the answer was lost. Never sent again, and not ended in the middle of a write either: the bootstrap is
                 # asked whether the request has arrived. It answers by what the request has to say, or that it is not whole, and ends.
-                process.write(lines.ask(self._sent))
+                self._ask(process)
+
+    def _ask(self, process: _Process) -> None:
+        """Ask whether the request has arrived. Windows is busy (fault 170) while it still takes the piece before."""
+        asking(self._may_go_on)(process.write, lines.ask(self._sent))
+
+    def _may_go_on(self) -> bool:
+        until = self._transport.clock.until
+        return not self._interrupted and (until is None or not until.passed)
 
     def _is_end(self, line: str, process: _Process) -> bool:
         """What a line that is no event says; True at the end of the request."""
@@ -130,6 +147,17 @@ class WinrsHost(RemoteShell):
         return None if process is None or not process.shell else process.delete
 
 
+def readable(errors: bytes) -> str:
+    """What standard error has to say, made harmless.
+
+    Windows PowerShell writes it as CLIXML where its command came encoded, behind the progress of loading its modules.
+    """
+    text = errors.decode("utf-8", "replace")
+    if text.startswith("#< CLIXML"):
+        text = unescape("".join(CLIXML_ERROR.findall(text))).replace("_x000D__x000A_", " ") or text
+    return harmless(text, 400)
+
+
 class _Process:
     """The shell and its one command. All of it raises errors of core/errors.py."""
 
@@ -150,7 +178,7 @@ class _Process:
     @property
     def errors(self) -> str:
         """What it wrote to standard error, as far as that is kept."""
-        return harmless(self._errors.decode("utf-8", "replace"), 400)
+        return readable(self._errors)
 
     def start(self) -> None:
         """Open the shell and start the bootstrap in it, with standard input a pipe: as a console's it would be edited and echoed."""

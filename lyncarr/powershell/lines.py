@@ -41,6 +41,17 @@ def encode(script: str | None, request: str, secrets: Mapping[str, str]) -> byte
     return f"{text}{request}\n{json.dumps(secrets) if secrets else ''}\n{RUN}\n".encode()
 
 
+def pieces(request: bytes, size: int) -> list[bytes]:
+    """A request in pieces of at most `size` bytes. The line that begins it is not cut.
+
+    Cut before its line feed, the end of standard input would make a line of it as well, and begin what was given up.
+    """
+    order = f"{RUN}\n".encode("ascii")
+    body, each = request.removesuffix(order), size - len(order)
+    made = [body[at : at + each] for at in range(0, len(body), each)]
+    return [*made[:-1], made[-1] + order]
+
+
 def ask(number: int) -> bytes:
     """Asks whether request `number`, counted from 1 in its process, has arrived in whole; answered by INCOMPLETE where it has not."""
     return f"{ASK}{number}\n".encode("ascii")

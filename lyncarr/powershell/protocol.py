@@ -89,7 +89,8 @@ class EventReader:
         """The events in one output object, which must be a string of whole lines."""
         if not isinstance(text, str):
             raise _broken(f"an output object of type {type(text).__name__} instead of text")
-        return [self._event(line) for line in text.splitlines() if line]
+        # An empty one is an event too, and no JSON: else a host could send them for ever, uncounted.
+        return [self._event(line) for line in text.splitlines() or [""]]
 
     def finish(self) -> None:
         if not self._done:

@@ -189,7 +189,7 @@ def test_the_clock_is_told_and_decides_nothing(bench: Bench, ahead_s: float, res
     assert text in findings(done)["clock"]["text"]
 
 
-@pytest.mark.parametrize("date", ["", "Date: yesterday\r\n"])
+@pytest.mark.parametrize("date", ["", "Date: yesterday\r\n", f"Date: Mon, 01 Jan {'9' * 20} 00:00:00 GMT\r\n"])
 def test_a_host_that_does_not_tell_its_time(date: str) -> None:
     answer = f"HTTP/1.1 401 Unauthorized\r\n{date}WWW-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n".encode()
     with RawServer(answer) as server:

@@ -26,6 +26,7 @@ from lyncarr.core.errors import (
     UntrustedError,
 )
 from lyncarr.core.model import Deadline, Event, Request, Secret, StepRequest
+from lyncarr.hosts import retry
 from lyncarr.hosts.psrp import PsrpHost
 from lyncarr.hosts.shell import Identity, RemoteShell
 from lyncarr.hosts.target import Auth, Target, Tls
@@ -292,8 +293,9 @@ def test_what_cannot_be_believed_ends_the_run(fault: dict[str, Any], auth: Auth,
         assert ASKING[transport] not in bench.actions()
 
 
-@pytest.mark.parametrize("message", [1, 2, 3, 4, 5])
-def test_an_unsealed_answer_is_never_believed(message: int) -> None:
+@pytest.mark.parametrize("back", [3, 2, 1, 0])
+def test_an_unsealed_answer_is_never_believed(transport: str, back: int) -> None:
+    message = FIRST_OUTPUT[transport] - back
     with Bench(faults=Faults(plaintext=At(message))) as bench:
         with bench.host("ntlm", "off") as host, pytest.raises(ProtocolError, match="unsealed"):
             observe(host)
@@ -318,6 +320,7 @@ REWRITES: dict[str, Callable[[list[str]], list[Any]]] = {
     "nothing": lambda lines: [],
     "a huge string": lambda lines: ['{"event":"note","step":null,"kind":"holder","text":"' + "x" * 2_000_000 + '"}'],
     "many objects": lambda lines: [lines[0]] + ['{"event":"note","step":null,"kind":"holder","text":""}'] * 21_000,
+    "nothing without end": lambda lines: [""] * 10,
     "nesting": lambda lines: ["[" * 100_000],
     "control characters": lambda lines: ["\x1b]0;pwn\x07"],
 }
@@ -437,6 +440,30 @@ def test_a_request_that_is_lost_is_not_sent_again(auth: Auth, tls: str, transpor
         assert bench.actions()[sent:].count(ASKING[transport]) == (2 if transport == "winrs" else 1)
     assert bench.actions()[-1] == "Delete"
     assert bench.machine.holder is None
+
+
+def test_two_lost_answers_do_not_end_a_write_in_its_middle(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy Windows the second need be no accident: what it answers to the question then is that it is busy (170)."""
+    monkeypatch.setattr(retry, "ASK_PAUSE_S", 0.05)
+    with Bench() as bench, bench.host() as host:
+        observe(host, lock=True)
+        bench.machine.faults.pause_s = 0.5
+        sent = len(bench.lab.messages)
+        bench.faults.cut_answer = At(sent + 1, sent + 2)
+        assert names(apply(host)) == ["applying", "applied", "done"]
+        assert len(bench.machine.exchanges) == 2
+
+
+@pytest.mark.parametrize("transport", ["winrs"], indirect=True)
+def test_the_question_whether_a_request_has_arrived_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "ASK_PAUSE_S", 0.05)
+    with Bench() as bench, bench.host() as host:
+        observe(host, lock=True)
+        sent = len(bench.lab.messages)
+        bench.faults.cut_answer = At(sent + 1, sent + 9)
+        with pytest.raises(LostConnectionError):
+            apply(host)
+        assert bench.actions()[sent:].count("Send") == 1 + retry.ASKS
 
 
 def test_a_request_of_several_messages_that_loses_the_first_ends_at_once() -> None:

@@ -54,3 +54,12 @@ def test_lines_are_the_same_however_they_are_cut(text: str, cuts: list[int]) -> 
 def test_what_is_no_line_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"utf-8|a line of more than"):
         lines.LineReader().feed(data)
+
+
+@pytest.mark.parametrize("length", range(20, 60))
+def test_the_line_that_begins_a_request_is_in_one_piece(length: int) -> None:
+    request = lines.encode(None, "x" * length, {})
+    pieces = lines.pieces(request, 16)
+    assert b"".join(pieces) == request
+    assert max(map(len, pieces)) <= 16
+    assert pieces[-1].endswith(b"#run\n")

@@ -97,11 +97,11 @@ def test_a_program_that_does_not_end_is_ended(code: str, tmp_path: Path, monkeyp
 
 
 @POSIX
-def test_a_child_that_keeps_the_output_open_is_not_waited_for_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program, "LONGEST_S", 2.0)
+def test_a_child_that_keeps_the_output_open_is_not_waited_for(tmp_path: Path) -> None:
+    """As an agent does that a program starts once."""
     began = time.monotonic()
-    with pytest.raises(ConfigurationError, match="did not give the password within 2 seconds"):
-        run(tmp_path, "print('secret'); subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(15)'])")
+    code = "print('secret', flush=True); subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(15)'])"
+    assert run(tmp_path, code).strip() == b"secret"
     assert time.monotonic() - began < 10
 
 

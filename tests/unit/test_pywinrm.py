@@ -88,3 +88,12 @@ def test_a_header_is_an_envelope_that_a_signal_can_be_put_into() -> None:
     assert set(header) >= {"env:Header", "@xmlns:env", "@xmlns:rsp"}
     assert header["@xmlns:rsp"] == NAMESPACES["rsp"]
     assert "shell/signal/terminate" in inspect.getsource(Protocol.cleanup_command)
+
+
+def test_the_errors_of_windows_powershell_are_read_out_of_their_clixml() -> None:
+    progress = '<Obj S="progress" RefId="0"><TN RefId="0"><T>System.Management.Automation.PSCustomObject</T></TN></Obj>' * 5
+    said = '<S S="Error">Cannot invoke &lt;method&gt;._x000D__x000A_</S><S S="Error">At line:1</S>'
+    text = f'#< CLIXML\r\n<Objs Version="1.1.0.1">{progress}{said}</Objs>'
+    assert winrs.readable(text.encode()) == "Cannot invoke <method>. At line:1"
+    assert winrs.readable(b"plain \x1b[31m text").startswith("plain ")
+    assert "\x1b" not in winrs.readable(b"plain \x1b[31m text")

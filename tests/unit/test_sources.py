@@ -261,6 +261,14 @@ def test_a_command_gives_its_one_line(code: str, value: str, tmp_path: Path) -> 
     assert resolve(command(tmp_path, code), base=tmp_path, ask=None).reveal() == value
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the environment of Windows is text")
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would be sent as another password, and count as a wrong one."""
+    monkeypatch.setitem(os.environb, b"SECRET", b"a\xff")
+    with pytest.raises(ConfigurationError, match="holds bytes that are no text"):
+        resolve("env:SECRET", base=tmp_path, ask=None)
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
