@@ -14,7 +14,7 @@ import pytest
 
 from lyncarr.core.model import Change
 from lyncarr.report.text import change_line, clean, value, wrapped
-from tests.lab.console import Bench
+from tests.lab.console import FARMS, Bench
 
 GOLDEN = Path(__file__).parent / "golden"
 RUN_ID = re.compile(r"lyncarr-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -66,6 +66,37 @@ def test_a_failure(bench: Bench) -> None:
     done = bench.run("provision", "--yes")
     compare("failure", done.out)
     compare("failure-stderr", done.err)
+
+
+def outside(text: str) -> list[str]:
+    """What a report says is to be tried from outside, and what stands there."""
+    lines = text.splitlines()
+    return lines[lines.index("Now try from outside (lyncarr does not reach there):") + 1 :]
+
+
+def test_a_new_server_is_tried_by_every_address(tmp_path: Path) -> None:
+    farms = FARMS + 'http = "forward"\nhttps = false\n'
+    with Bench(tmp_path, more='[website]\nhttps = "*:4443:"\n', farms=farms) as bench:
+        assert outside(bench.here("provision", "--yes", output="text").out) == [
+            "  https://dialin.contoso.com:4443/",
+            "  http://meet.contoso.com/",
+            "What stands outside this server: the names in external DNS, and TCP 4443 and 80 (80 for: meet.contoso.com) "
+            "from the internet to it.",
+        ]
+
+
+@pytest.mark.parametrize("http", ["redirect", "forward"])
+def test_what_answers_without_tls_from_now_on_is_to_be_tried(tmp_path: Path, http: str) -> None:
+    with Bench(tmp_path) as bench:
+        bench.finish()
+        bench.farms = FARMS + f'http = "{http}"\n'
+        bench.write_site()
+        assert outside(bench.here("provision", "--yes", output="text").out) == [
+            "  http://meet.contoso.com/",
+            "What stands outside this server: the names in external DNS, and TCP 80 from the internet to it.",
+        ]
+        bench.machine.states["proxy-timeout"]["meet.contoso.com"]["timeout_s"] = 30
+        assert "outside" not in bench.here("provision", "--yes", output="text").out
 
 
 def test_values_in_words() -> None:
