@@ -15,6 +15,7 @@ from rich.text import Text
 from lyncarr.core.plan import HostResult, Note, Plan
 from lyncarr.report.events import restore_line
 from lyncarr.report.text import change_line, clean, wrapped
+from lyncarr.steps import STEPS
 
 SAID = {
     "in-place": "Everything is in place; nothing to do.",
@@ -30,6 +31,7 @@ SAID = {
     "interrupted": "Interrupted.",
     "fault": "Stopped by a fault in lyncarr itself.",
 }
+SAID_OF_SOME = {"in-place": "The steps looked at are in place", "applied": "Applied, and seen in place"}
 MAY_HAVE_WRITTEN = frozenset({"busy", "refused", "unreachable", "untrusted", "interrupted", "fault"})
 NOTHING_WRITTEN = "Nothing was written."
 RUN_AGAIN = "Run this again: what is in place costs nothing."
@@ -106,7 +108,8 @@ class ConsoleReport:
             self._words(f"Configuration backup {result.backup} on the host. To restore it, in an elevated command prompt there:")
             self._line(f"  {restore_line(result.backup)}")
         self._words(f"{result.host}: {_verdict(result)}", "bold")
-        if result.result == "applied":
+        # The binding, the certificate or a rule may be missing where only some steps were looked at.
+        if result.result == "applied" and not _partial(result):
             self._addresses(result, published)
 
     def _addresses(self, result: HostResult, published: Mapping[str, str]) -> None:
@@ -174,6 +177,10 @@ class ConsoleReport:
 _STYLE = {"applied": "green", "failed": "red", "unknown": "red", "skipped": "dim", "reboot-needed": "yellow"}
 
 
+def _partial(result: HostResult) -> bool:
+    return len(result.steps) < len(STEPS)
+
+
 def _verdict(result: HostResult) -> str:
     """The outcome in a sentence or two, with what became of the host."""
     words = {one.result for one in result.steps}
@@ -184,6 +191,9 @@ def _verdict(result: HostResult) -> str:
         return f"{SAID[result.result]} {NOTHING_WRITTEN}"
     if result.result in MAY_HAVE_WRITTEN:
         return f"{SAID[result.result]} {RUN_AGAIN}"
+    if _partial(result) and result.result in SAID_OF_SOME:
+        names = ", ".join(one.step.name for one in result.steps)
+        return f"{SAID_OF_SOME[result.result]} ({names}); without --step lyncarr looks at all {len(STEPS)}."
     return SAID[result.result]
 
 

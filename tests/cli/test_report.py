@@ -99,6 +99,13 @@ def test_what_answers_without_tls_from_now_on_is_to_be_tried(tmp_path: Path, htt
         assert "outside" not in bench.here("provision", "--yes", output="text").out
 
 
+def test_a_run_of_some_steps_claims_no_more_than_these(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        for said in ("Applied, and seen in place", "The steps looked at are in place"):
+            lines = bench.here("provision", "--yes", "--step", "host-conditions", output="text").out.splitlines()
+            assert lines[-1] == f"rp01: {said} (ssl-offload, http-rules, host-conditions); without --step lyncarr looks at all 11."
+
+
 def test_values_in_words() -> None:
     assert [value(one) for one in (None, True, False, 0, "", (), ("a", "b"))] == ["(absent)", "yes", "no", "0", "", "none", "[a, b]"]
     assert change_line(Change("x", None, None, {"enabled": True, "servers": ("a",)})) == "+ x  enabled: yes, servers: [a]"
