@@ -112,6 +112,31 @@ def test_values_in_words() -> None:
     assert change_line(Change("x", "timeout_s", None, 900)) == "~ x  timeout_s: (absent) -> 900"
 
 
+RULES = tuple(f"ARR_{name}.contoso.com_loadbalance_SSL" for name in ("dialin", "meet", "lyncdiscover", "lyncwebext", "wac"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (RULES, RULES[:2] + RULES[3:], f"removed {RULES[2]}"),
+        (RULES[1:], RULES, f"added {RULES[0]}"),
+        (RULES[:4], (*RULES[1:3], RULES[0], RULES[4]), f"removed {RULES[3]}; added {RULES[4]}; moved {RULES[0]}"),
+        ((*RULES, RULES[0]), RULES, f"removed {RULES[0]}"),
+        (RULES[::-1], RULES, f"[{', '.join(RULES[::-1])}] -> [{', '.join(RULES)}]"),
+        (RULES, (), f"[{', '.join(RULES)}] -> none"),
+        (("fe1", "fe2"), ("fe2", "fe3"), "[fe1, fe2] -> [fe2, fe3]"),
+    ],
+)
+def test_of_long_lists_the_difference_is_shown(before: tuple[str, ...], after: tuple[str, ...], told: str) -> None:
+    assert change_line(Change("rules", "order", before, after)) == f"~ rules  order: {told}"
+
+
+def test_a_hostile_list_does_not_hold_the_plan_up() -> None:
+    line = change_line(Change("rules", "order", RULES * 100_000, (*RULES[::-1], "new")))
+    assert line.endswith(f"; added new; moved {', '.join(RULES[:0:-1])}")
+    assert len(line) < 5_000
+
+
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "a\rb", "\u202eexe.gpj", "\x9b31m", "\u2028", "\ud800", "\x00", "\u200b", "a\u00a0b"])
 def test_nothing_that_works_a_terminal_is_left(text: str) -> None:
     assert clean(text).isprintable()
