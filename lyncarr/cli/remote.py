@@ -25,14 +25,13 @@ from lyncarr.core.plan import HostResult, select
 from lyncarr.powershell.bundle import shipped, winrs_bootstrap
 from lyncarr.report.text import clean
 from lyncarr.steps import RUNBOOK
+from lyncarr.steps.rules import all_rules
 
 if TYPE_CHECKING:
-    from lyncarr.config.farms import Farm
     from lyncarr.config.site import Hosts
     from lyncarr.hosts.shell import RemoteShell
     from lyncarr.hosts.target import Target
 
-HTTPS = 443
 LONGEST_TIMEOUT_S = 3600
 
 
@@ -108,7 +107,7 @@ def run(
     )
     with _stop_signals(one.interrupts):
         result = one.execute()
-        report.finish(result, {farm.name: _url(farm, prepared.website.port) for farm in prepared.farms})
+        report.finish(result, {rule.name: rule.address for rule in all_rules(prepared)})
         if result.error is not None:
             tell(result.error, verbose=verbose)
         if verbose:
@@ -152,12 +151,6 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return "unknown"
-
-
-def _url(farm: Farm, port: int) -> str:
-    if not farm.https:
-        return f"http://{farm.name}/"
-    return f"https://{farm.name}/" if port == HTTPS else f"https://{farm.name}:{port}/"
 
 
 def _report(output: Output) -> Report:

@@ -12,12 +12,14 @@ from rich.text import Text
 from lyncarr.cli.options import Output
 from lyncarr.core.model import Stage, Step
 from lyncarr.core.plan import select
+from lyncarr.report.events import SCHEMA
 from lyncarr.steps import RUNBOOK, STEPS
 
 
 def list_steps(output: Output) -> None:
     if output is Output.json:
-        print(json.dumps({"schema": 1, "steps": [_row(stage, step) for stage in RUNBOOK for step in stage.steps]}))
+        rows = [_row(stage, step) for stage in RUNBOOK for step in stage.steps]
+        print(json.dumps({"schema": SCHEMA, "event": "steps", "steps": rows}))
         return
     say = _speaker()
     for stage in RUNBOOK:

@@ -120,7 +120,7 @@ def complete(tables: Sequence[FarmAsWritten], website_port: int) -> Farms:
     problems = [*_duplicates(farms), *_equal_ports(farms)]
     if not problems:
         problems = _captures(farms, website_port)
-    return Farms(tuple(farms), tuple(problems), tuple(_warnings(farms, website_port)), tuple(notes))
+    return Farms(tuple(farms), tuple(problems), tuple(map(str, _warnings(farms, website_port))), tuple(notes))
 
 
 def _duplicates(farms: Sequence[Farm]) -> list[Problem]:
@@ -141,7 +141,11 @@ def _duplicates(farms: Sequence[Farm]) -> list[Problem]:
 
 def _equal_ports(farms: Sequence[Farm]) -> list[Problem]:
     return [
-        Problem(f"farms[{number}].https_port", f"http_port and https_port are both {farm.https_port}; expected two different ports")
+        Problem(
+            f"farms[{number}].https_port",
+            f"http_port and https_port are both {farm.https_port}; expected two different ports",
+            display(farm.name),
+        )
         for number, farm in enumerate(farms)
         if farm.http_port == farm.https_port
     ]
@@ -157,6 +161,7 @@ def _captures(farms: Sequence[Farm], website_port: int) -> list[Problem]:
             f"farms[{number}].host_pattern",
             f"'{farm.host_pattern}' also matches {display(later.name)} of farms[{number + 1 + offset}], which would never be reached; "
             "expected a narrower pattern, or that farm first",
+            display(farm.name),
         )
         for number, farm in enumerate(farms)
         for offset, later in enumerate(farms[number + 1 :])
@@ -165,7 +170,7 @@ def _captures(farms: Sequence[Farm], website_port: int) -> list[Problem]:
     ]
 
 
-def _warnings(farms: Sequence[Farm], website_port: int) -> list[str]:
+def _warnings(farms: Sequence[Farm], website_port: int) -> list[Problem]:
     warnings = []
     published = {farm.name for farm in farms}
     for number, farm in enumerate(farms):
@@ -177,13 +182,10 @@ def _warnings(farms: Sequence[Farm], website_port: int) -> list[str]:
         # Where both miss it is one mistake.
         missed = next(((pattern, host) for pattern, host in rules if not pattern_matches(pattern, host)), None)
         if missed is not None:
-            warnings.append(
-                f"farms[{number}].host_pattern: '{missed[0]}' does not match {missed[1]}, so the farm's own name would not be answered"
-            )
+            text = f"'{missed[0]}' does not match {missed[1]}, so the farm's own name would not be answered"
+            warnings.append(Problem(f"farms[{number}].host_pattern", text, display(farm.name)))
         for server in farm.servers:
             if server in published:
-                warnings.append(
-                    f"farms[{number}].servers: {display(server)} is a published name; where it resolves to this proxy itself, "
-                    "requests run in a loop"
-                )
+                text = f"{display(server)} is a published name; where it resolves to this proxy itself, requests run in a loop"
+                warnings.append(Problem(f"farms[{number}].servers", text, display(farm.name)))
     return warnings

@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from lyncarr.config.farms import complete
-from lyncarr.config.names import parse_server, quoted
+from lyncarr.config.names import display, parse_fqdn, parse_server, quoted
 from lyncarr.config.problems import Problem, SiteProblems
 from lyncarr.config.site import Hosts, HostTables, Site, Tables
 from lyncarr.core.errors import SiteError
@@ -66,7 +67,10 @@ def _tables(path: Path, model: type[Read]) -> tuple[str, Read]:
     try:
         return text, model.model_validate(data, context={"folder": path.absolute().parent})
     except ValidationError as error:
-        raise SiteProblems(path, [_problem(details) for details in error.errors(include_url=False) if not _follows(details)]) from None
+        errors = error.errors(include_url=False)
+        meant = {_meant(details["loc"]) for details in errors if details["type"] == "extra_forbidden"}
+        problems = [replace(_problem(details), farm=_farm(details["loc"], data)) for details in errors if not _follows(details, meant)]
+        raise SiteProblems(path, problems) from None
 
 
 def _read(path: Path) -> str:
@@ -174,9 +178,20 @@ def _problem(details: Mapping[str, Any]) -> Problem:
     return Problem(_key(place), f"{_what(place, value)}; expected {expected}")
 
 
-def _follows(details: Mapping[str, Any]) -> bool:
-    """True for a list that is too short only because of items that are problems of their own."""
-    return details["type"] == "too_short" and bool(details["input"])
+def _farm(place: Place, data: Mapping[str, Any]) -> str:
+    """The published name of the farm of `place`, if it has a good one; empty elsewhere."""
+    if place[0] != "farms" or len(place) == 1:
+        return ""
+    table = data["farms"][place[1]]
+    try:
+        return display(parse_fqdn(table["name"]))
+    except (TypeError, KeyError, ValueError):
+        return ""
+
+
+def _follows(details: Mapping[str, Any], meant: Set[Place | None]) -> bool:
+    """True for what other problems brought about: a list too short because of its items, a key missing that is one of those `meant`."""
+    return (details["type"] == "too_short" and bool(details["input"])) or (details["type"] == "missing" and details["loc"] in meant)
 
 
 def _inner(key: str) -> Place:
@@ -244,16 +259,21 @@ def _expectation(place: Place) -> str:
     return "a table"
 
 
-def _unknown_key(place: Place, value: object) -> str:
+def _meant(place: Place) -> Place | None:
+    """The place of the key that the unknown one at `place` may have been meant for."""
     *parent, name = place
+    model = _model_at(parent)
+    near = difflib.get_close_matches(str(name).lower(), sorted(model.model_fields), 1) if model else []
+    return (*parent, near[0]) if near else None
+
+
+def _unknown_key(place: Place, value: object) -> str:
     if place[0] == "hosts" and len(place) == 3 and isinstance(value, dict):
         return _dotted_host(place, value)
-    model = _model_at(parent)
-    known = sorted(model.model_fields) if model else []
-    near = difflib.get_close_matches(str(name).lower(), known, 1)
-    if near:
-        return f"is no key of this table; did you mean {near[0]}?"
-    return f"is no key of this table; expected one of {', '.join(known)}"
+    if meant := _meant(place):
+        return f"is no key of this table; did you mean {meant[-1]}?"
+    model = _model_at(place[:-1])
+    return f"is no key of this table; expected one of {', '.join(sorted(model.model_fields) if model else [])}"
 
 
 def _dotted_host(place: Place, value: dict[str, Any]) -> str:

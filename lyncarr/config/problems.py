@@ -15,14 +15,17 @@ MAX_SHOWN = 50
 class Problem:
     """`key` is the place in the site file, 'farms[1].servers[0]', or empty for the file as a whole.
 
-    `text` says what is wrong and what was expected.
+    `text` says what is wrong and what was expected; `farm` is the published name of the farm that `key` is of, where it is known: nobody
+    counts to farms[17].
     """
 
     key: str
     text: str
+    farm: str = ""
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.text}" if self.key else self.text
+        where = f"{self.key} of {self.farm}" if self.farm else self.key
+        return f"{where}: {self.text}" if where else self.text
 
 
 class SiteProblems(SiteError):

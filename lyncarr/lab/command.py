@@ -23,6 +23,7 @@ from lyncarr.lab.replay import ReplayEngine
 from lyncarr.lab.server import LabServer
 from lyncarr.lab.site import marks, write_site
 from lyncarr.powershell.bundle import shipped
+from lyncarr.report.events import SCHEMA
 
 HOST = "rp01"
 USER = "Administrator"
@@ -115,6 +116,8 @@ def _stop_signals() -> Iterator[threading.Event]:
 def _json_line(server: LabServer) -> str:
     return json.dumps(
         {
+            "schema": SCHEMA,
+            "event": "lab",
             "address": server.address,
             "http_port": server.http_port,
             "https_port": server.https_port,

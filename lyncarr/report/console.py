@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from rich.console import Console
 from rich.live import Live
@@ -14,6 +15,7 @@ from rich.text import Text
 from lyncarr.core.plan import HostResult, Note, Plan
 from lyncarr.report.events import restore_line
 from lyncarr.report.text import change_line, clean, wrapped
+from lyncarr.steps import STEPS
 
 SAID = {
     "in-place": "Everything is in place; nothing to do.",
@@ -29,6 +31,7 @@ SAID = {
     "interrupted": "Interrupted.",
     "fault": "Stopped by a fault in lyncarr itself.",
 }
+SAID_OF_SOME = {"in-place": "The steps looked at are in place", "applied": "Applied, and seen in place"}
 MAY_HAVE_WRITTEN = frozenset({"busy", "refused", "unreachable", "untrusted", "interrupted", "fault"})
 NOTHING_WRITTEN = "Nothing was written."
 RUN_AGAIN = "Run this again: what is in place costs nothing."
@@ -41,6 +44,7 @@ STEP_SAID = {
     "unknown": "unknown: its answer never came; run this again to see",
     "reboot-needed": "done, and needs a restart of the host",
 }
+HTTP, HTTPS = 80, 443
 NAME_CHARS = 16
 MIN_WIDTH = 40
 SHOW_SECONDS_AFTER_S = 2
@@ -90,7 +94,7 @@ class ConsoleReport:
             self._note(data["text"])
 
     def finish(self, result: HostResult, published: Mapping[str, str]) -> None:
-        """The outcome. `published` maps the published names to their URLs, shown where their farms were made in this run."""
+        """The outcome. `published` maps the rules to their URLs, shown where the rule or its farm came or changed in this run."""
         self._quiet()
         for note in result.notes:
             if note.kind != "warning":
@@ -104,13 +108,20 @@ class ConsoleReport:
             self._words(f"Configuration backup {result.backup} on the host. To restore it, in an elevated command prompt there:")
             self._line(f"  {restore_line(result.backup)}")
         self._words(f"{result.host}: {_verdict(result)}", "bold")
-        made = {change.item for one in result.steps if one.result == "applied" for change in one.changes if change.attribute is None}
-        first = [url for name, url in published.items() if name in made]
-        if first and result.result == "applied":
+        # The binding, the certificate or a rule may be missing where only some steps were looked at.
+        if result.result == "applied" and not _partial(result):
+            self._addresses(result, published)
+
+    def _addresses(self, result: HostResult, published: Mapping[str, str]) -> None:
+        changes = [change for one in result.steps if one.result == "applied" for change in one.changes]
+        changed = {change.item for change in changes}
+        made = {change.item for change in changes if change.attribute is None}
+        urls = [urlsplit(url) for rule, url in published.items() if rule in changed or urlsplit(url).hostname in made]
+        if urls:
             self._line("Now try from outside (lyncarr does not reach there):")
-            for url in first:
-                self._line(f"  {url}")
-            self._words("What stands outside this server: the names in external DNS, and the firewall on the way from the internet to it.")
+            for url in urls:
+                self._line(f"  {url.geturl()}")
+            self._words(f"What stands outside this server: the names in external DNS, and {_ports(urls)} from the internet to it.")
 
     def _plan(self, plan: Plan, notes: list[Note]) -> None:
         self._planned = True
@@ -166,6 +177,10 @@ class ConsoleReport:
 _STYLE = {"applied": "green", "failed": "red", "unknown": "red", "skipped": "dim", "reboot-needed": "yellow"}
 
 
+def _partial(result: HostResult) -> bool:
+    return len(result.steps) < len(STEPS)
+
+
 def _verdict(result: HostResult) -> str:
     """The outcome in a sentence or two, with what became of the host."""
     words = {one.result for one in result.steps}
@@ -176,7 +191,19 @@ def _verdict(result: HostResult) -> str:
         return f"{SAID[result.result]} {NOTHING_WRITTEN}"
     if result.result in MAY_HAVE_WRITTEN:
         return f"{SAID[result.result]} {RUN_AGAIN}"
+    if _partial(result) and result.result in SAID_OF_SOME:
+        names = ", ".join(one.step.name for one in result.steps)
+        return f"{SAID_OF_SOME[result.result]} ({names}); without --step lyncarr looks at all {len(STEPS)}."
     return SAID[result.result]
+
+
+def _ports(urls: list[SplitResult]) -> str:
+    """The ports of `urls`, and which names need the one without TLS where not all do."""
+    secure = {url.port or HTTPS for url in urls if url.scheme == "https"}
+    plain = [url.netloc for url in urls if url.scheme == "http"]
+    ports = [*map(str, sorted(secure)), *([str(HTTP)] if plain else [])]
+    which = f" ({HTTP} for: {', '.join(plain)})" if secure and plain else ""
+    return f"TCP {' and '.join(ports)}{which}"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
+from difflib import SequenceMatcher
 from typing import Any
 
 from lyncarr.core.model import Change
 
 MAX_CHARS = 500
 MAX_LIST_CHARS = 2_000
+MAX_OLD_AND_NEW_CHARS = 100
 FURTHER = " " * 6
 GLUE = "\N{NO-BREAK SPACE}"
 """Never in what `clean` leaves."""
@@ -40,26 +43,51 @@ def value(what: Any) -> str:
     if isinstance(what, bool):
         return "yes" if what else "no"
     if isinstance(what, tuple):
-        return _list(what) if what else "none"
+        return f"[{_joined(what)}]" if what else "none"
     return clean(str(what))
 
 
-def _list(items: tuple[str, ...]) -> str:
+def _joined(items: tuple[str, ...]) -> str:
     shown: list[str] = []
     for item in items:
         if sum(map(len, shown)) > MAX_LIST_CHARS:
-            return f"[{', '.join(shown)}, ... ({len(items)} in all)]"
+            return f"{', '.join(shown)}, ... ({len(items)} in all)"
         shown.append(clean(item))
-    return f"[{', '.join(shown)}]"
+    return ", ".join(shown)
 
 
 def change_line(change: Change) -> str:
-    """`~ item  attribute: old -> new`, or `+ item  attribute: new, ...` for an item that appears."""
+    """`~ item  attribute: old -> new`, or `+ item  attribute: new, ...` for an item that appears.
+
+    Of two long lists only the difference: `~ item  attribute: removed a, b; added c; moved d`.
+    """
     item = clean(change.item)
     if isinstance(change.after, Mapping):
         attributes = ", ".join(f"{name}: {value(after)}" for name, after in change.after.items())
         return f"+ {item}  {attributes}" if attributes else f"+ {item}"
-    return f"~ {item}  {clean(change.attribute or '')}: {value(change.before)} -> {value(change.after)}"
+    return f"~ {item}  {clean(change.attribute or '')}: {_difference(change) or f'{value(change.before)} -> {value(change.after)}'}"
+
+
+def _difference(change: Change) -> str:
+    """What came, went and moved between two long lists; empty where old -> new says it better."""
+    before, after = change.before, change.after
+    if not (isinstance(before, tuple) and isinstance(after, tuple) and before and after):
+        return ""
+    removed, added = Counter(before) - Counter(after), Counter(after) - Counter(before)
+    if not (removed or added) or len(value(before)) + len(value(after)) <= MAX_OLD_AND_NEW_CHARS:
+        return ""
+    parts = {"removed": tuple(removed.elements()), "added": tuple(added.elements()), "moved": _moved(before, after)}
+    return "; ".join(f"{word} {_joined(items)}" for word, items in parts.items() if items)
+
+
+def _moved(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
+    """Of what stands in both, that which no longer stands in the same order."""
+    here, there = dict.fromkeys(before), dict.fromkeys(after)
+    old, new = [one for one in here if one in there], [one for one in there if one in here]
+    still: set[str] = set()
+    for block in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
+        still.update(new[block.b : block.b + block.size])
+    return tuple(one for one in new if one not in still)
 
 
 def wrapped(line: str, width: int, indent: str) -> str:

@@ -30,6 +30,11 @@ class Rule:
     host: str
 
     @property
+    def address(self) -> str:
+        """The URL that a client outside tries the rule by."""
+        return f"{'https' if self.https else 'http'}://{self.host}/"
+
+    @property
     def conditions(self) -> tuple[str, ...]:
         """Canonical text of the conditions, all of which must hold."""
         return (f"{{HTTPS}}={'On' if self.https else 'Off'}", f"{{HTTP_HOST}}={self.pattern}")

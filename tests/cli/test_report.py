@@ -14,7 +14,7 @@ import pytest
 
 from lyncarr.core.model import Change
 from lyncarr.report.text import change_line, clean, value, wrapped
-from tests.lab.console import Bench
+from tests.lab.console import FARMS, Bench
 
 GOLDEN = Path(__file__).parent / "golden"
 RUN_ID = re.compile(r"lyncarr-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -68,10 +68,73 @@ def test_a_failure(bench: Bench) -> None:
     compare("failure-stderr", done.err)
 
 
+def outside(text: str) -> list[str]:
+    """What a report says is to be tried from outside, and what stands there."""
+    lines = text.splitlines()
+    return lines[lines.index("Now try from outside (lyncarr does not reach there):") + 1 :]
+
+
+def test_a_new_server_is_tried_by_every_address(tmp_path: Path) -> None:
+    farms = FARMS + 'http = "forward"\nhttps = false\n'
+    with Bench(tmp_path, more='[website]\nhttps = "*:4443:"\n', farms=farms) as bench:
+        assert outside(bench.here("provision", "--yes", output="text").out) == [
+            "  https://dialin.contoso.com:4443/",
+            "  http://meet.contoso.com/",
+            "What stands outside this server: the names in external DNS, and TCP 4443 and 80 (80 for: meet.contoso.com) "
+            "from the internet to it.",
+        ]
+
+
+@pytest.mark.parametrize("http", ["redirect", "forward"])
+def test_what_answers_without_tls_from_now_on_is_to_be_tried(tmp_path: Path, http: str) -> None:
+    with Bench(tmp_path) as bench:
+        bench.finish()
+        bench.farms = FARMS + f'http = "{http}"\n'
+        bench.write_site()
+        assert outside(bench.here("provision", "--yes", output="text").out) == [
+            "  http://meet.contoso.com/",
+            "What stands outside this server: the names in external DNS, and TCP 80 from the internet to it.",
+        ]
+        bench.machine.states["proxy-timeout"]["meet.contoso.com"]["timeout_s"] = 30
+        assert "outside" not in bench.here("provision", "--yes", output="text").out
+
+
+def test_a_run_of_some_steps_claims_no_more_than_these(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        for said in ("Applied, and seen in place", "The steps looked at are in place"):
+            lines = bench.here("provision", "--yes", "--step", "host-conditions", output="text").out.splitlines()
+            assert lines[-1] == f"rp01: {said} (ssl-offload, http-rules, host-conditions); without --step lyncarr looks at all 11."
+
+
 def test_values_in_words() -> None:
     assert [value(one) for one in (None, True, False, 0, "", (), ("a", "b"))] == ["(absent)", "yes", "no", "0", "", "none", "[a, b]"]
     assert change_line(Change("x", None, None, {"enabled": True, "servers": ("a",)})) == "+ x  enabled: yes, servers: [a]"
     assert change_line(Change("x", "timeout_s", None, 900)) == "~ x  timeout_s: (absent) -> 900"
+
+
+RULES = tuple(f"ARR_{name}.contoso.com_loadbalance_SSL" for name in ("dialin", "meet", "lyncdiscover", "lyncwebext", "wac"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (RULES, RULES[:2] + RULES[3:], f"removed {RULES[2]}"),
+        (RULES[1:], RULES, f"added {RULES[0]}"),
+        (RULES[:4], (*RULES[1:3], RULES[0], RULES[4]), f"removed {RULES[3]}; added {RULES[4]}; moved {RULES[0]}"),
+        ((*RULES, RULES[0]), RULES, f"removed {RULES[0]}"),
+        (RULES[::-1], RULES, f"[{', '.join(RULES[::-1])}] -> [{', '.join(RULES)}]"),
+        (RULES, (), f"[{', '.join(RULES)}] -> none"),
+        (("fe1", "fe2"), ("fe2", "fe3"), "[fe1, fe2] -> [fe2, fe3]"),
+    ],
+)
+def test_of_long_lists_the_difference_is_shown(before: tuple[str, ...], after: tuple[str, ...], told: str) -> None:
+    assert change_line(Change("rules", "order", before, after)) == f"~ rules  order: {told}"
+
+
+def test_a_hostile_list_does_not_hold_the_plan_up() -> None:
+    line = change_line(Change("rules", "order", RULES * 100_000, (*RULES[::-1], "new")))
+    assert line.endswith(f"; added new; moved {', '.join(RULES[:0:-1])}")
+    assert len(line) < 5_000
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "a\rb", "\u202eexe.gpj", "\x9b31m", "\u2028", "\ud800", "\x00", "\u200b", "a\u00a0b"])

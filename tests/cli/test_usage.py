@@ -97,7 +97,9 @@ def test_version(tmp_path: Path) -> None:
 
 
 def test_steps_and_explain(tmp_path: Path) -> None:
-    rows = json.loads(lyncarr("steps", "--output", "json", cwd=tmp_path).stdout)["steps"]
+    line = json.loads(lyncarr("steps", "--output", "json", cwd=tmp_path).stdout)
+    assert (line.pop("schema"), line.pop("event"), list(line)) == (1, "steps", ["steps"])
+    rows = line["steps"]
     texts = ("title", "sets", "reason", "source", "never_touches", "fails")
     for row in rows:
         said = lyncarr("explain", row["step"], cwd=tmp_path)

@@ -370,6 +370,7 @@ def test_the_command_serves_until_it_is_told_to_end(tmp_path: Path, number: sign
     try:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
+        assert (ready.pop("schema"), ready.pop("event")) == (1, "lab")
         assert set(ready) == {"address", "http_port", "https_port", "user", "password", "pin"}
         assert (tmp_path / "lab" / "password.txt").read_text() == ready["password"]
         lab = _Elsewhere(tmp_path / "lab" / "ca.pem", ready)

@@ -201,8 +201,11 @@ class TestTemplate:
         lines = [line.removeprefix(f"{path}: ") for line in str(caught.value).splitlines()]
         assert [line.partition(" is a placeholder, as lyncarr init writes it")[0] for line in lines] == [
             "hosts.rp01.address: 'reverse-proxy.invalid'",
-            *(f"farms[{number}].servers[0]: 'front-end.invalid'" for number in range(4)),
-            "farms[4].servers[0]: 'office-web-apps.invalid'",
+            *(
+                f"farms[{number}].servers[0] of {name}.contoso.com: 'front-end.invalid'"
+                for number, name in enumerate(["dialin", "meet", "lyncdiscover", "lyncwebext"])
+            ),
+            "farms[4].servers[0] of wac.contoso.com: 'office-web-apps.invalid'",
         ]
 
     @pytest.mark.parametrize(("domain", "kept"), [("Contoso.com", "contoso.com"), ("bücher.example", "xn--bcher-kva.example")])

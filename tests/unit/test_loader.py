@@ -11,6 +11,7 @@ from lyncarr.config.loader import load_site
 from lyncarr.core.errors import SiteError
 
 CANARY = "Canary-7f3a"
+OF_FARM = " of meet.contoso.com: "
 FARM = '[[farms]]\nname = "meet.contoso.com"\nservers = ["fepool.contoso.local"]\n'
 
 WHOLE = f"""
@@ -328,7 +329,7 @@ def test_the_other_tables_are_checked(text: str, expected: str, tmp_path: Path) 
 )
 def test_a_farm_is_checked(more: str, expected: str, tmp_path: Path) -> None:
     (line,) = problems(f"{FARM}{more}\n", tmp_path)
-    assert line.startswith(expected)
+    assert line.replace(OF_FARM, ": ", 1).startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +347,7 @@ def test_a_farm_is_checked(more: str, expected: str, tmp_path: Path) -> None:
 )
 def test_servers_are_checked(servers: str, expected: str, tmp_path: Path) -> None:
     (line,) = problems(f'[[farms]]\nname = "meet.contoso.com"\nservers = {servers}\n', tmp_path)
-    assert line.startswith(expected)
+    assert line.replace(OF_FARM, ": ", 1).startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -371,6 +372,24 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         "farms[0].servers[0]",
         "farms[0].servers[1]",
     ]
+
+
+def test_a_farm_is_told_by_its_name_where_that_is_good(tmp_path: Path) -> None:
+    rest = 'servers = ["fepool"]\nport = 1\n'
+    text = FARM + "".join(f"[[farms]]\n{line}\n{rest}" for line in ("name = 'bücher.example'", "name = 'canary: 7'", "name = 7", ""))
+    assert [line.partition(": is no key")[0] for line in problems(text, tmp_path) if "is no key" in line] == [
+        "farms[1].port of xn--bcher-kva.example (bücher.example)",
+        "farms[2].port",
+        "farms[3].port",
+        "farms[4].port",
+    ]
+
+
+@pytest.mark.parametrize(("key", "misspelt"), [("servers", "server"), ("name", "nmae")])
+def test_a_key_is_not_missed_beside_its_misspelling(key: str, misspelt: str, tmp_path: Path) -> None:
+    (line,) = problems(FARM.replace(f"{key} =", f"{misspelt} ="), tmp_path)
+    assert line.startswith(f"farms[0].{misspelt}")
+    assert line.endswith(f": is no key of this table; did you mean {key}?")
 
 
 def test_thousands_of_problems_are_not_all_shown(tmp_path: Path) -> None:
