@@ -60,12 +60,12 @@ function Get-LyncarrSeen {
     if (-not $seen['Service']['Running']) { return $seen }
     foreach ($listener in @(Get-LyncarrListener)) {
         if ($listener['Transport'] -eq 'HTTP') { $seen['Http'] = $listener }
-        # Any of several that is not ours is looked at first: it must not be taken for ours.
-        elseif ($null -eq $seen['Https'] -or $seen['Made'] -notcontains $listener['CertificateThumbprint']) { $seen['Https'] = $listener }
+        # Of several the one for all addresses counts: that is the one which this script makes, changes and removes.
+        elseif ($null -eq $seen['Https'] -or $listener['Address'] -eq '*') { $seen['Https'] = $listener }
     }
     $thumbprint = ''
     if (@($seen['Made']).Count -gt 0) { $thumbprint = [string]$seen['Made'][0] }
-    if ($null -ne $seen['Https'] -and $seen['Made'] -notcontains $seen['Https']['CertificateThumbprint']) {
+    if ($null -ne $seen['Https'] -and ($seen['Https']['Address'] -ne '*' -or $seen['Made'] -notcontains $seen['Https']['CertificateThumbprint'])) {
         $seen['Foreign'] = $true
         $seen['Port'] = [int]$seen['Https']['Port']
         $thumbprint = [string]$seen['Https']['CertificateThumbprint']
@@ -268,7 +268,7 @@ function Invoke-LyncarrRemoval {
     param([bool]$Yes)
     $account = Get-LyncarrAdministrator
     $seen = Get-LyncarrSeen -Port 0
-    $listens = $null -ne $seen['Https'] -and $seen['Made'] -contains $seen['Https']['CertificateThumbprint']
+    $listens = $null -ne $seen['Https'] -and -not $seen['Foreign']
     $kept = New-Object System.Collections.ArrayList
     foreach ($thumbprint in $seen['Made']) { if ($null -ne (Get-LyncarrCertificate -Thumbprint $thumbprint)) { [void]$kept.Add($thumbprint) } }
     if (@($seen['Made']).Count -gt 0 -and -not $seen['Service']['Running']) { throw 'The listener can be removed only while the service WinRM runs. Start it (Start-Service WinRM), and run this again.' }

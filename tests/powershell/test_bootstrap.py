@@ -200,6 +200,21 @@ def test_a_listener_of_somebody_else_is_used_and_left_alone(console: Console, se
     assert changes(console.run(said.server, Remove=True, Yes=True)) == [f"firewall rule: TCP 5990 from {ME} -> none"]
 
 
+def test_a_listener_of_somebody_else_on_one_address_does_not_hide_ours(console: Console, server: dict[str, Any]) -> None:
+    made = console.run(server, Controller=ME, Yes=True)
+    one_address = https(OTHERS, "5987") | {"Address": "IP:10.0.0.5"}
+    made.server["listeners"].append(one_address)
+    made.server["certificates"][OTHERS] = "2036-01-01T00:00:00Z"
+    again = console.run(made.server, Controller=ME)
+    assert changes(again) == []
+    assert "tls = " + '"pin:sha256:' + "CCCCCCC1" * 8 + '"' in again.lines
+    gone = console.run(made.server, Remove=True, Yes=True)
+    assert "HTTPS listener: port 5986 -> none" in changes(gone)
+    assert gone.server["listeners"] == [*server["listeners"], one_address]
+    alone = console.run(gone.server, Controller=ME, Yes=True)
+    assert changes(alone) == [f"firewall rule: none -> TCP 5987 from {ME}"]
+
+
 def test_a_listener_of_somebody_else_without_its_certificate(console: Console, server: dict[str, Any]) -> None:
     server["listeners"].append(https(OTHERS))
     said = console.run(server, Controller=ME, Yes=True)

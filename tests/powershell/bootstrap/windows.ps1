@@ -37,14 +37,14 @@ function Add-LyncarrListener {
     param([string]$Computer, [string]$Thumbprint, [int]$Port)
     Assert-Running
     if ($Machine['refused']) { throw 'The WinRM client cannot process the request.' }
-    if (@($Machine['listeners'] | Where-Object { $_['Transport'] -eq 'HTTPS' }).Count -gt 0) { throw 'the listener exists already' }
+    if (@($Machine['listeners'] | Where-Object { $_['Transport'] -eq 'HTTPS' -and $_['Address'] -eq '*' }).Count -gt 0) { throw 'the listener exists already' }
     if ($Computer -ne $Machine['account']['Computer'] -or -not $Machine['certificates'].Contains($Thumbprint)) { throw 'no certificate for that name' }
     $Machine['listeners'] += @{ Transport = 'HTTPS'; Address = '*'; Port = [string]$Port; Enabled = 'true'; CertificateThumbprint = $Thumbprint }
 }
 
 function Remove-LyncarrListener {
     Assert-Running
-    $Machine['listeners'] = @($Machine['listeners'] | Where-Object { $_['Transport'] -ne 'HTTPS' })
+    $Machine['listeners'] = @($Machine['listeners'] | Where-Object { $_['Transport'] -ne 'HTTPS' -or $_['Address'] -ne '*' })
 }
 
 function Test-LyncarrOption {
