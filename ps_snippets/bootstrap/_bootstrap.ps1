@@ -240,6 +240,7 @@ function Invoke-LyncarrBootstrap {
     while (-not $done) {
         $seen = Get-LyncarrSeen -Port $Port
         if ($seen['Foreign'] -and $null -eq $seen['Certificate']) { throw "The HTTPS listener of this server has the certificate $($seen['Https']['CertificateThumbprint']), which is not among the computer's certificates, or without its key. Give the listener another, or remove it, and run this again." }
+        if ($seen['Foreign'] -and $seen['Https']['Enabled'] -eq 'false') { throw "The HTTPS listener of this server (port $($seen['Port'])), which this script did not make, is switched off. Remove it, or switch it on, and run this again: Set-WSManInstance winrm/config/Listener -SelectorSet @{Address='$($seen['Https']['Address'])';Transport='HTTPS'} -ValueSet @{Enabled='true'}" }
         $changes = @(Get-LyncarrChange -Seen $seen -Controllers $controllers -Allow $Allow)
         $done = [bool]$seen['Service']['Running']
         if ($done -and -not $noted) {

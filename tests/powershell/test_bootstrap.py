@@ -223,6 +223,16 @@ def test_a_listener_of_somebody_else_without_its_certificate(console: Console, s
     assert said.server == server
 
 
+def test_a_listener_of_somebody_else_that_is_switched_off(console: Console, server: dict[str, Any]) -> None:
+    server["listeners"].append(https(OTHERS, enabled="false"))
+    server["certificates"][OTHERS] = "2036-01-01T00:00:00Z"
+    said = console.run(server, Controller=ME, Yes=True)
+    assert said.code == 1
+    assert "(port 5986), which this script did not make, is switched off." in said.lines[-1]
+    assert said.lines[-1].endswith("-SelectorSet @{Address='*';Transport='HTTPS'} -ValueSet @{Enabled='true'}")
+    assert said.server == server
+
+
 def test_what_an_administrator_should_know(console: Console, server: dict[str, Any]) -> None:
     server["options"] = ["/auth Basic", " AllowUnencrypted"]
     server["others"] = {"5986": ["Allow WinRM HTTPS"]}
