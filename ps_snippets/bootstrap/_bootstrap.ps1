@@ -53,6 +53,8 @@ function Get-LyncarrController {
 function Get-LyncarrSeen {
     # What is there. Listeners can be asked for only while the service runs: then Https and Http are null.
     param([int]$Port)
+    # Without it each command for rules fails, with words about an endpoint mapper.
+    if (-not (Test-LyncarrFirewall)) { throw 'The service MpsSvc (Windows Firewall) does not run, so rules can be neither looked at nor set. Start it (Start-Service MpsSvc; where it is disabled, let it start automatically first), and run this again.' }
     $seen = @{
         Service = Get-LyncarrService; Made = @(Get-LyncarrMade); Certificate = $null; Https = $null; Http = $null; Foreign = $false; Port = $Port
         TokenFilter = Get-LyncarrTokenFilter; Rule = Get-LyncarrRule

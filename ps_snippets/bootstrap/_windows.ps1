@@ -137,6 +137,11 @@ function Remove-LyncarrCertificate {
     Remove-Item -LiteralPath "Cert:\LocalMachine\My\$Thumbprint" -DeleteKey
 }
 
+function Test-LyncarrFirewall {
+    # Whether the service of Windows Firewall runs.
+    return ([int](Get-Service -Name 'MpsSvc').Status -eq 4)
+}
+
 function Get-LyncarrRule {
     # The firewall rule of this script, or null. What is wrong with it is shown as its port or its addresses.
     # https://learn.microsoft.com/powershell/module/netsecurity/get-netfirewallrule

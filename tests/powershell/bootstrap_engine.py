@@ -24,6 +24,7 @@ SERVER: dict[str, Any] = {
     "listeners": [{"Transport": "HTTP", "Address": "*", "Port": "5985", "Enabled": "true", "CertificateThumbprint": ""}],
     "options": [],
     "certificates": {},
+    "firewall": True,
     "rule": None,
     "others": {},
     "open": [],

@@ -132,6 +132,15 @@ def test_removing_needs_the_service_to_see_the_listener(console: Console, server
     assert said.server == made.server
 
 
+@pytest.mark.parametrize("arguments", [{"Controller": ME}, {"Remove": True}])
+def test_a_firewall_that_does_not_run_stops_it(console: Console, server: dict[str, Any], arguments: dict[str, Any]) -> None:
+    server["firewall"] = False
+    said = console.run(server, **arguments, Yes=True)
+    assert said.code == 1
+    assert said.lines[-1].startswith("Stopped: The service MpsSvc (Windows Firewall) does not run")
+    assert said.server == server
+
+
 def test_a_stopped_service_is_asked_for_first(console: Console, server: dict[str, Any]) -> None:
     server["service"] = {"Start": "Manual", "Running": False}
     server["answers"] = ["y", "n"]

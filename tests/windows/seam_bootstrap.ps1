@@ -66,6 +66,9 @@ Test-That 'option: off' $false { Test-LyncarrOption -Part '' -Name 'AllowUnencry
 Test-That 'option: unknown' $false { Test-LyncarrOption -Part '' -Name 'NoSuchOption' }
 
 # The firewall.
+Test-That 'firewall: runs' $true { Test-LyncarrFirewall }
+Stop-Service -Name 'MpsSvc'
+Test-That 'firewall: stopped' $false { Test-LyncarrFirewall }
 Test-That 'rule: none' $true { $null -eq (Get-LyncarrRule) }
 Set-LyncarrRule -Addresses @('192.0.2.50') -Port 5986
 Test-That 'rule: one address' 'True 5986 192.0.2.50' { $seen = Get-LyncarrRule; "$($seen['On']) $($seen['Port']) $($seen['Addresses'] -join '+')" }

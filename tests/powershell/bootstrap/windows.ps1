@@ -73,7 +73,14 @@ function Remove-LyncarrCertificate {
     $Machine['certificates'].Remove($Thumbprint)
 }
 
-function Get-LyncarrRule { return $Machine['rule'] }
+function Test-LyncarrFirewall { return $Machine['firewall'] }
+
+function Assert-Firewall { if (-not $Machine['firewall']) { throw 'There are no more endpoints available from the endpoint mapper.' } }
+
+function Get-LyncarrRule {
+    Assert-Firewall
+    return $Machine['rule']
+}
 
 function Set-LyncarrRule {
     param([string[]]$Addresses, [int]$Port)
