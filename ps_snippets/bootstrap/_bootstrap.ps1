@@ -259,6 +259,9 @@ function Invoke-LyncarrBootstrap {
     if ($changed) {
         $seen = Get-LyncarrSeen -Port $Port
         foreach ($change in @(Get-LyncarrChange -Seen $seen -Controllers $controllers -Allow $Allow)) { throw "$($change['What']) was set and is still $($change['Old']). Does a group policy set it?" }
+    }
+    if (@($seen['Https']['ListeningOn']).Count -eq 0) { throw 'The HTTPS listener is there and listens on no address. Does a policy (Allow remote server management through WinRM) forbid it, or are its IPv4 and IPv6 filters empty? Mend that, and run this again.' }
+    if ($changed) {
         'Changed, and seen in place. To undo it, run this script with -Remove.'
     }
     else { 'Everything is in place; nothing was changed.' }

@@ -81,6 +81,8 @@ function Get-LyncarrListener {
             $found[$name] = ''
             if ($null -ne $node) { $found[$name] = $node.get_InnerText() }
         }
+        # Of an address each an element; where there is none, perhaps an empty one.
+        $found['ListeningOn'] = @(foreach ($node in $listener.SelectNodes("*[local-name()='ListeningOn']")) { $text = $node.get_InnerText(); if ($text -ne '') { $text } })
         # As somebody typed it: certificate windows show a thumbprint with blanks in it.
         $found['CertificateThumbprint'] = $found['CertificateThumbprint'].Replace(' ', '').ToUpperInvariant()
         $found

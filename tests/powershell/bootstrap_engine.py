@@ -22,6 +22,7 @@ SERVER: dict[str, Any] = {
     "registry": {},
     "service": {"Start": "Automatic", "Running": True},
     "listeners": [{"Transport": "HTTP", "Address": "*", "Port": "5985", "Enabled": "true", "CertificateThumbprint": ""}],
+    "listening": ["127.0.0.1", "192.0.2.10"],
     "options": [],
     "certificates": {},
     "firewall": True,

@@ -242,6 +242,14 @@ def test_a_listener_of_somebody_else_that_is_switched_off(console: Console, serv
     assert said.server == server
 
 
+def test_a_listener_that_listens_nowhere_is_no_way_in(console: Console, server: dict[str, Any]) -> None:
+    made = console.run(server, Controller=ME, Yes=True)
+    for before in (server, made.server):
+        said = console.run(before | {"listening": []}, Controller=ME, Yes=True)
+        assert (said.code, "Changed, and seen in place." in said.text) == (1, False)
+        assert said.lines[-1].startswith("Stopped: The HTTPS listener is there and listens on no address.")
+
+
 def test_what_an_administrator_should_know(console: Console, server: dict[str, Any]) -> None:
     server["options"] = ["/auth Basic", " AllowUnencrypted"]
     server["others"] = {"5986": ["Allow WinRM HTTPS"]}

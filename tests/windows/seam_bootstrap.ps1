@@ -57,6 +57,7 @@ Add-LyncarrListener -Computer $account['Computer'] -Thumbprint $thumbprint -Port
 Test-That 'listener: made' "HTTPS * 5986 true $thumbprint" {
     foreach ($one in Get-LyncarrListener) { if ($one['Transport'] -eq 'HTTPS') { "$($one['Transport']) $($one['Address']) $($one['Port']) $($one['Enabled']) $($one['CertificateThumbprint'])" } }
 }
+Test-That 'listener: listens on' 'HTTP: / HTTPS: 127.0.0.1 192.0.2.10' { @(foreach ($one in Get-LyncarrListener) { "$($one['Transport']): $($one['ListeningOn'])".Trim() }) -join ' / ' }
 Remove-LyncarrListener
 Test-That 'listener: removed' 'HTTP' { foreach ($one in Get-LyncarrListener) { $one['Transport'] } }
 Remove-LyncarrCertificate -Thumbprint $thumbprint

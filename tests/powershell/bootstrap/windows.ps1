@@ -30,7 +30,7 @@ function Assert-Running { if (-not $Machine['service']['Running']) { throw 'the 
 
 function Get-LyncarrListener {
     Assert-Running
-    foreach ($listener in $Machine['listeners']) { $listener }
+    foreach ($listener in $Machine['listeners']) { $listener + @{ ListeningOn = @(if ($listener['Enabled'] -ne 'false') { $Machine['listening'] }) } }
 }
 
 function Add-LyncarrListener {

@@ -73,7 +73,9 @@ function ConvertTo-Element {
     # An element of WS-Management: its children have a prefix.
     param([string]$Name, $Members)
     $document = [xml]"<cfg:$Name xmlns:cfg=`"http://schemas.microsoft.com/wbem/wsman/1/config`" />"
-    foreach ($member in $Members.Keys) { [void]$document.DocumentElement.AppendChild($document.CreateElement('cfg', $member, $document.DocumentElement.NamespaceURI)).AppendChild($document.CreateTextNode($Members[$member])) }
+    foreach ($member in $Members.Keys) {
+        foreach ($value in @($Members[$member])) { [void]$document.DocumentElement.AppendChild($document.CreateElement('cfg', $member, $document.DocumentElement.NamespaceURI)).AppendChild($document.CreateTextNode($value)) }
+    }
     return , $document.DocumentElement
 }
 
@@ -84,7 +86,7 @@ function Get-WSManInstance {
     param([string]$ResourceURI, [switch]$Enumerate)
     Assert-Service
     switch ($ResourceURI) {
-        'winrm/config/Listener' { foreach ($entry in (Read-Store)['listeners']) { ConvertTo-Element 'Listener' (@{ Enabled = 'true' } + $entry) } }
+        'winrm/config/Listener' { foreach ($entry in (Read-Store)['listeners']) { ConvertTo-Element 'Listener' (@{ Enabled = 'true'; ListeningOn = @{ HTTP = ''; HTTPS = '127.0.0.1', '192.0.2.10' }[$entry['Transport']] } + $entry) } }
         'winrm/config/service' { ConvertTo-Element 'Service' @{ AllowUnencrypted = 'false' } }
         'winrm/config/service/auth' { ConvertTo-Element 'Auth' @{ Basic = 'true' } }
         default { throw "no resource $ResourceURI" }
