@@ -29,8 +29,9 @@ FARM = '\n[[farms]]\nname = "meet.contoso.com"\nservers = ["fepool.contoso.local
 
 def with_services(machine: WineMachine) -> WineMachine:
     """Services that start and stop, as W3SVC of the lab does (of them MpsSvc runs), and what New-SelfSignedCertificate is to make."""
-    for name in ("WinRM", "MpsSvc"):
-        done = machine.run(machine.program("sc", "create", name, "binPath=", r"C:\windows\system32\spoolsv.exe", "start=", "demand"))
+    # What is to run must start by itself: services end with the last program of the simulated server.
+    for name, start in (("WinRM", "demand"), ("MpsSvc", "auto")):
+        done = machine.run(machine.program("sc", "create", name, "binPath=", r"C:\windows\system32\spoolsv.exe", "start=", start))
         assert done.returncode == 0, done.stdout
     done = machine.run(machine.program("sc", "start", "MpsSvc"))
     assert done.returncode == 0, done.stdout
