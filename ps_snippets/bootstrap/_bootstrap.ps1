@@ -184,7 +184,11 @@ function Get-LyncarrNote {
     if (Test-LyncarrOption -Part '/auth' -Name 'Basic') { 'Basic authentication is switched on. lyncarr does not need it; to switch it off: Set-Item WSMan:\localhost\Service\Auth\Basic $false' }
     if (Test-LyncarrOption -Part '' -Name 'AllowUnencrypted') { 'Unencrypted messages are allowed, which shows passwords and contents to the network. To forbid them: Set-Item WSMan:\localhost\Service\AllowUnencrypted $false' }
     foreach ($rule in @(Get-LyncarrOtherRule -Port $Seen['Port'])) { "Another firewall rule opens port $($Seen['Port']) too: '$rule'. Look whom it lets in." }
-    foreach ($name in @(Get-LyncarrOpenProfile)) { "The firewall is off for the profile ${name}: there its rules keep nobody out." }
+    foreach ($entry in @(Get-LyncarrProfile)) {
+        if (-not $entry['On']) { "The firewall is off for the profile $($entry['Name']): there its rules keep nobody out." }
+        elseif (-not $entry['Inbound']) { "In the firewall's profile $($entry['Name']) all incoming connections are blocked, whatever the rules allow: there nobody gets in until that is switched off." }
+        elseif (-not $entry['Local']) { "In the firewall's profile $($entry['Name']) a policy lets no rule of this server count: there nobody gets in unless the same rule (TCP port $($seen['Port']) from the controller) stands in that policy." }
+    }
     Get-LyncarrTokenNote -TokenFilter $Seen['TokenFilter'] -Account $Account
 }
 

@@ -144,6 +144,8 @@ function Test-LyncarrFirewall {
     return ([int](Get-Service -Name 'MpsSvc').Status -eq 4)
 }
 
+function Get-LyncarrRuleName { return 'WinRM over HTTPS from the lyncarr controller' }
+
 function Get-LyncarrRule {
     # The firewall rule of this script, or null. What is wrong with it is shown as its port or its addresses.
     # https://learn.microsoft.com/powershell/module/netsecurity/get-netfirewallrule
@@ -160,7 +162,7 @@ function Set-LyncarrRule {
     # https://learn.microsoft.com/powershell/module/netsecurity/new-netfirewallrule
     param([string[]]$Addresses, [int]$Port)
     Remove-LyncarrRule
-    [void](New-NetFirewallRule -Name 'lyncarr-winrm-https' -DisplayName 'WinRM over HTTPS from the lyncarr controller' -Enabled 'True' -Profile 'Any' -Direction 'Inbound' -Action 'Allow' -Protocol 'TCP' -LocalPort $Port -RemoteAddress $Addresses)
+    [void](New-NetFirewallRule -Name 'lyncarr-winrm-https' -DisplayName (Get-LyncarrRuleName) -Enabled 'True' -Profile 'Any' -Direction 'Inbound' -Action 'Allow' -Protocol 'TCP' -LocalPort $Port -RemoteAddress $Addresses)
 }
 
 function Remove-LyncarrRule {
@@ -168,19 +170,38 @@ function Remove-LyncarrRule {
 }
 
 function Get-LyncarrOtherRule {
-    # Names of the other rules that are on and let somebody in to this port.
+    # Names of the other rules that are on and let somebody in to this port, those of group policies among them. A port filter has the
+    # InstanceID of its rule.
+    # https://learn.microsoft.com/powershell/module/netsecurity/get-netfirewallportfilter
     param([int]$Port)
-    foreach ($filter in @(Get-NetFirewallPortFilter -Protocol 'TCP')) {
-        if (@($filter.LocalPort) -notcontains [string]$Port) { continue }
-        foreach ($rule in @($filter | Get-NetFirewallRule)) {
-            if ([string]$rule.Enabled -eq 'True' -and [string]$rule.Direction -eq 'Inbound' -and [string]$rule.Action -eq 'Allow' -and $rule.Name -ne 'lyncarr-winrm-https') { [string]$rule.DisplayName }
+    $opening = @{}
+    foreach ($filter in @(Get-NetFirewallPortFilter -PolicyStore 'ActiveStore' -Protocol 'TCP')) {
+        foreach ($range in @($filter.LocalPort)) {
+            $match = [regex]::Match([string]$range, '^([0-9]+)(?:-([0-9]+))?$')
+            if (-not $match.get_Success()) { continue }
+            $first = [int]$match.get_Groups()[1].get_Value()
+            $last = $first
+            if ($match.get_Groups()[2].get_Success()) { $last = [int]$match.get_Groups()[2].get_Value() }
+            if ($first -le $Port -and $Port -le $last) { $opening[[string]$filter.InstanceID] = $true }
         }
+    }
+    $own = Get-LyncarrRuleName
+    foreach ($rule in @(Get-NetFirewallRule -PolicyStore 'ActiveStore')) {
+        if (-not $opening.ContainsKey([string]$rule.InstanceID) -or $rule.Name -eq 'lyncarr-winrm-https' -or $rule.DisplayName -eq $own) { continue }
+        if ([string]$rule.Enabled -eq 'True' -and [string]$rule.Direction -eq 'Inbound' -and [string]$rule.Action -eq 'Allow') { [string]$rule.DisplayName }
     }
 }
 
-function Get-LyncarrOpenProfile {
-    # Names of the profiles for which the firewall is off.
-    foreach ($entry in @(Get-NetFirewallProfile -PolicyStore 'ActiveStore')) { if ([string]$entry.Enabled -ne 'True') { [string]$entry.Name } }
+function Get-LyncarrProfile {
+    # The firewall's profiles as policies leave them: whether each is on, lets any rule count for incoming connections, and those of
+    # this server too. What is not configured counts as yes.
+    # https://learn.microsoft.com/powershell/module/netsecurity/set-netfirewallprofile
+    foreach ($entry in @(Get-NetFirewallProfile -PolicyStore 'ActiveStore')) {
+        @{
+            Name = [string]$entry.Name; On = [string]$entry.Enabled -eq 'True'
+            Inbound = [string]$entry.AllowInboundRules -ne 'False'; Local = [string]$entry.AllowLocalFirewallRules -ne 'False'
+        }
+    }
 }
 
 function Read-LyncarrAnswer {

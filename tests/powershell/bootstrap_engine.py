@@ -28,7 +28,7 @@ SERVER: dict[str, Any] = {
     "firewall": True,
     "rule": None,
     "others": {},
-    "open": [],
+    "profile": {},
     "answers": [],
     "refused": False,
     "deaf": False,

@@ -253,7 +253,7 @@ def test_a_listener_that_listens_nowhere_is_no_way_in(console: Console, server: 
 def test_what_an_administrator_should_know(console: Console, server: dict[str, Any]) -> None:
     server["options"] = ["/auth Basic", " AllowUnencrypted"]
     server["others"] = {"5986": ["Allow WinRM HTTPS"]}
-    server["open"] = ["Public"]
+    server["profile"] = {"Domain": "off", "Private": "blocked", "Public": "deaf"}
     said = console.run(server, Controller=ME, Yes=True)
     notes = [line for line in said.lines if line.startswith("note: ")]
     beginnings = [
@@ -261,7 +261,9 @@ def test_what_an_administrator_should_know(console: Console, server: dict[str, A
         "Basic authentication is switched on.",
         "Unencrypted messages are allowed",
         "Another firewall rule opens port 5986 too: 'Allow WinRM HTTPS'.",
-        "The firewall is off for the profile Public",
+        "The firewall is off for the profile Domain",
+        "In the firewall's profile Private all incoming connections are blocked",
+        "In the firewall's profile Public a policy lets no rule of this server count: there nobody gets in unless the same rule (TCP port 5986",
         "LocalAccountTokenFilterPolicy is not needed for RP01\\Administrator",
     ]
     assert len(notes) == len(beginnings)

@@ -79,8 +79,13 @@ Test-That 'other rules: none' 0 { @(Get-LyncarrOtherRule -Port 5999).Count }
 [void](New-NetFirewallRule -Name 'other' -DisplayName 'For all' -Enabled 'True' -Direction 'Inbound' -Action 'Allow' -LocalPort 5999 -RemoteAddress 'Any')
 [void](New-NetFirewallRule -Name 'off' -DisplayName 'Switched off' -Enabled 'False' -Direction 'Inbound' -Action 'Allow' -LocalPort 5999 -RemoteAddress 'Any')
 [void](New-NetFirewallRule -Name 'port' -DisplayName 'Another port' -Enabled 'True' -Direction 'Inbound' -Action 'Allow' -LocalPort 5985 -RemoteAddress 'Any')
-Test-That 'other rules: one' 'For all' { Get-LyncarrOtherRule -Port 5999 }
+[void](New-NetFirewallRule -Name 'policy' -DisplayName 'Of a policy' -Enabled 'True' -Direction 'Inbound' -Action 'Allow' -LocalPort '80', '5000-6000' -RemoteAddress 'Any')
+[void](New-NetFirewallRule -Name 'any' -DisplayName 'A program' -Enabled 'True' -Direction 'Inbound' -Action 'Allow' -LocalPort 'Any' -RemoteAddress 'Any')
+Test-That 'other rules: some' 'For all, Of a policy' { @(Get-LyncarrOtherRule -Port 5999) -join ', ' }
+Test-That 'other rules: the ends of a range' '1 1 0' { @(foreach ($port in 5000, 6000, 6001) { @(Get-LyncarrOtherRule -Port $port).Count }) -join ' ' }
 Remove-LyncarrRule
 Test-That 'rule: removed' $true { $null -eq (Get-LyncarrRule) }
 Test-That 'rule: removed twice' 'nothing' { Get-Failure { Remove-LyncarrRule } }
-Test-That 'firewall: off for' 'Private' { Get-LyncarrOpenProfile }
+Test-That 'firewall: profiles' 'Domain True False True, Private False True True, Public True True False' {
+    @(foreach ($one in Get-LyncarrProfile) { "$($one['Name']) $($one['On']) $($one['Inbound']) $($one['Local'])" }) -join ', '
+}

@@ -94,7 +94,9 @@ function Get-LyncarrOtherRule {
     if ($Machine['others'].Contains([string]$Port)) { $Machine['others'][[string]$Port] }
 }
 
-function Get-LyncarrOpenProfile { $Machine['open'] }
+function Get-LyncarrProfile {
+    foreach ($name in 'Domain', 'Private', 'Public') { @{ Name = $name; On = $Machine['profile'][$name] -ne 'off'; Inbound = $Machine['profile'][$name] -ne 'blocked'; Local = $Machine['profile'][$name] -ne 'deaf' } }
+}
 
 function Read-LyncarrAnswer {
     param([string]$Question)
