@@ -163,13 +163,27 @@ function Invoke-LyncarrChange {
             Set-LyncarrMade -Thumbprints $Seen['Made']
         }
         'HTTPS listener' {
-            if ($null -ne $Seen['Https']) { Remove-LyncarrListener }
             $current, $older = $Seen['Made']
-            Add-LyncarrListener -Computer $Computer -Thumbprint $current -Port $Seen['Port']
+            Set-LyncarrListener -Old $Seen['Https'] -Thumbprint $current -Port $Seen['Port']
             foreach ($thumbprint in @($older)) { if ($null -ne $thumbprint -and $null -ne (Get-LyncarrCertificate -Thumbprint $thumbprint)) { Remove-LyncarrCertificate -Thumbprint $thumbprint } }
             Set-LyncarrMade -Thumbprints @($current)
         }
         'firewall rule' { Set-LyncarrRule -Addresses $Controllers -Port $Seen['Port'] }
+    }
+}
+
+function Set-LyncarrListener {
+    # Windows has one listener for all addresses, so an old one goes first. Where the new one is refused, it comes back.
+    param([System.Collections.IDictionary]$Old, [string]$Thumbprint, [int]$Port)
+    $before = $null
+    if ($null -ne $Old) {
+        $before = Get-LyncarrCertificate -Thumbprint $Old['CertificateThumbprint']
+        Remove-LyncarrListener
+    }
+    try { Add-LyncarrListener -Name (Get-LyncarrCertificate -Thumbprint $Thumbprint)['Name'] -Thumbprint $Thumbprint -Port $Port }
+    catch {
+        if ($null -ne $before) { Add-LyncarrListener -Name $before['Name'] -Thumbprint $Old['CertificateThumbprint'] -Port ([int]$Old['Port']) }
+        throw
     }
 }
 
@@ -228,6 +242,12 @@ function Get-LyncarrAdministrator {
     return $account
 }
 
+function Assert-LyncarrConsole {
+    # Windows ends what came by a listener together with it, and half of the work would be done.
+    param([System.Collections.IDictionary]$Account)
+    if ($Account['Network']) { throw "This session came over the network, perhaps by the very listener that would go. Run this at the server's own console." }
+}
+
 function Test-LyncarrAgreed {
     param([string]$Question, [bool]$Yes)
     if ($Yes) { return $true }
@@ -254,6 +274,7 @@ function Invoke-LyncarrBootstrap {
             foreach ($note in @(Get-LyncarrNote -Seen $seen -Account $account -Port $Port)) { "note: $note" }
         }
         if ($changes.Count -eq 0) { continue }
+        foreach ($change in $changes) { if ($change['What'] -eq 'HTTPS listener' -and $null -ne $seen['Https']) { Assert-LyncarrConsole -Account $account } }
         "On $($account['Computer']) this would change:"
         foreach ($change in $changes) { "  $($change['What']): $($change['Old']) -> $($change['New'])" }
         if (-not (Test-LyncarrAgreed -Question 'Change it?' -Yes $Yes)) { return 'Nothing more was changed.' }
@@ -277,6 +298,7 @@ function Invoke-LyncarrBootstrap {
 function Invoke-LyncarrRemoval {
     param([bool]$Yes)
     $account = Get-LyncarrAdministrator
+    Assert-LyncarrConsole -Account $account
     $seen = Get-LyncarrSeen -Port 0
     $listens = $null -ne $seen['Https'] -and -not $seen['Foreign']
     $kept = New-Object System.Collections.ArrayList

@@ -2,13 +2,14 @@
 
 function Get-LyncarrAccount {
     # Who runs this. A local account has the computer's name before the backslash; the built-in Administrator is told by its SID, because
-    # its name is another in other languages.
+    # its name is another in other languages. S-1-5-2 is in the token of whoever logged on over the network.
     # https://learn.microsoft.com/windows-server/identity/ad-ds/manage/understand-security-identifiers
     $identity = [System.Security.Principal.WindowsIdentity]::GetCurrent()
     $principal = New-Object System.Security.Principal.WindowsPrincipal $identity
     return @{
         Computer = [Environment]::MachineName; Name = $identity.get_Name(); Sid = $identity.get_User().get_Value()
         Elevated = $principal.IsInRole([System.Security.Principal.WindowsBuiltInRole]::Administrator)
+        Network = $principal.IsInRole((New-Object System.Security.Principal.SecurityIdentifier 'S-1-5-2'))
     }
 }
 
@@ -90,10 +91,10 @@ function Get-LyncarrListener {
 }
 
 function Add-LyncarrListener {
-    # Windows wants a certificate that names this host.
+    # Windows wants the name that the certificate has; the computer may have been given another since.
     # https://learn.microsoft.com/powershell/module/microsoft.wsman.management/new-wsmaninstance
-    param([string]$Computer, [string]$Thumbprint, [int]$Port)
-    [void](New-WSManInstance -ResourceURI 'winrm/config/Listener' -SelectorSet @{ Address = '*'; Transport = 'HTTPS' } -ValueSet @{ Hostname = $Computer; CertificateThumbprint = $Thumbprint; Port = [string]$Port })
+    param([string]$Name, [string]$Thumbprint, [int]$Port)
+    [void](New-WSManInstance -ResourceURI 'winrm/config/Listener' -SelectorSet @{ Address = '*'; Transport = 'HTTPS' } -ValueSet @{ Hostname = $Name; CertificateThumbprint = $Thumbprint; Port = [string]$Port })
 }
 
 function Remove-LyncarrListener {
@@ -108,7 +109,7 @@ function Test-LyncarrOption {
 }
 
 function Get-LyncarrCertificate {
-    # A certificate of this computer with its key: SHA-256 of its DER form, and its last moment (UTC). Null where it is not there.
+    # A certificate of this computer with its key: its name, SHA-256 of its DER form, and its last moment (UTC). Null where it is not there.
     param([string]$Thumbprint)
     $store = New-Object System.Security.Cryptography.X509Certificates.X509Store ([System.Security.Cryptography.X509Certificates.StoreName]::My), ([System.Security.Cryptography.X509Certificates.StoreLocation]::LocalMachine)
     $store.Open([System.Security.Cryptography.X509Certificates.OpenFlags]::ReadOnly)
@@ -116,7 +117,8 @@ function Get-LyncarrCertificate {
         $found = $store.get_Certificates().Find([System.Security.Cryptography.X509Certificates.X509FindType]::FindByThumbprint, $Thumbprint, $false)
         if ($found.get_Count() -eq 0 -or -not $found[0].get_HasPrivateKey()) { return $null }
         $hash = (New-Object System.Security.Cryptography.SHA256CryptoServiceProvider).ComputeHash($found[0].get_RawData())
-        return @{ Sha256 = [BitConverter]::ToString($hash).Replace('-', ''); Until = $found[0].get_NotAfter().ToUniversalTime() }
+        $name = $found[0].GetNameInfo([System.Security.Cryptography.X509Certificates.X509NameType]::SimpleName, $false)
+        return @{ Name = $name; Sha256 = [BitConverter]::ToString($hash).Replace('-', ''); Until = $found[0].get_NotAfter().ToUniversalTime() }
     }
     finally { $store.Close() }
 }

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent / "bootstrap"
 RECORDINGS: list[Path] = []
 
 SERVER: dict[str, Any] = {
-    "account": {"Computer": "RP01", "Name": "RP01\\Administrator", "Sid": "S-1-5-21-1-2-3-500", "Elevated": True},
+    "account": {"Computer": "RP01", "Name": "RP01\\Administrator", "Sid": "S-1-5-21-1-2-3-500", "Elevated": True, "Network": False},
     "addresses": ["192.0.2.10"],
     "registry": {},
     "service": {"Start": "Automatic", "Running": True},
@@ -30,7 +30,8 @@ SERVER: dict[str, Any] = {
     "others": {},
     "profile": {},
     "answers": [],
-    "refused": False,
+    "names": {},
+    "refused": None,
     "deaf": False,
 }
 """A server as Windows leaves it after setup."""

@@ -169,13 +169,30 @@ def test_a_certificate_that_ends_soon_is_renewed(console: Console, server: dict[
 def test_a_renewal_that_windows_refused_is_finished_by_the_next_run(console: Console, server: dict[str, Any]) -> None:
     made = console.run(server, Controller=ME, Yes=True)
     made.server["certificates"][FIRST] = "2026-01-01T12:00:00Z"
-    failed = console.run(made.server | {"refused": True}, Controller=ME, Yes=True)
+    failed = console.run(made.server | {"refused": "CCCCCCC2" * 5}, Controller=ME, Yes=True)
     assert (failed.code, failed.lines[-1]) == (1, "Stopped: The WinRM client cannot process the request.")
-    # As if the old listener had stayed.
-    failed.server["listeners"] = made.server["listeners"]
-    said = console.run(failed.server | {"refused": False}, Controller=ME, Yes=True)
+    assert failed.server["listeners"] == made.server["listeners"]
+    said = console.run(failed.server | {"refused": None}, Controller=ME, Yes=True)
     assert changes(said) == [f"HTTPS listener: port 5986, certificate {FIRST} -> port 5986, with that certificate"]
     assert list(said.server["certificates"]) == ["CCCCCCC2" * 5]
+
+
+def test_a_listener_gets_the_name_of_its_certificate_and_not_one_that_the_computer_got_since(console: Console, server: dict[str, Any]) -> None:
+    made = console.run(server, Controller=ME, Yes=True)
+    made.server["names"] = {FIRST: "OLDNAME"}
+    said = console.run(made.server, Controller=ME, Port=5999, Yes=True)
+    assert said.code == 0, said.text
+    assert said.server["listeners"][1] == https(FIRST, "5999")
+
+
+def test_a_session_from_the_network_replaces_and_removes_no_listener(console: Console, server: dict[str, Any]) -> None:
+    server["account"]["Network"] = True
+    made = console.run(server, Controller=ME, Yes=True)
+    assert made.code == 0
+    for arguments in ({"Controller": ME, "Port": 5999}, {"Remove": True}):
+        said = console.run(made.server, **arguments, Yes=True)
+        assert (said.code, said.server) == (1, made.server)
+        assert said.lines[-1].startswith("Stopped: This session came over the network")
 
 
 def test_drift_of_the_rule_and_the_listener_is_mended(console: Console, server: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ Test-That 'account: computer' ([Environment]::MachineName) { $account['Computer'
 Test-That 'account: a local one' $true { $account['Name'].StartsWith([Environment]::MachineName + '\') }
 Test-That 'account: SID' $true { $account['Sid'] -cmatch '^S-1-5-21-' }
 Test-That 'account: elevated' $true { $account['Elevated'] }
+Test-That 'account: not from the network' $false { $account['Network'] }
 Test-That 'addresses: none of the loopback' $true { @(Get-LyncarrAddress | Where-Object { $_.StartsWith('127.') -or $_ -eq '::1' -or $_.StartsWith('fe80') }).Count -eq 0 }
 Test-That 'addresses: of this server' $true { @(Get-LyncarrAddress).Count -gt 0 }
 Test-That 'answer' 'answer to Change it?' { Read-LyncarrAnswer -Question 'Change it?' }
@@ -46,6 +47,7 @@ Set-LyncarrService -Start 'Automatic' -Running $true
 $thumbprint = New-LyncarrCertificate -Computer $account['Computer']
 Test-That 'certificate: made' $true { $thumbprint -cmatch '^[0-9A-F]{40}$' }
 Test-That 'certificate: as long as the command can' $true { (Get-LyncarrCertificate -Thumbprint $thumbprint)['Until'] -gt [datetime]::UtcNow.AddYears(9) }
+Test-That 'certificate: its name' $account['Computer'] { (Get-LyncarrCertificate -Thumbprint $thumbprint)['Name'] }
 Test-That 'certificate: SHA-256 of its DER' $true {
     (Get-LyncarrCertificate -Thumbprint $thumbprint)['Sha256'] -ceq [System.IO.File]::ReadAllText('C:\windows\lab\console.sha256')
 }
@@ -53,7 +55,7 @@ Test-That 'certificate: unknown' $true { $null -eq (Get-LyncarrCertificate -Thum
 
 # Listeners.
 Test-That 'listener: http alone' 'HTTP * 5985 true ' { foreach ($one in Get-LyncarrListener) { "$($one['Transport']) $($one['Address']) $($one['Port']) $($one['Enabled']) $($one['CertificateThumbprint'])" } }
-Add-LyncarrListener -Computer $account['Computer'] -Thumbprint $thumbprint -Port 5986
+Add-LyncarrListener -Name (Get-LyncarrCertificate -Thumbprint $thumbprint)['Name'] -Thumbprint $thumbprint -Port 5986
 Test-That 'listener: made' "HTTPS * 5986 true $thumbprint" {
     foreach ($one in Get-LyncarrListener) { if ($one['Transport'] -eq 'HTTPS') { "$($one['Transport']) $($one['Address']) $($one['Port']) $($one['Enabled']) $($one['CertificateThumbprint'])" } }
 }

@@ -34,11 +34,11 @@ function Get-LyncarrListener {
 }
 
 function Add-LyncarrListener {
-    param([string]$Computer, [string]$Thumbprint, [int]$Port)
+    param([string]$Name, [string]$Thumbprint, [int]$Port)
     Assert-Running
-    if ($Machine['refused']) { throw 'The WinRM client cannot process the request.' }
+    if ($Machine['refused'] -eq $Thumbprint) { throw 'The WinRM client cannot process the request.' }
     if (@($Machine['listeners'] | Where-Object { $_['Transport'] -eq 'HTTPS' -and $_['Address'] -eq '*' }).Count -gt 0) { throw 'the listener exists already' }
-    if ($Computer -ne $Machine['account']['Computer'] -or -not $Machine['certificates'].Contains($Thumbprint)) { throw 'no certificate for that name' }
+    if (-not $Machine['certificates'].Contains($Thumbprint) -or $Name -ne (Get-LyncarrCertificate -Thumbprint $Thumbprint)['Name']) { throw 'no certificate for that name' }
     $Machine['listeners'] += @{ Transport = 'HTTPS'; Address = '*'; Port = [string]$Port; Enabled = 'true'; CertificateThumbprint = $Thumbprint }
 }
 
@@ -56,7 +56,9 @@ function Test-LyncarrOption {
 function Get-LyncarrCertificate {
     param([string]$Thumbprint)
     if (-not $Machine['certificates'].Contains($Thumbprint)) { return $null }
-    return @{ Sha256 = $Thumbprint.Substring(0, 8) * 8; Until = [datetime]$Machine['certificates'][$Thumbprint] }
+    $name = $Machine['names'][$Thumbprint]
+    if ($null -eq $name) { $name = $Machine['account']['Computer'] }
+    return @{ Name = $name; Sha256 = $Thumbprint.Substring(0, 8) * 8; Until = [datetime]$Machine['certificates'][$Thumbprint] }
 }
 
 function New-LyncarrCertificate {
