@@ -223,13 +223,21 @@ function ConvertTo-LyncarrToml {
 
 function Get-LyncarrTable {
     # The lines for the site file.
-    param([string]$Name, [System.Collections.IDictionary]$Seen, [System.Collections.IDictionary]$Account)
+    param([string]$Name, [System.Collections.IDictionary]$Seen, [System.Collections.IDictionary]$Account, [string[]]$Controllers)
     $key = $Name
     if ($key -eq '') { $key = $Account['Computer'].ToLowerInvariant() }
     if (-not [regex]::IsMatch($key, '^[A-Za-z0-9_-]+$')) { $key = ConvertTo-LyncarrToml -Text $key }
     "[hosts.$key]"
     $addresses = @(Get-LyncarrAddress)
-    if ($addresses.Count -gt 0) { "address = $(ConvertTo-LyncarrToml -Text $addresses[0])" }
+    # Likeliest first: the one address of a listener that somebody else made, the one that faces the controller, any.
+    $bound = ''
+    if ($Seen['Https']['Address'].StartsWith('IP:', [StringComparison]::OrdinalIgnoreCase)) { $bound = $Seen['Https']['Address'].Substring(3) }
+    $likely = @(
+        if ($bound -ne '') { $bound }
+        foreach ($controller in $Controllers) { $facing = Get-LyncarrFacing -Controller $controller; if ($facing -ne '') { $facing } }
+        $addresses
+    )
+    if ($likely.Count -gt 0) { "address = $(ConvertTo-LyncarrToml -Text $likely[0])" }
     if ($addresses.Count -gt 1) { "# If the controller reaches another of its addresses, write that: $([string]::Join(', ', [string[]]$addresses))" }
     "user = $(ConvertTo-LyncarrToml -Text $Account['Name'])"
     if ($Seen['Port'] -ne 5986) { "port = $($Seen['Port'])" }
@@ -292,7 +300,7 @@ function Invoke-LyncarrBootstrap {
     else { 'Everything is in place; nothing was changed.' }
     "The certificate is valid until $(Get-LyncarrDay -Moment $seen['Certificate']['Until']). For the site file, carried there by a way that you trust:"
     ''
-    Get-LyncarrTable -Name $Name -Seen $seen -Account $account
+    Get-LyncarrTable -Name $Name -Seen $seen -Account $account -Controllers $controllers
 }
 
 function Invoke-LyncarrRemoval {

@@ -25,6 +25,21 @@ function Get-LyncarrAddress {
     }
 }
 
+function Get-LyncarrFacing {
+    # The address of this server that a packet to the controller would come from, or '' where no route leads there. Nothing is sent: to
+    # connect a UDP socket is to ask the routing table.
+    # https://learn.microsoft.com/dotnet/api/system.net.sockets.socket.connect
+    param([string]$Controller)
+    $address = [System.Net.IPAddress]::Parse($Controller)
+    $socket = New-Object System.Net.Sockets.Socket $address.get_AddressFamily(), ([System.Net.Sockets.SocketType]::Dgram), ([System.Net.Sockets.ProtocolType]::Udp)
+    try {
+        [void]$socket.Connect($address, 5986)
+        return [string]$socket.get_LocalEndPoint().get_Address()
+    }
+    catch [System.Net.Sockets.SocketException] { return '' }
+    finally { $socket.Close() }
+}
+
 function Get-LyncarrRegistryValue {
     # A value of HKEY_LOCAL_MACHINE, or null where key or value is missing.
     param([string]$Key, [string]$Name)

@@ -19,6 +19,7 @@ RECORDINGS: list[Path] = []
 SERVER: dict[str, Any] = {
     "account": {"Computer": "RP01", "Name": "RP01\\Administrator", "Sid": "S-1-5-21-1-2-3-500", "Elevated": True, "Network": False},
     "addresses": ["192.0.2.10"],
+    "facing": {},
     "registry": {},
     "service": {"Start": "Automatic", "Running": True},
     "listeners": [{"Transport": "HTTP", "Address": "*", "Port": "5985", "Enabled": "true", "CertificateThumbprint": ""}],

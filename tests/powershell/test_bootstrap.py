@@ -341,6 +341,16 @@ def test_odd_names_make_a_right_table(console: Console, server: dict[str, Any], 
     assert any(line.startswith("# ") and line.endswith("203.0.113.7, 10.0.0.7") for line in said.lines)
 
 
+def test_the_address_is_the_one_that_faces_the_controller(console: Console, server: dict[str, Any], tmp_path: Path) -> None:
+    server |= {"addresses": ["203.0.113.7", "10.0.0.7"], "facing": {ME: "10.0.0.7"}}
+    said = console.run(server, Controller=f"192.0.2.49,{ME}", Yes=True)
+    assert table(said, tmp_path)["rp01"].address == "10.0.0.7"
+    assert any(line.startswith("# ") and line.endswith("203.0.113.7, 10.0.0.7") for line in said.lines)
+    server["listeners"].append(https(OTHERS) | {"Address": "IP:10.0.0.8"})
+    server["certificates"][OTHERS] = "2036-01-01T00:00:00Z"
+    assert table(console.run(server, Controller=ME, Yes=True), tmp_path)["rp01"].address == "10.0.0.8"
+
+
 def test_a_server_without_an_address_is_called_by_its_name(console: Console, server: dict[str, Any], tmp_path: Path) -> None:
     server["addresses"] = []
     ((key, entry),) = table(console.run(server, Controller=ME, Yes=True), tmp_path).items()

@@ -18,6 +18,8 @@ Test-That 'account: elevated' $true { $account['Elevated'] }
 Test-That 'account: not from the network' $false { $account['Network'] }
 Test-That 'addresses: none of the loopback' $true { @(Get-LyncarrAddress | Where-Object { $_.StartsWith('127.') -or $_ -eq '::1' -or $_.StartsWith('fe80') }).Count -eq 0 }
 Test-That 'addresses: of this server' $true { @(Get-LyncarrAddress).Count -gt 0 }
+Test-That 'address: facing' '127.0.0.1 ::1' { "$(Get-LyncarrFacing -Controller '127.0.0.1') $(Get-LyncarrFacing -Controller '::1')" }
+Test-That 'address: facing nobody' '' { Get-LyncarrFacing -Controller '255.255.255.255' }
 Test-That 'answer' 'answer to Change it?' { Read-LyncarrAnswer -Question 'Change it?' }
 
 # The registry.

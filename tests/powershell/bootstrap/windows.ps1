@@ -4,6 +4,11 @@ function Get-LyncarrAccount { return $Machine['account'] }
 
 function Get-LyncarrAddress { $Machine['addresses'] }
 
+function Get-LyncarrFacing {
+    param([string]$Controller)
+    return [string]$Machine['facing'][$Controller]
+}
+
 function Get-LyncarrRegistryValue {
     param([string]$Key, [string]$Name)
     return $Machine['registry']["$Key\$Name"]
