@@ -212,7 +212,7 @@ function Get-LyncarrTokenNote {
     if ($TokenFilter -eq '1') { return 'LocalAccountTokenFilterPolicy is 1: all local administrators keep their rights over the network, on file shares too.' }
     if (-not $Account['Name'].StartsWith($Account['Computer'] + '\', [StringComparison]::OrdinalIgnoreCase)) { return 'LocalAccountTokenFilterPolicy does not matter to domain accounts; it stays as it is.' }
     $filtered = [string](Get-LyncarrRegistryValue -Key (Get-LyncarrPolicyKey) -Name 'FilterAdministratorToken') -eq '1'
-    if ($Account['Sid'].EndsWith('-500', [StringComparison]::Ordinal) -and -not $filtered) { return "LocalAccountTokenFilterPolicy is not needed for $($Account['Name']): the built-in Administrator keeps its rights over the network. It stays as it is." }
+    if ($Account['Sid'].EndsWith('-500', [StringComparison]::Ordinal) -and -not $filtered) { return "LocalAccountTokenFilterPolicy is not needed for $($Account['Name']): the built-in Administrator keeps its rights over the network. It stays as it is. A security baseline may refuse its log-on all the same, by the user right 'Deny access to this computer from the network'." }
     return "Over the network Windows takes the administrator's rights from $($Account['Name']), and lyncarr will be refused. Either let lyncarr log on as the built-in Administrator$(if ($filtered) { ' (and set FilterAdministratorToken to 0)' }), or run this again with -AllowLocalAdministrators. That sets LocalAccountTokenFilterPolicy to 1 for all local administrators and for file shares too: a stolen password of any of them is worth more then."
 }
 

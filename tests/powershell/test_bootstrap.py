@@ -296,6 +296,7 @@ def test_what_an_administrator_should_know(console: Console, server: dict[str, A
     [
         ("RP01\\alice", "S-1-5-21-1-2-3-1001", {}, "takes the administrator's rights from RP01\\alice, and lyncarr will be refused."),
         ("RP01\\Administrator", "S-1-5-21-1-2-3-500", {"FilterAdministratorToken": 1}, "(and set FilterAdministratorToken to 0)"),
+        ("RP01\\Administrator", "S-1-5-21-1-2-3-500", {}, "by the user right 'Deny access to this computer from the network'."),
         ("CONTOSO\\alice", "S-1-5-21-9-9-9-1001", {}, "does not matter to domain accounts"),
         ("RP01\\alice", "S-1-5-21-1-2-3-1001", {"LocalAccountTokenFilterPolicy": 1}, "is 1: all local administrators keep their rights"),
     ],
