@@ -201,7 +201,7 @@ function Get-LyncarrNote {
     foreach ($entry in @(Get-LyncarrProfile)) {
         if (-not $entry['On']) { "The firewall is off for the profile $($entry['Name']): there its rules keep nobody out." }
         elseif (-not $entry['Inbound']) { "In the firewall's profile $($entry['Name']) all incoming connections are blocked, whatever the rules allow: there nobody gets in until that is switched off." }
-        elseif (-not $entry['Local']) { "In the firewall's profile $($entry['Name']) a policy lets no rule of this server count: there nobody gets in unless the same rule (TCP port $($seen['Port']) from the controller) stands in that policy." }
+        elseif (-not $entry['Local']) { "In the firewall's profile $($entry['Name']) a policy lets no rule of this server count: there nobody gets in unless the same rule (TCP port $($Seen['Port']) from the controller) stands in that policy." }
     }
     Get-LyncarrTokenNote -TokenFilter $Seen['TokenFilter'] -Account $Account
 }
