@@ -55,9 +55,13 @@ def of_fault(code: int | None, reason: object, target: Target, *, opened: bool, 
     where = target.where
     detail = harmless(f"WSMan fault {code}: {reason}", 400)
     if code == ACCESS_DENIED:
+        # PowerShell's endpoint has an access list of its own, and Disable-PSRemoting shuts the network out by it.
+        closed = "; or PowerShell's endpoint is closed there (Enable-PSRemoting opens it, --transport winrs does without)"
+        if target.transport == "winrs":
+            closed = ""
         return RefusedError(
             f"{where} denies {target.user or 'this client'} a remote shell; it must be an administrator there, and a local one other than "
-            "the built-in Administrator keeps its rights over the network only where LocalAccountTokenFilterPolicy is 1.",
+            f"the built-in Administrator keeps its rights over the network only where LocalAccountTokenFilterPolicy is 1{closed}.",
             detail=detail,
         )
     if code in QUOTAS:

@@ -53,6 +53,8 @@ function Get-LyncarrController {
 function Get-LyncarrSeen {
     # What is there. Listeners can be asked for only while the service runs: then Https and Http are null.
     param([int]$Port)
+    # Without it each command for rules fails, with words about an endpoint mapper.
+    if (-not (Test-LyncarrFirewall)) { throw 'The service MpsSvc (Windows Firewall) does not run, so rules can be neither looked at nor set. Start it (Start-Service MpsSvc; where it is disabled, let it start automatically first), and run this again.' }
     $seen = @{
         Service = Get-LyncarrService; Made = @(Get-LyncarrMade); Certificate = $null; Https = $null; Http = $null; Foreign = $false; Port = $Port
         TokenFilter = Get-LyncarrTokenFilter; Rule = Get-LyncarrRule
@@ -60,12 +62,12 @@ function Get-LyncarrSeen {
     if (-not $seen['Service']['Running']) { return $seen }
     foreach ($listener in @(Get-LyncarrListener)) {
         if ($listener['Transport'] -eq 'HTTP') { $seen['Http'] = $listener }
-        # Any of several that is not ours is looked at first: it must not be taken for ours.
-        elseif ($null -eq $seen['Https'] -or $seen['Made'] -notcontains $listener['CertificateThumbprint']) { $seen['Https'] = $listener }
+        # Of several the one for all addresses counts: that is the one which this script makes, changes and removes.
+        elseif ($null -eq $seen['Https'] -or $listener['Address'] -eq '*') { $seen['Https'] = $listener }
     }
     $thumbprint = ''
     if (@($seen['Made']).Count -gt 0) { $thumbprint = [string]$seen['Made'][0] }
-    if ($null -ne $seen['Https'] -and $seen['Made'] -notcontains $seen['Https']['CertificateThumbprint']) {
+    if ($null -ne $seen['Https'] -and ($seen['Https']['Address'] -ne '*' -or $seen['Made'] -notcontains $seen['Https']['CertificateThumbprint'])) {
         $seen['Foreign'] = $true
         $seen['Port'] = [int]$seen['Https']['Port']
         $thumbprint = [string]$seen['Https']['CertificateThumbprint']
@@ -161,13 +163,27 @@ function Invoke-LyncarrChange {
             Set-LyncarrMade -Thumbprints $Seen['Made']
         }
         'HTTPS listener' {
-            if ($null -ne $Seen['Https']) { Remove-LyncarrListener }
             $current, $older = $Seen['Made']
-            Add-LyncarrListener -Computer $Computer -Thumbprint $current -Port $Seen['Port']
+            Set-LyncarrListener -Old $Seen['Https'] -Thumbprint $current -Port $Seen['Port']
             foreach ($thumbprint in @($older)) { if ($null -ne $thumbprint -and $null -ne (Get-LyncarrCertificate -Thumbprint $thumbprint)) { Remove-LyncarrCertificate -Thumbprint $thumbprint } }
             Set-LyncarrMade -Thumbprints @($current)
         }
         'firewall rule' { Set-LyncarrRule -Addresses $Controllers -Port $Seen['Port'] }
+    }
+}
+
+function Set-LyncarrListener {
+    # Windows has one listener for all addresses, so an old one goes first. Where the new one is refused, it comes back.
+    param([System.Collections.IDictionary]$Old, [string]$Thumbprint, [int]$Port)
+    $before = $null
+    if ($null -ne $Old) {
+        $before = Get-LyncarrCertificate -Thumbprint $Old['CertificateThumbprint']
+        Remove-LyncarrListener
+    }
+    try { Add-LyncarrListener -Name (Get-LyncarrCertificate -Thumbprint $Thumbprint)['Name'] -Thumbprint $Thumbprint -Port $Port }
+    catch {
+        if ($null -ne $before) { Add-LyncarrListener -Name $before['Name'] -Thumbprint $Old['CertificateThumbprint'] -Port ([int]$Old['Port']) }
+        throw
     }
 }
 
@@ -182,7 +198,11 @@ function Get-LyncarrNote {
     if (Test-LyncarrOption -Part '/auth' -Name 'Basic') { 'Basic authentication is switched on. lyncarr does not need it; to switch it off: Set-Item WSMan:\localhost\Service\Auth\Basic $false' }
     if (Test-LyncarrOption -Part '' -Name 'AllowUnencrypted') { 'Unencrypted messages are allowed, which shows passwords and contents to the network. To forbid them: Set-Item WSMan:\localhost\Service\AllowUnencrypted $false' }
     foreach ($rule in @(Get-LyncarrOtherRule -Port $Seen['Port'])) { "Another firewall rule opens port $($Seen['Port']) too: '$rule'. Look whom it lets in." }
-    foreach ($name in @(Get-LyncarrOpenProfile)) { "The firewall is off for the profile ${name}: there its rules keep nobody out." }
+    foreach ($entry in @(Get-LyncarrProfile)) {
+        if (-not $entry['On']) { "The firewall is off for the profile $($entry['Name']): there its rules keep nobody out." }
+        elseif (-not $entry['Inbound']) { "In the firewall's profile $($entry['Name']) all incoming connections are blocked, whatever the rules allow: there nobody gets in until that is switched off." }
+        elseif (-not $entry['Local']) { "In the firewall's profile $($entry['Name']) a policy lets no rule of this server count: there nobody gets in unless the same rule (TCP port $($Seen['Port']) from the controller) stands in that policy." }
+    }
     Get-LyncarrTokenNote -TokenFilter $Seen['TokenFilter'] -Account $Account
 }
 
@@ -192,7 +212,7 @@ function Get-LyncarrTokenNote {
     if ($TokenFilter -eq '1') { return 'LocalAccountTokenFilterPolicy is 1: all local administrators keep their rights over the network, on file shares too.' }
     if (-not $Account['Name'].StartsWith($Account['Computer'] + '\', [StringComparison]::OrdinalIgnoreCase)) { return 'LocalAccountTokenFilterPolicy does not matter to domain accounts; it stays as it is.' }
     $filtered = [string](Get-LyncarrRegistryValue -Key (Get-LyncarrPolicyKey) -Name 'FilterAdministratorToken') -eq '1'
-    if ($Account['Sid'].EndsWith('-500', [StringComparison]::Ordinal) -and -not $filtered) { return "LocalAccountTokenFilterPolicy is not needed for $($Account['Name']): the built-in Administrator keeps its rights over the network. It stays as it is." }
+    if ($Account['Sid'].EndsWith('-500', [StringComparison]::Ordinal) -and -not $filtered) { return "LocalAccountTokenFilterPolicy is not needed for $($Account['Name']): the built-in Administrator keeps its rights over the network. It stays as it is. A security baseline may refuse its log-on all the same, by the user right 'Deny access to this computer from the network'." }
     return "Over the network Windows takes the administrator's rights from $($Account['Name']), and lyncarr will be refused. Either let lyncarr log on as the built-in Administrator$(if ($filtered) { ' (and set FilterAdministratorToken to 0)' }), or run this again with -AllowLocalAdministrators. That sets LocalAccountTokenFilterPolicy to 1 for all local administrators and for file shares too: a stolen password of any of them is worth more then."
 }
 
@@ -203,13 +223,21 @@ function ConvertTo-LyncarrToml {
 
 function Get-LyncarrTable {
     # The lines for the site file.
-    param([string]$Name, [System.Collections.IDictionary]$Seen, [System.Collections.IDictionary]$Account)
+    param([string]$Name, [System.Collections.IDictionary]$Seen, [System.Collections.IDictionary]$Account, [string[]]$Controllers)
     $key = $Name
     if ($key -eq '') { $key = $Account['Computer'].ToLowerInvariant() }
     if (-not [regex]::IsMatch($key, '^[A-Za-z0-9_-]+$')) { $key = ConvertTo-LyncarrToml -Text $key }
     "[hosts.$key]"
     $addresses = @(Get-LyncarrAddress)
-    if ($addresses.Count -gt 0) { "address = $(ConvertTo-LyncarrToml -Text $addresses[0])" }
+    # Likeliest first: the one address of a listener that somebody else made, the one that faces the controller, any.
+    $bound = ''
+    if ($Seen['Https']['Address'].StartsWith('IP:', [StringComparison]::OrdinalIgnoreCase)) { $bound = $Seen['Https']['Address'].Substring(3) }
+    $likely = @(
+        if ($bound -ne '') { $bound }
+        foreach ($controller in $Controllers) { $facing = Get-LyncarrFacing -Controller $controller; if ($facing -ne '') { $facing } }
+        $addresses
+    )
+    if ($likely.Count -gt 0) { "address = $(ConvertTo-LyncarrToml -Text $likely[0])" }
     if ($addresses.Count -gt 1) { "# If the controller reaches another of its addresses, write that: $([string]::Join(', ', [string[]]$addresses))" }
     "user = $(ConvertTo-LyncarrToml -Text $Account['Name'])"
     if ($Seen['Port'] -ne 5986) { "port = $($Seen['Port'])" }
@@ -220,6 +248,12 @@ function Get-LyncarrAdministrator {
     $account = Get-LyncarrAccount
     if (-not $account['Elevated']) { throw 'This needs the rights of an administrator. Open Windows PowerShell by "Run as administrator", and run it there.' }
     return $account
+}
+
+function Assert-LyncarrConsole {
+    # Windows ends what came by a listener together with it, and half of the work would be done.
+    param([System.Collections.IDictionary]$Account)
+    if ($Account['Network']) { throw "This session came over the network, perhaps by the very listener that would go. Run this at the server's own console." }
 }
 
 function Test-LyncarrAgreed {
@@ -240,6 +274,7 @@ function Invoke-LyncarrBootstrap {
     while (-not $done) {
         $seen = Get-LyncarrSeen -Port $Port
         if ($seen['Foreign'] -and $null -eq $seen['Certificate']) { throw "The HTTPS listener of this server has the certificate $($seen['Https']['CertificateThumbprint']), which is not among the computer's certificates, or without its key. Give the listener another, or remove it, and run this again." }
+        if ($seen['Foreign'] -and $seen['Https']['Enabled'] -eq 'false') { throw "The HTTPS listener of this server (port $($seen['Port'])), which this script did not make, is switched off. Remove it, or switch it on, and run this again: Set-WSManInstance winrm/config/Listener -SelectorSet @{Address='$($seen['Https']['Address'])';Transport='HTTPS'} -ValueSet @{Enabled='true'}" }
         $changes = @(Get-LyncarrChange -Seen $seen -Controllers $controllers -Allow $Allow)
         $done = [bool]$seen['Service']['Running']
         if ($done -and -not $noted) {
@@ -247,6 +282,7 @@ function Invoke-LyncarrBootstrap {
             foreach ($note in @(Get-LyncarrNote -Seen $seen -Account $account -Port $Port)) { "note: $note" }
         }
         if ($changes.Count -eq 0) { continue }
+        foreach ($change in $changes) { if ($change['What'] -eq 'HTTPS listener' -and $null -ne $seen['Https']) { Assert-LyncarrConsole -Account $account } }
         "On $($account['Computer']) this would change:"
         foreach ($change in $changes) { "  $($change['What']): $($change['Old']) -> $($change['New'])" }
         if (-not (Test-LyncarrAgreed -Question 'Change it?' -Yes $Yes)) { return 'Nothing more was changed.' }
@@ -256,19 +292,23 @@ function Invoke-LyncarrBootstrap {
     if ($changed) {
         $seen = Get-LyncarrSeen -Port $Port
         foreach ($change in @(Get-LyncarrChange -Seen $seen -Controllers $controllers -Allow $Allow)) { throw "$($change['What']) was set and is still $($change['Old']). Does a group policy set it?" }
+    }
+    if (@($seen['Https']['ListeningOn']).Count -eq 0) { throw 'The HTTPS listener is there and listens on no address. Does a policy (Allow remote server management through WinRM) forbid it, or are its IPv4 and IPv6 filters empty? Mend that, and run this again.' }
+    if ($changed) {
         'Changed, and seen in place. To undo it, run this script with -Remove.'
     }
     else { 'Everything is in place; nothing was changed.' }
     "The certificate is valid until $(Get-LyncarrDay -Moment $seen['Certificate']['Until']). For the site file, carried there by a way that you trust:"
     ''
-    Get-LyncarrTable -Name $Name -Seen $seen -Account $account
+    Get-LyncarrTable -Name $Name -Seen $seen -Account $account -Controllers $controllers
 }
 
 function Invoke-LyncarrRemoval {
     param([bool]$Yes)
     $account = Get-LyncarrAdministrator
+    Assert-LyncarrConsole -Account $account
     $seen = Get-LyncarrSeen -Port 0
-    $listens = $null -ne $seen['Https'] -and $seen['Made'] -contains $seen['Https']['CertificateThumbprint']
+    $listens = $null -ne $seen['Https'] -and -not $seen['Foreign']
     $kept = New-Object System.Collections.ArrayList
     foreach ($thumbprint in $seen['Made']) { if ($null -ne (Get-LyncarrCertificate -Thumbprint $thumbprint)) { [void]$kept.Add($thumbprint) } }
     if (@($seen['Made']).Count -gt 0 -and -not $seen['Service']['Running']) { throw 'The listener can be removed only while the service WinRM runs. Start it (Start-Service WinRM), and run this again.' }

@@ -2,13 +2,14 @@
 
 function Get-LyncarrAccount {
     # Who runs this. A local account has the computer's name before the backslash; the built-in Administrator is told by its SID, because
-    # its name is another in other languages.
+    # its name is another in other languages. S-1-5-2 is in the token of whoever logged on over the network.
     # https://learn.microsoft.com/windows-server/identity/ad-ds/manage/understand-security-identifiers
     $identity = [System.Security.Principal.WindowsIdentity]::GetCurrent()
     $principal = New-Object System.Security.Principal.WindowsPrincipal $identity
     return @{
         Computer = [Environment]::MachineName; Name = $identity.get_Name(); Sid = $identity.get_User().get_Value()
         Elevated = $principal.IsInRole([System.Security.Principal.WindowsBuiltInRole]::Administrator)
+        Network = $principal.IsInRole((New-Object System.Security.Principal.SecurityIdentifier 'S-1-5-2'))
     }
 }
 
@@ -22,6 +23,21 @@ function Get-LyncarrAddress {
             [string]$address
         }
     }
+}
+
+function Get-LyncarrFacing {
+    # The address of this server that a packet to the controller would come from, or '' where no route leads there. Nothing is sent: to
+    # connect a UDP socket is to ask the routing table.
+    # https://learn.microsoft.com/dotnet/api/system.net.sockets.socket.connect
+    param([string]$Controller)
+    $address = [System.Net.IPAddress]::Parse($Controller)
+    $socket = New-Object System.Net.Sockets.Socket $address.get_AddressFamily(), ([System.Net.Sockets.SocketType]::Dgram), ([System.Net.Sockets.ProtocolType]::Udp)
+    try {
+        [void]$socket.Connect($address, 5986)
+        return [string]$socket.get_LocalEndPoint().get_Address()
+    }
+    catch [System.Net.Sockets.SocketException] { return '' }
+    finally { $socket.Close() }
 }
 
 function Get-LyncarrRegistryValue {
@@ -81,6 +97,8 @@ function Get-LyncarrListener {
             $found[$name] = ''
             if ($null -ne $node) { $found[$name] = $node.get_InnerText() }
         }
+        # Of an address each an element; where there is none, perhaps an empty one.
+        $found['ListeningOn'] = @(foreach ($node in $listener.SelectNodes("*[local-name()='ListeningOn']")) { $text = $node.get_InnerText(); if ($text -ne '') { $text } })
         # As somebody typed it: certificate windows show a thumbprint with blanks in it.
         $found['CertificateThumbprint'] = $found['CertificateThumbprint'].Replace(' ', '').ToUpperInvariant()
         $found
@@ -88,10 +106,10 @@ function Get-LyncarrListener {
 }
 
 function Add-LyncarrListener {
-    # Windows wants a certificate that names this host.
+    # Windows wants the name that the certificate has; the computer may have been given another since.
     # https://learn.microsoft.com/powershell/module/microsoft.wsman.management/new-wsmaninstance
-    param([string]$Computer, [string]$Thumbprint, [int]$Port)
-    [void](New-WSManInstance -ResourceURI 'winrm/config/Listener' -SelectorSet @{ Address = '*'; Transport = 'HTTPS' } -ValueSet @{ Hostname = $Computer; CertificateThumbprint = $Thumbprint; Port = [string]$Port })
+    param([string]$Name, [string]$Thumbprint, [int]$Port)
+    [void](New-WSManInstance -ResourceURI 'winrm/config/Listener' -SelectorSet @{ Address = '*'; Transport = 'HTTPS' } -ValueSet @{ Hostname = $Name; CertificateThumbprint = $Thumbprint; Port = [string]$Port })
 }
 
 function Remove-LyncarrListener {
@@ -106,7 +124,7 @@ function Test-LyncarrOption {
 }
 
 function Get-LyncarrCertificate {
-    # A certificate of this computer with its key: SHA-256 of its DER form, and its last moment (UTC). Null where it is not there.
+    # A certificate of this computer with its key: its name, SHA-256 of its DER form, and its last moment (UTC). Null where it is not there.
     param([string]$Thumbprint)
     $store = New-Object System.Security.Cryptography.X509Certificates.X509Store ([System.Security.Cryptography.X509Certificates.StoreName]::My), ([System.Security.Cryptography.X509Certificates.StoreLocation]::LocalMachine)
     $store.Open([System.Security.Cryptography.X509Certificates.OpenFlags]::ReadOnly)
@@ -114,7 +132,8 @@ function Get-LyncarrCertificate {
         $found = $store.get_Certificates().Find([System.Security.Cryptography.X509Certificates.X509FindType]::FindByThumbprint, $Thumbprint, $false)
         if ($found.get_Count() -eq 0 -or -not $found[0].get_HasPrivateKey()) { return $null }
         $hash = (New-Object System.Security.Cryptography.SHA256CryptoServiceProvider).ComputeHash($found[0].get_RawData())
-        return @{ Sha256 = [BitConverter]::ToString($hash).Replace('-', ''); Until = $found[0].get_NotAfter().ToUniversalTime() }
+        $name = $found[0].GetNameInfo([System.Security.Cryptography.X509Certificates.X509NameType]::SimpleName, $false)
+        return @{ Name = $name; Sha256 = [BitConverter]::ToString($hash).Replace('-', ''); Until = $found[0].get_NotAfter().ToUniversalTime() }
     }
     finally { $store.Close() }
 }
@@ -137,6 +156,13 @@ function Remove-LyncarrCertificate {
     Remove-Item -LiteralPath "Cert:\LocalMachine\My\$Thumbprint" -DeleteKey
 }
 
+function Test-LyncarrFirewall {
+    # Whether the service of Windows Firewall runs.
+    return ([int](Get-Service -Name 'MpsSvc').Status -eq 4)
+}
+
+function Get-LyncarrRuleName { return 'WinRM over HTTPS from the lyncarr controller' }
+
 function Get-LyncarrRule {
     # The firewall rule of this script, or null. What is wrong with it is shown as its port or its addresses.
     # https://learn.microsoft.com/powershell/module/netsecurity/get-netfirewallrule
@@ -153,7 +179,7 @@ function Set-LyncarrRule {
     # https://learn.microsoft.com/powershell/module/netsecurity/new-netfirewallrule
     param([string[]]$Addresses, [int]$Port)
     Remove-LyncarrRule
-    [void](New-NetFirewallRule -Name 'lyncarr-winrm-https' -DisplayName 'WinRM over HTTPS from the lyncarr controller' -Enabled 'True' -Profile 'Any' -Direction 'Inbound' -Action 'Allow' -Protocol 'TCP' -LocalPort $Port -RemoteAddress $Addresses)
+    [void](New-NetFirewallRule -Name 'lyncarr-winrm-https' -DisplayName (Get-LyncarrRuleName) -Enabled 'True' -Profile 'Any' -Direction 'Inbound' -Action 'Allow' -Protocol 'TCP' -LocalPort $Port -RemoteAddress $Addresses)
 }
 
 function Remove-LyncarrRule {
@@ -161,19 +187,38 @@ function Remove-LyncarrRule {
 }
 
 function Get-LyncarrOtherRule {
-    # Names of the other rules that are on and let somebody in to this port.
+    # Names of the other rules that are on and let somebody in to this port, those of group policies among them. A port filter has the
+    # InstanceID of its rule.
+    # https://learn.microsoft.com/powershell/module/netsecurity/get-netfirewallportfilter
     param([int]$Port)
-    foreach ($filter in @(Get-NetFirewallPortFilter -Protocol 'TCP')) {
-        if (@($filter.LocalPort) -notcontains [string]$Port) { continue }
-        foreach ($rule in @($filter | Get-NetFirewallRule)) {
-            if ([string]$rule.Enabled -eq 'True' -and [string]$rule.Direction -eq 'Inbound' -and [string]$rule.Action -eq 'Allow' -and $rule.Name -ne 'lyncarr-winrm-https') { [string]$rule.DisplayName }
+    $opening = @{}
+    foreach ($filter in @(Get-NetFirewallPortFilter -PolicyStore 'ActiveStore' -Protocol 'TCP')) {
+        foreach ($range in @($filter.LocalPort)) {
+            $match = [regex]::Match([string]$range, '^([0-9]+)(?:-([0-9]+))?$')
+            if (-not $match.get_Success()) { continue }
+            $first = [int]$match.get_Groups()[1].get_Value()
+            $last = $first
+            if ($match.get_Groups()[2].get_Success()) { $last = [int]$match.get_Groups()[2].get_Value() }
+            if ($first -le $Port -and $Port -le $last) { $opening[[string]$filter.InstanceID] = $true }
         }
+    }
+    $own = Get-LyncarrRuleName
+    foreach ($rule in @(Get-NetFirewallRule -PolicyStore 'ActiveStore')) {
+        if (-not $opening.ContainsKey([string]$rule.InstanceID) -or $rule.Name -eq 'lyncarr-winrm-https' -or $rule.DisplayName -eq $own) { continue }
+        if ([string]$rule.Enabled -eq 'True' -and [string]$rule.Direction -eq 'Inbound' -and [string]$rule.Action -eq 'Allow') { [string]$rule.DisplayName }
     }
 }
 
-function Get-LyncarrOpenProfile {
-    # Names of the profiles for which the firewall is off.
-    foreach ($entry in @(Get-NetFirewallProfile -PolicyStore 'ActiveStore')) { if ([string]$entry.Enabled -ne 'True') { [string]$entry.Name } }
+function Get-LyncarrProfile {
+    # The firewall's profiles as policies leave them: whether each is on, lets any rule count for incoming connections, and those of
+    # this server too. What is not configured counts as yes.
+    # https://learn.microsoft.com/powershell/module/netsecurity/set-netfirewallprofile
+    foreach ($entry in @(Get-NetFirewallProfile -PolicyStore 'ActiveStore')) {
+        @{
+            Name = [string]$entry.Name; On = [string]$entry.Enabled -eq 'True'
+            Inbound = [string]$entry.AllowInboundRules -ne 'False'; Local = [string]$entry.AllowLocalFirewallRules -ne 'False'
+        }
+    }
 }
 
 function Read-LyncarrAnswer {

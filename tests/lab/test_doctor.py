@@ -118,7 +118,12 @@ CASES = {
     "service away": Case("winrm", 69, "WinRM is not available now (503)", faults={"unavailable": 99}),
     "Basic not offered": Case("winrm", 77, "does not offer the method basic, only Negotiate", options={"basic": False}, auth="basic"),
     "wrong account": Case("logon", 77, "refused nobody (method negotiate", ("--user", "nobody")),
-    "no rights": Case("shell", 77, "LocalAccountTokenFilterPolicy is 1", faults={"refuse_shell": ACCESS_DENIED}),
+    "no rights": Case(
+        "shell", 77, "LocalAccountTokenFilterPolicy is 1; or PowerShell's endpoint is closed", faults={"refuse_shell": ACCESS_DENIED}
+    ),
+    "no rights, WinRS": Case(
+        "shell", 77, "LocalAccountTokenFilterPolicy is 1.", ("--transport", "winrs"), faults={"refuse_shell": ACCESS_DENIED}
+    ),
     "quota": Case("shell", 69, "allows no further remote shell", faults={"refuse_shell": MAX_SHELLS}),
     "old PowerShell": Case("shell", 77, "has PowerShell 3.0; lyncarr needs 4.0", machine={"powershell": "3.0"}),
     "not elevated": Case("rights", 77, "set LocalAccountTokenFilterPolicy to 1", machine={"elevated": False}),

@@ -17,18 +17,22 @@ HERE = Path(__file__).parent / "bootstrap"
 RECORDINGS: list[Path] = []
 
 SERVER: dict[str, Any] = {
-    "account": {"Computer": "RP01", "Name": "RP01\\Administrator", "Sid": "S-1-5-21-1-2-3-500", "Elevated": True},
+    "account": {"Computer": "RP01", "Name": "RP01\\Administrator", "Sid": "S-1-5-21-1-2-3-500", "Elevated": True, "Network": False},
     "addresses": ["192.0.2.10"],
+    "facing": {},
     "registry": {},
     "service": {"Start": "Automatic", "Running": True},
     "listeners": [{"Transport": "HTTP", "Address": "*", "Port": "5985", "Enabled": "true", "CertificateThumbprint": ""}],
+    "listening": ["127.0.0.1", "192.0.2.10"],
     "options": [],
     "certificates": {},
+    "firewall": True,
     "rule": None,
     "others": {},
-    "open": [],
+    "profile": {},
     "answers": [],
-    "refused": False,
+    "names": {},
+    "refused": None,
     "deaf": False,
 }
 """A server as Windows leaves it after setup."""

@@ -132,6 +132,15 @@ def test_removing_needs_the_service_to_see_the_listener(console: Console, server
     assert said.server == made.server
 
 
+@pytest.mark.parametrize("arguments", [{"Controller": ME}, {"Remove": True}])
+def test_a_firewall_that_does_not_run_stops_it(console: Console, server: dict[str, Any], arguments: dict[str, Any]) -> None:
+    server["firewall"] = False
+    said = console.run(server, **arguments, Yes=True)
+    assert said.code == 1
+    assert said.lines[-1].startswith("Stopped: The service MpsSvc (Windows Firewall) does not run")
+    assert said.server == server
+
+
 def test_a_stopped_service_is_asked_for_first(console: Console, server: dict[str, Any]) -> None:
     server["service"] = {"Start": "Manual", "Running": False}
     server["answers"] = ["y", "n"]
@@ -160,13 +169,30 @@ def test_a_certificate_that_ends_soon_is_renewed(console: Console, server: dict[
 def test_a_renewal_that_windows_refused_is_finished_by_the_next_run(console: Console, server: dict[str, Any]) -> None:
     made = console.run(server, Controller=ME, Yes=True)
     made.server["certificates"][FIRST] = "2026-01-01T12:00:00Z"
-    failed = console.run(made.server | {"refused": True}, Controller=ME, Yes=True)
+    failed = console.run(made.server | {"refused": "CCCCCCC2" * 5}, Controller=ME, Yes=True)
     assert (failed.code, failed.lines[-1]) == (1, "Stopped: The WinRM client cannot process the request.")
-    # As if the old listener had stayed.
-    failed.server["listeners"] = made.server["listeners"]
-    said = console.run(failed.server | {"refused": False}, Controller=ME, Yes=True)
+    assert failed.server["listeners"] == made.server["listeners"]
+    said = console.run(failed.server | {"refused": None}, Controller=ME, Yes=True)
     assert changes(said) == [f"HTTPS listener: port 5986, certificate {FIRST} -> port 5986, with that certificate"]
     assert list(said.server["certificates"]) == ["CCCCCCC2" * 5]
+
+
+def test_after_a_rename_of_the_computer_the_listener_has_its_certificate_s_name(console: Console, server: dict[str, Any]) -> None:
+    made = console.run(server, Controller=ME, Yes=True)
+    made.server["names"] = {FIRST: "OLDNAME"}
+    said = console.run(made.server, Controller=ME, Port=5999, Yes=True)
+    assert said.code == 0, said.text
+    assert said.server["listeners"][1] == https(FIRST, "5999")
+
+
+def test_a_session_from_the_network_replaces_and_removes_no_listener(console: Console, server: dict[str, Any]) -> None:
+    server["account"]["Network"] = True
+    made = console.run(server, Controller=ME, Yes=True)
+    assert made.code == 0
+    for arguments in ({"Controller": ME, "Port": 5999}, {"Remove": True}):
+        said = console.run(made.server, **arguments, Yes=True)
+        assert (said.code, said.server) == (1, made.server)
+        assert said.lines[-1].startswith("Stopped: This session came over the network")
 
 
 def test_drift_of_the_rule_and_the_listener_is_mended(console: Console, server: dict[str, Any]) -> None:
@@ -200,6 +226,21 @@ def test_a_listener_of_somebody_else_is_used_and_left_alone(console: Console, se
     assert changes(console.run(said.server, Remove=True, Yes=True)) == [f"firewall rule: TCP 5990 from {ME} -> none"]
 
 
+def test_a_listener_of_somebody_else_on_one_address_does_not_hide_ours(console: Console, server: dict[str, Any]) -> None:
+    made = console.run(server, Controller=ME, Yes=True)
+    one_address = https(OTHERS, "5987") | {"Address": "IP:10.0.0.5"}
+    made.server["listeners"].append(one_address)
+    made.server["certificates"][OTHERS] = "2036-01-01T00:00:00Z"
+    again = console.run(made.server, Controller=ME)
+    assert changes(again) == []
+    assert "tls = " + '"pin:sha256:' + "CCCCCCC1" * 8 + '"' in again.lines
+    gone = console.run(made.server, Remove=True, Yes=True)
+    assert "HTTPS listener: port 5986 -> none" in changes(gone)
+    assert gone.server["listeners"] == [*server["listeners"], one_address]
+    alone = console.run(gone.server, Controller=ME, Yes=True)
+    assert changes(alone) == [f"firewall rule: none -> TCP 5987 from {ME}"]
+
+
 def test_a_listener_of_somebody_else_without_its_certificate(console: Console, server: dict[str, Any]) -> None:
     server["listeners"].append(https(OTHERS))
     said = console.run(server, Controller=ME, Yes=True)
@@ -208,10 +249,28 @@ def test_a_listener_of_somebody_else_without_its_certificate(console: Console, s
     assert said.server == server
 
 
+def test_a_listener_of_somebody_else_that_is_switched_off(console: Console, server: dict[str, Any]) -> None:
+    server["listeners"].append(https(OTHERS, enabled="false"))
+    server["certificates"][OTHERS] = "2036-01-01T00:00:00Z"
+    said = console.run(server, Controller=ME, Yes=True)
+    assert said.code == 1
+    assert "(port 5986), which this script did not make, is switched off." in said.lines[-1]
+    assert said.lines[-1].endswith("-SelectorSet @{Address='*';Transport='HTTPS'} -ValueSet @{Enabled='true'}")
+    assert said.server == server
+
+
+def test_a_listener_that_listens_nowhere_is_no_way_in(console: Console, server: dict[str, Any]) -> None:
+    made = console.run(server, Controller=ME, Yes=True)
+    for before in (server, made.server):
+        said = console.run(before | {"listening": []}, Controller=ME, Yes=True)
+        assert (said.code, "Changed, and seen in place." in said.text) == (1, False)
+        assert said.lines[-1].startswith("Stopped: The HTTPS listener is there and listens on no address.")
+
+
 def test_what_an_administrator_should_know(console: Console, server: dict[str, Any]) -> None:
     server["options"] = ["/auth Basic", " AllowUnencrypted"]
     server["others"] = {"5986": ["Allow WinRM HTTPS"]}
-    server["open"] = ["Public"]
+    server["profile"] = {"Domain": "off", "Private": "blocked", "Public": "deaf"}
     said = console.run(server, Controller=ME, Yes=True)
     notes = [line for line in said.lines if line.startswith("note: ")]
     beginnings = [
@@ -219,10 +278,13 @@ def test_what_an_administrator_should_know(console: Console, server: dict[str, A
         "Basic authentication is switched on.",
         "Unencrypted messages are allowed",
         "Another firewall rule opens port 5986 too: 'Allow WinRM HTTPS'.",
-        "The firewall is off for the profile Public",
+        "The firewall is off for the profile Domain",
+        "In the firewall's profile Private all incoming connections are blocked",
+        "In the firewall's profile Public a policy lets no rule of this server count: there nobody gets in unless",
         "LocalAccountTokenFilterPolicy is not needed for RP01\\Administrator",
     ]
     assert len(notes) == len(beginnings)
+    assert any("the same rule (TCP port 5986 from the controller) stands in that policy" in note for note in notes)
     for note, begins in zip(notes, beginnings, strict=True):
         assert note.startswith(f"note: {begins}")
     assert said.server["listeners"][0] == server["listeners"][0]
@@ -234,6 +296,7 @@ def test_what_an_administrator_should_know(console: Console, server: dict[str, A
     [
         ("RP01\\alice", "S-1-5-21-1-2-3-1001", {}, "takes the administrator's rights from RP01\\alice, and lyncarr will be refused."),
         ("RP01\\Administrator", "S-1-5-21-1-2-3-500", {"FilterAdministratorToken": 1}, "(and set FilterAdministratorToken to 0)"),
+        ("RP01\\Administrator", "S-1-5-21-1-2-3-500", {}, "by the user right 'Deny access to this computer from the network'."),
         ("CONTOSO\\alice", "S-1-5-21-9-9-9-1001", {}, "does not matter to domain accounts"),
         ("RP01\\alice", "S-1-5-21-1-2-3-1001", {"LocalAccountTokenFilterPolicy": 1}, "is 1: all local administrators keep their rights"),
     ],
@@ -278,6 +341,16 @@ def test_odd_names_make_a_right_table(console: Console, server: dict[str, Any], 
     ((key, entry),) = table(said, tmp_path).items()
     assert (key, entry.user, entry.address) == (name, "RP01\\O'Brien", "203.0.113.7")
     assert any(line.startswith("# ") and line.endswith("203.0.113.7, 10.0.0.7") for line in said.lines)
+
+
+def test_the_address_is_the_one_that_faces_the_controller(console: Console, server: dict[str, Any], tmp_path: Path) -> None:
+    server |= {"addresses": ["203.0.113.7", "10.0.0.7"], "facing": {ME: "10.0.0.7"}}
+    said = console.run(server, Controller=f"192.0.2.49,{ME}", Yes=True)
+    assert table(said, tmp_path)["rp01"].address == "10.0.0.7"
+    assert any(line.startswith("# ") and line.endswith("203.0.113.7, 10.0.0.7") for line in said.lines)
+    server["listeners"].append(https(OTHERS) | {"Address": "IP:10.0.0.8"})
+    server["certificates"][OTHERS] = "2036-01-01T00:00:00Z"
+    assert table(console.run(server, Controller=ME, Yes=True), tmp_path)["rp01"].address == "10.0.0.8"
 
 
 def test_a_server_without_an_address_is_called_by_its_name(console: Console, server: dict[str, Any], tmp_path: Path) -> None:

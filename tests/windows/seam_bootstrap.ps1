@@ -15,8 +15,11 @@ Test-That 'account: computer' ([Environment]::MachineName) { $account['Computer'
 Test-That 'account: a local one' $true { $account['Name'].StartsWith([Environment]::MachineName + '\') }
 Test-That 'account: SID' $true { $account['Sid'] -cmatch '^S-1-5-21-' }
 Test-That 'account: elevated' $true { $account['Elevated'] }
+Test-That 'account: not from the network' $false { $account['Network'] }
 Test-That 'addresses: none of the loopback' $true { @(Get-LyncarrAddress | Where-Object { $_.StartsWith('127.') -or $_ -eq '::1' -or $_.StartsWith('fe80') }).Count -eq 0 }
 Test-That 'addresses: of this server' $true { @(Get-LyncarrAddress).Count -gt 0 }
+Test-That 'address: facing' '127.0.0.1 ::1' { "$(Get-LyncarrFacing -Controller '127.0.0.1') $(Get-LyncarrFacing -Controller '::1')" }
+Test-That 'address: facing nobody' '' { Get-LyncarrFacing -Controller '255.255.255.255' }
 Test-That 'answer' 'answer to Change it?' { Read-LyncarrAnswer -Question 'Change it?' }
 
 # The registry.
@@ -46,6 +49,7 @@ Set-LyncarrService -Start 'Automatic' -Running $true
 $thumbprint = New-LyncarrCertificate -Computer $account['Computer']
 Test-That 'certificate: made' $true { $thumbprint -cmatch '^[0-9A-F]{40}$' }
 Test-That 'certificate: as long as the command can' $true { (Get-LyncarrCertificate -Thumbprint $thumbprint)['Until'] -gt [datetime]::UtcNow.AddYears(9) }
+Test-That 'certificate: its name' $account['Computer'] { (Get-LyncarrCertificate -Thumbprint $thumbprint)['Name'] }
 Test-That 'certificate: SHA-256 of its DER' $true {
     (Get-LyncarrCertificate -Thumbprint $thumbprint)['Sha256'] -ceq [System.IO.File]::ReadAllText('C:\windows\lab\console.sha256')
 }
@@ -53,10 +57,11 @@ Test-That 'certificate: unknown' $true { $null -eq (Get-LyncarrCertificate -Thum
 
 # Listeners.
 Test-That 'listener: http alone' 'HTTP * 5985 true ' { foreach ($one in Get-LyncarrListener) { "$($one['Transport']) $($one['Address']) $($one['Port']) $($one['Enabled']) $($one['CertificateThumbprint'])" } }
-Add-LyncarrListener -Computer $account['Computer'] -Thumbprint $thumbprint -Port 5986
+Add-LyncarrListener -Name (Get-LyncarrCertificate -Thumbprint $thumbprint)['Name'] -Thumbprint $thumbprint -Port 5986
 Test-That 'listener: made' "HTTPS * 5986 true $thumbprint" {
     foreach ($one in Get-LyncarrListener) { if ($one['Transport'] -eq 'HTTPS') { "$($one['Transport']) $($one['Address']) $($one['Port']) $($one['Enabled']) $($one['CertificateThumbprint'])" } }
 }
+Test-That 'listener: listens on' 'HTTP: / HTTPS: 127.0.0.1 192.0.2.10' { @(foreach ($one in Get-LyncarrListener) { "$($one['Transport']): $($one['ListeningOn'])".Trim() }) -join ' / ' }
 Remove-LyncarrListener
 Test-That 'listener: removed' 'HTTP' { foreach ($one in Get-LyncarrListener) { $one['Transport'] } }
 Remove-LyncarrCertificate -Thumbprint $thumbprint
@@ -66,6 +71,9 @@ Test-That 'option: off' $false { Test-LyncarrOption -Part '' -Name 'AllowUnencry
 Test-That 'option: unknown' $false { Test-LyncarrOption -Part '' -Name 'NoSuchOption' }
 
 # The firewall.
+Test-That 'firewall: runs' $true { Test-LyncarrFirewall }
+Stop-Service -Name 'MpsSvc'
+Test-That 'firewall: stopped' $false { Test-LyncarrFirewall }
 Test-That 'rule: none' $true { $null -eq (Get-LyncarrRule) }
 Set-LyncarrRule -Addresses @('192.0.2.50') -Port 5986
 Test-That 'rule: one address' 'True 5986 192.0.2.50' { $seen = Get-LyncarrRule; "$($seen['On']) $($seen['Port']) $($seen['Addresses'] -join '+')" }
@@ -75,8 +83,13 @@ Test-That 'other rules: none' 0 { @(Get-LyncarrOtherRule -Port 5999).Count }
 [void](New-NetFirewallRule -Name 'other' -DisplayName 'For all' -Enabled 'True' -Direction 'Inbound' -Action 'Allow' -LocalPort 5999 -RemoteAddress 'Any')
 [void](New-NetFirewallRule -Name 'off' -DisplayName 'Switched off' -Enabled 'False' -Direction 'Inbound' -Action 'Allow' -LocalPort 5999 -RemoteAddress 'Any')
 [void](New-NetFirewallRule -Name 'port' -DisplayName 'Another port' -Enabled 'True' -Direction 'Inbound' -Action 'Allow' -LocalPort 5985 -RemoteAddress 'Any')
-Test-That 'other rules: one' 'For all' { Get-LyncarrOtherRule -Port 5999 }
+[void](New-NetFirewallRule -Name 'policy' -DisplayName 'Of a policy' -Enabled 'True' -Direction 'Inbound' -Action 'Allow' -LocalPort '80', '5000-6000' -RemoteAddress 'Any')
+[void](New-NetFirewallRule -Name 'any' -DisplayName 'A program' -Enabled 'True' -Direction 'Inbound' -Action 'Allow' -LocalPort 'Any' -RemoteAddress 'Any')
+Test-That 'other rules: some' 'For all, Of a policy' { @(Get-LyncarrOtherRule -Port 5999) -join ', ' }
+Test-That 'other rules: the ends of a range' '1 1 0' { @(foreach ($port in 5000, 6000, 6001) { @(Get-LyncarrOtherRule -Port $port).Count }) -join ' ' }
 Remove-LyncarrRule
 Test-That 'rule: removed' $true { $null -eq (Get-LyncarrRule) }
 Test-That 'rule: removed twice' 'nothing' { Get-Failure { Remove-LyncarrRule } }
-Test-That 'firewall: off for' 'Private' { Get-LyncarrOpenProfile }
+Test-That 'firewall: profiles' 'Domain True False True, Private False True True, Public True True False' {
+    @(foreach ($one in Get-LyncarrProfile) { "$($one['Name']) $($one['On']) $($one['Inbound']) $($one['Local'])" }) -join ', '
+}

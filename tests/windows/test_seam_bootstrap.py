@@ -27,9 +27,13 @@ SEAM = Path(str(snippet_folder())) / SEAMS[1]
 FARM = '\n[[farms]]\nname = "meet.contoso.com"\nservers = ["fepool.contoso.local"]\n'
 
 
-def with_service(machine: WineMachine) -> WineMachine:
-    """A service WinRM that starts and stops, as W3SVC of the lab does, and the certificate that New-SelfSignedCertificate is to make."""
-    done = machine.run(machine.program("sc", "create", "WinRM", "binPath=", r"C:\windows\system32\spoolsv.exe", "start=", "demand"))
+def with_services(machine: WineMachine) -> WineMachine:
+    """Services that start and stop, as W3SVC of the lab does (of them MpsSvc runs), and what New-SelfSignedCertificate is to make."""
+    # What is to run must start by itself: services end with the last program of the simulated server.
+    for name, start in (("WinRM", "demand"), ("MpsSvc", "auto")):
+        done = machine.run(machine.program("sc", "create", name, "binPath=", r"C:\windows\system32\spoolsv.exe", "start=", start))
+        assert done.returncode == 0, done.stdout
+    done = machine.run(machine.program("sc", "start", "MpsSvc"))
     assert done.returncode == 0, done.stdout
     computer = machine.run(machine.program("cmd", "/c", "echo %COMPUTERNAME%")).stdout.strip()
     leaf = make_leaf([computer], start=datetime.now(UTC), end=datetime.now(UTC) + timedelta(days=3650))
@@ -40,7 +44,7 @@ def with_service(machine: WineMachine) -> WineMachine:
 
 @pytest.fixture(scope="module")
 def answers(make_machine: MakeMachine) -> checks.Answers:
-    return checks.run(SCRIPT, with_service(make_machine("bare")), SEAM, checks.windows_path(SEAM.parent))
+    return checks.run(SCRIPT, with_services(make_machine("bare")), SEAM, checks.windows_path(SEAM.parent))
 
 
 @pytest.mark.parametrize("name", checks.names(SCRIPT))
@@ -54,7 +58,7 @@ def test_every_statement_ran(answers: checks.Answers) -> None:
 
 
 def test_the_printed_script_runs_as_a_file_and_takes_back_what_it_made(make_machine: MakeMachine, tmp_path: Path) -> None:
-    machine = with_service(make_machine("bare"))
+    machine = with_services(make_machine("bare"))
     shutil.copytree(COMMANDS, machine.system32 / "WindowsPowerShell" / "v1.0" / "Modules" / "LyncarrConsole")
     file = machine.drive / "lyncarr-bootstrap.ps1"
     file.write_text(script(), encoding="ascii", newline="\r\n")

@@ -4,6 +4,11 @@ function Get-LyncarrAccount { return $Machine['account'] }
 
 function Get-LyncarrAddress { $Machine['addresses'] }
 
+function Get-LyncarrFacing {
+    param([string]$Controller)
+    return [string]$Machine['facing'][$Controller]
+}
+
 function Get-LyncarrRegistryValue {
     param([string]$Key, [string]$Name)
     return $Machine['registry']["$Key\$Name"]
@@ -30,21 +35,21 @@ function Assert-Running { if (-not $Machine['service']['Running']) { throw 'the 
 
 function Get-LyncarrListener {
     Assert-Running
-    foreach ($listener in $Machine['listeners']) { $listener }
+    foreach ($listener in $Machine['listeners']) { $listener + @{ ListeningOn = @(if ($listener['Enabled'] -ne 'false') { $Machine['listening'] }) } }
 }
 
 function Add-LyncarrListener {
-    param([string]$Computer, [string]$Thumbprint, [int]$Port)
+    param([string]$Name, [string]$Thumbprint, [int]$Port)
     Assert-Running
-    if ($Machine['refused']) { throw 'The WinRM client cannot process the request.' }
-    if (@($Machine['listeners'] | Where-Object { $_['Transport'] -eq 'HTTPS' }).Count -gt 0) { throw 'the listener exists already' }
-    if ($Computer -ne $Machine['account']['Computer'] -or -not $Machine['certificates'].Contains($Thumbprint)) { throw 'no certificate for that name' }
+    if ($Machine['refused'] -eq $Thumbprint) { throw 'The WinRM client cannot process the request.' }
+    if (@($Machine['listeners'] | Where-Object { $_['Transport'] -eq 'HTTPS' -and $_['Address'] -eq '*' }).Count -gt 0) { throw 'the listener exists already' }
+    if (-not $Machine['certificates'].Contains($Thumbprint) -or $Name -ne (Get-LyncarrCertificate -Thumbprint $Thumbprint)['Name']) { throw 'no certificate for that name' }
     $Machine['listeners'] += @{ Transport = 'HTTPS'; Address = '*'; Port = [string]$Port; Enabled = 'true'; CertificateThumbprint = $Thumbprint }
 }
 
 function Remove-LyncarrListener {
     Assert-Running
-    $Machine['listeners'] = @($Machine['listeners'] | Where-Object { $_['Transport'] -ne 'HTTPS' })
+    $Machine['listeners'] = @($Machine['listeners'] | Where-Object { $_['Transport'] -ne 'HTTPS' -or $_['Address'] -ne '*' })
 }
 
 function Test-LyncarrOption {
@@ -56,7 +61,9 @@ function Test-LyncarrOption {
 function Get-LyncarrCertificate {
     param([string]$Thumbprint)
     if (-not $Machine['certificates'].Contains($Thumbprint)) { return $null }
-    return @{ Sha256 = $Thumbprint.Substring(0, 8) * 8; Until = [datetime]$Machine['certificates'][$Thumbprint] }
+    $name = $Machine['names'][$Thumbprint]
+    if ($null -eq $name) { $name = $Machine['account']['Computer'] }
+    return @{ Name = $name; Sha256 = $Thumbprint.Substring(0, 8) * 8; Until = [datetime]$Machine['certificates'][$Thumbprint] }
 }
 
 function New-LyncarrCertificate {
@@ -73,7 +80,14 @@ function Remove-LyncarrCertificate {
     $Machine['certificates'].Remove($Thumbprint)
 }
 
-function Get-LyncarrRule { return $Machine['rule'] }
+function Test-LyncarrFirewall { return $Machine['firewall'] }
+
+function Assert-Firewall { if (-not $Machine['firewall']) { throw 'There are no more endpoints available from the endpoint mapper.' } }
+
+function Get-LyncarrRule {
+    Assert-Firewall
+    return $Machine['rule']
+}
 
 function Set-LyncarrRule {
     param([string[]]$Addresses, [int]$Port)
@@ -87,7 +101,9 @@ function Get-LyncarrOtherRule {
     if ($Machine['others'].Contains([string]$Port)) { $Machine['others'][[string]$Port] }
 }
 
-function Get-LyncarrOpenProfile { $Machine['open'] }
+function Get-LyncarrProfile {
+    foreach ($name in 'Domain', 'Private', 'Public') { @{ Name = $name; On = $Machine['profile'][$name] -ne 'off'; Inbound = $Machine['profile'][$name] -ne 'blocked'; Local = $Machine['profile'][$name] -ne 'deaf' } }
+}
 
 function Read-LyncarrAnswer {
     param([string]$Question)

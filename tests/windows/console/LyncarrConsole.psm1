@@ -11,26 +11,25 @@ function Read-Store {
 
 function Write-Store { param($Store) [System.IO.File]::WriteAllText($file, (ConvertTo-Json -InputObject $Store -Depth 5)) }
 
+# The store that holds the rules of group policies too: without it a command does not see those.
+function Test-Store { param([string]$PolicyStore, $Entry) return $PolicyStore -eq 'ActiveStore' -or -not $Entry['Name'].StartsWith('policy') }
+
 function ConvertTo-Rule { param($Entry) $made = [pscustomobject]$Entry; $made.PSTypeNames.Insert(0, 'Rule'); $made }
 
 function Get-NetFirewallRule {
     [CmdletBinding()]
-    param([string]$Name, [Parameter(ValueFromPipeline = $true)][psobject]$AssociatedNetFirewallPortFilter)
-    process {
-        foreach ($entry in (Read-Store)['rules']) {
-            if ($null -ne $AssociatedNetFirewallPortFilter) { if ($entry['Name'] -eq $AssociatedNetFirewallPortFilter.Of) { ConvertTo-Rule $entry } }
-            elseif ($entry['Name'] -like $Name) { ConvertTo-Rule $entry }
-        }
-    }
+    param([string]$Name = '*', [string]$PolicyStore)
+    foreach ($entry in (Read-Store)['rules']) { if ($entry['Name'] -like $Name -and (Test-Store $PolicyStore $entry)) { ConvertTo-Rule $entry } }
 }
 
 function Get-NetFirewallPortFilter {
     [CmdletBinding()]
-    param([string]$Protocol, [Parameter(ValueFromPipeline = $true)][psobject]$AssociatedNetFirewallRule)
+    param([string]$PolicyStore, [string]$Protocol, [Parameter(ValueFromPipeline = $true)][psobject]$AssociatedNetFirewallRule)
     process {
         foreach ($entry in (Read-Store)['rules']) {
+            if (-not (Test-Store $PolicyStore $entry)) { continue }
             if ($null -ne $AssociatedNetFirewallRule -and $entry['Name'] -ne $AssociatedNetFirewallRule.Name) { continue }
-            [pscustomobject]@{ Of = $entry['Name']; Protocol = 'TCP'; LocalPort = $entry['LocalPort'] }
+            [pscustomobject]@{ InstanceID = $entry['Name']; Protocol = 'TCP'; LocalPort = $entry['LocalPort'] }
         }
     }
 }
@@ -48,7 +47,7 @@ function New-NetFirewallRule {
     if (@($store['rules'] | Where-Object { $_['Name'] -eq $Name }).Count -gt 0) { throw 'Cannot create a file when that file already exists.' }
     $addresses = $RemoteAddress
     if ($addresses.Count -eq 1) { $addresses = $addresses[0] }
-    $entry = @{ Name = $Name; DisplayName = $DisplayName; Enabled = $Enabled; Direction = $Direction; Action = $Action; LocalPort = $LocalPort[0]; RemoteAddress = $addresses }
+    $entry = @{ Name = $Name; InstanceID = $Name; DisplayName = $DisplayName; Enabled = $Enabled; Direction = $Direction; Action = $Action; LocalPort = @($LocalPort, $LocalPort[0])[[int]($LocalPort.Count -eq 1)]; RemoteAddress = $addresses }
     $store['rules'] = @($store['rules']) + $entry
     Write-Store $store
     ConvertTo-Rule $entry
@@ -66,14 +65,21 @@ function Remove-NetFirewallRule {
 function Get-NetFirewallProfile {
     [CmdletBinding()]
     param([string]$PolicyStore)
-    foreach ($name in 'Domain', 'Private', 'Public') { [pscustomobject]@{ Name = $name; Enabled = @('True', 'False')[[int]($name -eq 'Private')] } }
+    foreach ($name in 'Domain', 'Private', 'Public') {
+        [pscustomobject]@{
+            Name = $name; Enabled = @('True', 'False')[[int]($name -eq 'Private')]; AllowInboundRules = @('NotConfigured', 'False')[[int]($name -eq 'Domain')]
+            AllowLocalFirewallRules = @('True', 'False')[[int]($name -eq 'Public' -and $PolicyStore -eq 'ActiveStore')]
+        }
+    }
 }
 
 function ConvertTo-Element {
     # An element of WS-Management: its children have a prefix.
     param([string]$Name, $Members)
     $document = [xml]"<cfg:$Name xmlns:cfg=`"http://schemas.microsoft.com/wbem/wsman/1/config`" />"
-    foreach ($member in $Members.Keys) { [void]$document.DocumentElement.AppendChild($document.CreateElement('cfg', $member, $document.DocumentElement.NamespaceURI)).AppendChild($document.CreateTextNode($Members[$member])) }
+    foreach ($member in $Members.Keys) {
+        foreach ($value in @($Members[$member])) { [void]$document.DocumentElement.AppendChild($document.CreateElement('cfg', $member, $document.DocumentElement.NamespaceURI)).AppendChild($document.CreateTextNode($value)) }
+    }
     return , $document.DocumentElement
 }
 
@@ -84,7 +90,7 @@ function Get-WSManInstance {
     param([string]$ResourceURI, [switch]$Enumerate)
     Assert-Service
     switch ($ResourceURI) {
-        'winrm/config/Listener' { foreach ($entry in (Read-Store)['listeners']) { ConvertTo-Element 'Listener' (@{ Enabled = 'true' } + $entry) } }
+        'winrm/config/Listener' { foreach ($entry in (Read-Store)['listeners']) { ConvertTo-Element 'Listener' (@{ Enabled = 'true'; ListeningOn = @{ HTTP = ''; HTTPS = '127.0.0.1', '192.0.2.10' }[$entry['Transport']] } + $entry) } }
         'winrm/config/service' { ConvertTo-Element 'Service' @{ AllowUnencrypted = 'false' } }
         'winrm/config/service/auth' { ConvertTo-Element 'Auth' @{ Basic = 'true' } }
         default { throw "no resource $ResourceURI" }
