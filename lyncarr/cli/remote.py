@@ -7,9 +7,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 from types import FrameType
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from lyncarr.cli.ask import agree, asker, terminal
 from lyncarr.cli.main import tell
-from lyncarr.cli.options import Auth, Output, Transport
+from lyncarr.cli.options import DEFAULT_SITE, Auth, Output, Transport
 from lyncarr.core.converge import Listener, Run
-from lyncarr.core.errors import UsageError
+from lyncarr.core.errors import LyncarrError, ProtocolError, RefusedError, UnreachableError, UsageError
 from lyncarr.core.interrupts import Interrupts
 from lyncarr.core.plan import HostResult, select
 from lyncarr.powershell.bundle import shipped, winrs_bootstrap
@@ -48,6 +48,23 @@ class Connection:
     tls: str | None
     password_from: str | None
     transport: Transport | None = None
+
+    def line(self, command: str, path: Path, steps: Iterable[str] = ()) -> str:
+        """The command line of `command` for the same host, reached in the same way, to be pasted.
+
+        Without a password's program: its line may hold a secret of its own, and this one is printed.
+        """
+        from lyncarr.config.program import line_of
+
+        given = [("site", None if path == DEFAULT_SITE else path), *((field.name, getattr(self, field.name)) for field in fields(self))]
+        given += [("step", step) for step in steps]
+        words = [
+            word
+            for name, value in given
+            if value is not None and not (name == "password_from" and value.startswith("command:"))
+            for word in (f"--{name.replace('_', '-')}", str(value))
+        ]
+        return line_of(["lyncarr", command, *words])
 
 
 class Report(Listener, Protocol):
@@ -90,7 +107,7 @@ def run(
     host_class = host_by(target)
 
     def open_host() -> RemoteShell:
-        opened.append(host_class(target, script=shipped()))
+        opened.append(host_class(target, script=shipped(), known=any(one.logged_on for one in opened)))
         return opened[-1]
 
     one = Run(
@@ -110,7 +127,7 @@ def run(
         result = one.execute()
         report.finish(result, {farm.name: _url(farm, prepared.website.port) for farm in prepared.farms})
         if result.error is not None:
-            tell(result.error, verbose=verbose)
+            tell(result.error, verbose=verbose, more=_way(result.error, opened, connection.line("doctor", path)))
         if verbose:
             _tell_more(_cost(opened))
     return result.exit_code
@@ -182,6 +199,12 @@ def _cost(opened: list[RemoteShell]) -> str:
     requests, connections = sum(one.requests for one in traffic), sum(one.connections for one in traffic)
     up, down = sum(one.bytes_up for one in traffic), sum(one.bytes_down for one in traffic)
     return f"on the wire: {requests} requests over {connections} connections, {up:,} bytes up, {down:,} bytes down"
+
+
+def _way(error: LyncarrError, opened: list[RemoteShell], doctor: str) -> str:
+    """The sentence that sends to lyncarr doctor where that can tell more: the host is out of reach, or did not get past the log-on."""
+    before = isinstance(error, ProtocolError | RefusedError) and not any(one.logged_on for one in opened)
+    return f"{doctor} says what is in the way." if before or isinstance(error, UnreachableError) else ""
 
 
 @contextmanager

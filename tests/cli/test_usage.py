@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lyncarr.cli.options import DEFAULT_SITE, Auth, Transport
+from lyncarr.cli.remote import Connection
+
 SITE = """
 [hosts.rp01]
 address = "192.0.2.10"
@@ -134,3 +137,12 @@ def test_init_never_overwrites_and_check_rejects_the_placeholders(tmp_path: Path
     assert checked.returncode == 65
     assert "placeholder" in checked.stderr.lower()
     assert "servers[0]" in checked.stderr
+
+
+def test_a_next_move_reaches_the_host_in_the_same_way() -> None:
+    line = Connection("rp01", "192.0.2.7", None, Auth.ntlm, 15985, "off", "command:pass show rp01").line
+    assert line("doctor", DEFAULT_SITE) == "lyncarr doctor --host rp01 --address 192.0.2.7 --auth ntlm --port 15985 --tls off"
+    line = Connection("rp01", None, None, None, None, None, "env:RP01", Transport.winrs).line
+    assert line("provision", Path("my lab/lyncarr.toml"), ["farms", "iis"]) == (
+        "lyncarr provision --site 'my lab/lyncarr.toml' --host rp01 --password-from env:RP01 --transport winrs --step farms --step iis"
+    )

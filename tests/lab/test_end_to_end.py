@@ -325,12 +325,15 @@ def test_an_untrusted_certificate_stops_before_any_request_and_prints_the_pin(be
     done = bench.json("plan", "--tls", "verify")
     assert (done.code, done.host["result"], done.host["error"]["code"]) == (77, "refused", "untrusted")
     assert f'tls = "pin:sha256:{bench.lab.pin}"' in done.err
+    assert done.err.endswith(" lyncarr doctor --host rp01 --tls verify says what is in the way.\n")
     assert bench.lab.requests == []
 
 
 def test_nobody_there(bench: Bench) -> None:
     done = bench.json("plan", "--port", "1", "--timeout", "1")
     assert (done.code, done.host["result"]) == (69, "unreachable")
+    assert done.err.endswith(" lyncarr doctor --host rp01 --port 1 says what is in the way.\n")
+    assert not done.host["error"]["message"].endswith("in the way.")
     text = bench.run("plan", "--port", "1", "--timeout", "1")
     assert text.code == 69
     assert "farms" not in text.out, "steps that nobody looked at are not worth a line"
