@@ -41,12 +41,12 @@ class Connection:
     """What the command line says about reaching the host; None leaves it to the site file."""
 
     host: str | None
-    address: str | None
-    user: str | None
-    auth: Auth | None
-    port: int | None
-    tls: str | None
-    password_from: str | None
+    address: str | None = None
+    user: str | None = None
+    auth: Auth | None = None
+    port: int | None = None
+    tls: str | None = None
+    password_from: str | None = None
     transport: Transport | None = None
 
     def line(self, command: str, path: Path, steps: Iterable[str] = ()) -> str:
@@ -56,12 +56,13 @@ class Connection:
         """
         from lyncarr.config.program import line_of
 
-        given = [("site", None if path == DEFAULT_SITE else path), *((field.name, getattr(self, field.name)) for field in fields(self))]
+        given = [("site", None if path == DEFAULT_SITE else path), ("host", self.host or "NAME")]
+        given += [(field.name, getattr(self, field.name)) for field in fields(self)[1:]]
         given += [("step", step) for step in steps]
         words = [
             word
             for name, value in given
-            if value is not None and not (name == "password_from" and value.startswith("command:"))
+            if value is not None and not (name == "password_from" and str(value).startswith("command:"))
             for word in (f"--{name.replace('_', '-')}", str(value))
         ]
         return line_of(["lyncarr", command, *words])
@@ -94,7 +95,7 @@ def run(
         # Here, and kept: a CA file or client certificate that is no good is an error of the site file, not of the host.
         context_for(target.tls, target.certificate, target.key)
     prepared = prepare(site, asker())
-    report = _report(output)
+    report = _report(output, connection.line("provision", path, steps))
     for warning in prepared.warnings:
         _tell_more(f"warning: {clean(warning)}")
     if verbose:
@@ -177,7 +178,7 @@ def _url(farm: Farm, port: int) -> str:
     return f"https://{farm.name}/" if port == HTTPS else f"https://{farm.name}:{port}/"
 
 
-def _report(output: Output) -> Report:
+def _report(output: Output, provision: str) -> Report:
     if output is Output.json:
         from lyncarr.report.events import JsonReport
 
@@ -187,7 +188,7 @@ def _report(output: Output) -> Report:
     from lyncarr.report.console import ConsoleReport
 
     # The stream is named: rich would follow sys.stdout to wherever it leads at that moment.
-    return ConsoleReport(Console(file=sys.stdout, highlight=False), Console(file=sys.stderr, highlight=False))
+    return ConsoleReport(Console(file=sys.stdout, highlight=False), Console(file=sys.stderr, highlight=False), provision)
 
 
 def _tell_more(sentence: str) -> None:

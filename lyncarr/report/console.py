@@ -13,11 +13,11 @@ from rich.text import Text
 
 from lyncarr.core.plan import HostResult, Note, Plan
 from lyncarr.report.events import restore_line
-from lyncarr.report.text import change_line, clean, wrapped
+from lyncarr.report.text import GLUE, change_line, clean, wrapped
 
 SAID = {
     "in-place": "Everything is in place; nothing to do.",
-    "pending": "Changes are pending; lyncarr provision applies them.",
+    "pending": "Changes are pending; {provision} applies them.",
     "applied": "Applied, and seen in place.",
     "failed": "Stopped at the step that failed. Mend the cause and run this again: what is in place costs nothing.",
     "changed": "The host changed since the plan was shown; the plan above is the new one. Run this again.",
@@ -60,11 +60,15 @@ class _Now:
 
 
 class ConsoleReport:
-    """A Listener and Report for a terminal or a log. `out` gets the report, `err` what happens now: live where it is a terminal."""
+    """A Listener and Report for a terminal or a log. `out` gets the report, `err` what happens now: live where it is a terminal.
 
-    def __init__(self, out: Console, err: Console) -> None:
+    `provision` is the command line that applies what is pending; it is never broken, so that it can be pasted.
+    """
+
+    def __init__(self, out: Console, err: Console, provision: str) -> None:
         self._out = out
         self._err = err
+        self._provision = provision
         self._live: Live | None = None
         self._greeted = False
         self._planned = False
@@ -103,7 +107,7 @@ class ConsoleReport:
         if result.backup is not None:
             self._words(f"Configuration backup {result.backup} on the host. To restore it, in an elevated command prompt there:")
             self._line(f"  {restore_line(result.backup)}")
-        self._words(f"{result.host}: {_verdict(result)}", "bold")
+        self._words(f"{result.host}: {_verdict(result, self._provision)}", "bold")
         made = {change.item for one in result.steps if one.result == "applied" for change in one.changes if change.attribute is None}
         first = [url for name, url in published.items() if name in made]
         if first and result.result == "applied":
@@ -135,7 +139,7 @@ class ConsoleReport:
         if self._out.is_terminal:
             self._line(wrapped(text, max(self._out.width, MIN_WIDTH), indent), style)
         else:
-            self._line(indent + text, style)
+            self._line(indent + text.replace(GLUE, " "), style)
 
     def _now(self, text: str) -> None:
         if not self._err.is_terminal:
@@ -166,14 +170,15 @@ class ConsoleReport:
 _STYLE = {"applied": "green", "failed": "red", "unknown": "red", "skipped": "dim", "reboot-needed": "yellow"}
 
 
-def _verdict(result: HostResult) -> str:
+def _verdict(result: HostResult, provision: str) -> str:
     """The outcome in a sentence or two, with what became of the host."""
     words = {one.result for one in result.steps}
     wrote = bool(words & {"applied", "failed", "unknown", "reboot-needed"})
     if result.result == "failed" and not wrote:
         return FAILED_AROUND
     if result.result in ("pending", "changed") or (result.result in MAY_HAVE_WRITTEN and not wrote):
-        return f"{SAID[result.result]} {NOTHING_WRITTEN}"
+        said = SAID[result.result].format(provision=provision.replace(" ", GLUE))
+        return f"{said} {NOTHING_WRITTEN}"
     if result.result in MAY_HAVE_WRITTEN:
         return f"{SAID[result.result]} {RUN_AGAIN}"
     return SAID[result.result]

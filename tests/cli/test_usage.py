@@ -142,7 +142,20 @@ def test_init_never_overwrites_and_check_rejects_the_placeholders(tmp_path: Path
 def test_a_next_move_reaches_the_host_in_the_same_way() -> None:
     line = Connection("rp01", "192.0.2.7", None, Auth.ntlm, 15985, "off", "command:pass show rp01").line
     assert line("doctor", DEFAULT_SITE) == "lyncarr doctor --host rp01 --address 192.0.2.7 --auth ntlm --port 15985 --tls off"
-    line = Connection("rp01", None, None, None, None, None, "env:RP01", Transport.winrs).line
+    line = Connection("rp01", password_from="env:RP01", transport=Transport.winrs).line
     assert line("provision", Path("my lab/lyncarr.toml"), ["farms", "iis"]) == (
         "lyncarr provision --site 'my lab/lyncarr.toml' --host rp01 --password-from env:RP01 --transport winrs --step farms --step iis"
     )
+
+
+def test_check_names_the_next_command_as_it_is_pasted(folder: Path) -> None:
+    assert lyncarr("check", cwd=folder).stdout.endswith("lyncarr.toml is good. Next: lyncarr doctor --host rp01\n")
+    other = folder / "two proxies.toml"
+    other.write_text(SITE + SITE.split("[[farms]]")[0].replace("rp01", "rp02"))
+    said = lyncarr("check", "--site", other.name, cwd=folder).stdout
+    assert said.endswith("two proxies.toml is good. Next: lyncarr doctor --site 'two proxies.toml' --host NAME\n")
+
+
+def test_init_names_the_next_command_as_it_is_pasted(tmp_path: Path) -> None:
+    said = lyncarr("init", "contoso.com", "--site", "my site.toml", cwd=tmp_path).stdout
+    assert said.endswith("then: lyncarr check --site 'my site.toml'\n")
