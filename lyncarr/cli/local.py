@@ -56,5 +56,7 @@ def run_lab(preset: str, powershell: str | None, folder: Path, address: str, out
     try:
         from lyncarr.lab.command import run
     except ModuleNotFoundError as missing:
-        raise UsageError(f"The lab needs the package {missing.name}: install lyncarr[lab].") from missing
+        raise UsageError(
+            f"The lab needs the package {missing.name}. In lyncarr's checkout: pipx install --force '.[lab]' (or pip install '.[lab]')."
+        ) from missing
     return run(preset, powershell, folder, address, output.value)

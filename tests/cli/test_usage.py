@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lyncarr.cli.options import DEFAULT_SITE, Auth, Transport
+from lyncarr.cli.local import run_lab
+from lyncarr.cli.options import DEFAULT_SITE, Auth, Output, Transport
 from lyncarr.cli.remote import Connection
+from lyncarr.core.errors import UsageError
 
 SITE = """
 [hosts.rp01]
@@ -159,3 +161,11 @@ def test_check_names_the_next_command_as_it_is_pasted(folder: Path) -> None:
 def test_init_names_the_next_command_as_it_is_pasted(tmp_path: Path) -> None:
     said = lyncarr("init", "contoso.com", "--site", "my site.toml", cwd=tmp_path).stdout
     assert said.endswith("then: lyncarr check --site 'my site.toml'\n")
+
+
+def test_the_lab_without_its_extra_says_what_brings_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in sys.modules if name.startswith("lyncarr.lab")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psrpcore", None)
+    with pytest.raises(UsageError, match=r"package psrpcore.*pipx install --force '\.\[lab\]'"):
+        run_lab("blank", None, tmp_path, "127.0.0.1", Output.text)

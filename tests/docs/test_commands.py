@@ -142,6 +142,7 @@ ELSEWHERE = {
     "make bench": ("tests/lab/test_benchmark.py", "takes a quarter of an hour; its smallest form runs there"),
     "make acceptance": ("tests/windows/test_acceptance.py", "is for a real server; runs against the lab there"),
     "pipx install": ("tests/docs/test_wheel.py", "would fetch packages; the wheel is built and installed there without"),
+    "pipx inject": ("tests/unit/test_sources.py", "would fetch the package, which the tests have"),
     "pip install": ("tests/docs/test_wheel.py", "would fetch packages; the wheel is built and installed there without"),
     "python3 -m venv": ("tests/docs/test_wheel.py", "makes an environment there"),
     ".ci/run": (".ci/run", "runs all tests"),
