@@ -19,7 +19,7 @@ from lyncarr.cli.ask import agree, asker, terminal
 from lyncarr.cli.main import tell
 from lyncarr.cli.options import DEFAULT_SITE, Auth, Output, Transport
 from lyncarr.core.converge import Listener, Run
-from lyncarr.core.errors import LyncarrError, ProtocolError, RefusedError, UnreachableError, UsageError
+from lyncarr.core.errors import LyncarrError, ProtocolError, RefusedError, UnreachableError, UntrustedError, UsageError
 from lyncarr.core.interrupts import Interrupts
 from lyncarr.core.plan import HostResult, select
 from lyncarr.powershell.bundle import shipped, winrs_bootstrap
@@ -203,7 +203,12 @@ def _cost(opened: list[RemoteShell]) -> str:
 
 
 def _way(error: LyncarrError, opened: list[RemoteShell], doctor: str) -> str:
-    """The sentence that sends to lyncarr doctor where that can tell more: the host is out of reach, or did not get past the log-on."""
+    """The sentence that sends to lyncarr doctor where that can tell more: the host is out of reach, or nobody got past its log-on.
+
+    Of a certificate that is not trusted it says the same, which ends in a line to copy.
+    """
+    if isinstance(error, UntrustedError):
+        return ""
     before = isinstance(error, ProtocolError | RefusedError) and not any(one.logged_on for one in opened)
     return f"{doctor} says what is in the way." if before or isinstance(error, UnreachableError) else ""
 
