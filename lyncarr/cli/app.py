@@ -220,7 +220,7 @@ def lab(
     ] = "127.0.0.1",
     output: options.OutputAs = options.Output.text,
 ) -> int:
-    """Serve a simulated Windows host on loopback until Ctrl-C; it writes a ready site file. Needs lyncarr[lab]."""
+    """Serve a simulated Windows host on loopback until Ctrl-C; it writes a ready site file. Needs the extra: pipx install '.[lab]'."""
     from lyncarr.cli.local import run_lab
 
     return run_lab(preset, powershell, folder, address, output)

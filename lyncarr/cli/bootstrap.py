@@ -14,7 +14,7 @@ from lyncarr.powershell.bootstrap import script
 
 FILE_NAME = "lyncarr-bootstrap.ps1"
 HTTPS_PORT = 5986
-UNKNOWN_CONTROLLER = "ADDRESS-OF-THIS-MACHINE"
+UNKNOWN_CONTROLLER = "ADDRESS-OF-THE-CONTROLLER"
 
 
 def print_script(controller: str | None, name: str | None, port: int, file: Path | None) -> None:

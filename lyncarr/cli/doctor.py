@@ -33,7 +33,12 @@ def run_doctor(connection: Connection, path: Path, output: Output, verbose: bool
         print(doctor.text_line(finding) if output is Output.text else doctor.json_line(target.name, finding), flush=True)
     error = None if failed is None else failed.error
     code = IN_PLACE if error is None else error.exit_code
-    print(doctor.verdict(target.name, failed) if output is Output.text else doctor.json_summary(target.name, failed, code))
+    move = (
+        "Put this host into a site file (lyncarr init DOMAIN writes one); then lyncarr plan."
+        if needless
+        else f"{connection.line('plan', path)} comes next."
+    )
+    print(doctor.verdict(target.name, failed, move) if output is Output.text else doctor.json_summary(target.name, failed, code))
     if verbose and error is not None and error.detail:
         print(f"cause: {clean(error.detail)}", file=sys.stderr)
     return code

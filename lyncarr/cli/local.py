@@ -7,21 +7,24 @@ from pathlib import Path
 
 from lyncarr.cli.ask import asker
 from lyncarr.cli.options import Output
+from lyncarr.cli.remote import Connection
 from lyncarr.core.errors import UsageError
 
 
 def init_site(domain: str, path: Path) -> None:
+    from lyncarr.config.program import line_of
     from lyncarr.config.template import write_template
 
     write_template(domain, path)
-    print(f"Wrote {path}. Fill in the server addresses and certificates, then: lyncarr check --site {path}")
+    print(f"Wrote {path}. Fill in the server addresses and certificates, then: {line_of(['lyncarr', 'check', '--site', str(path)])}")
 
 
 def check_site(path: Path, output: Output) -> None:
     from lyncarr.config.check import check
     from lyncarr.config.loader import load_site
 
-    report = check(load_site(path), asker())
+    site = load_site(path)
+    report = check(site, asker())
     if output is Output.json:
         print(json.dumps({"schema": 1, "event": "check", "warnings": report.warnings, "facts": report.facts}))
         return
@@ -29,7 +32,9 @@ def check_site(path: Path, output: Output) -> None:
         print(f"  {fact}")
     for warning in report.warnings:
         print(f"warning: {warning}")
-    print(f"{path} is good. lyncarr plan --host NAME shows what would change.")
+    # Which of several comes next only the reader knows.
+    host = next(iter(site.hosts)) if len(site.hosts) == 1 else None
+    print(f"{path} is good. Next: {Connection(host).line('doctor', path)}")
 
 
 def show_schema(path: Path | None) -> None:
@@ -51,5 +56,7 @@ def run_lab(preset: str, powershell: str | None, folder: Path, address: str, out
     try:
         from lyncarr.lab.command import run
     except ModuleNotFoundError as missing:
-        raise UsageError(f"The lab needs the package {missing.name}: install lyncarr[lab].") from missing
+        raise UsageError(
+            f"The lab needs the package {missing.name}. In lyncarr's checkout: pipx install --force '.[lab]' (or pip install '.[lab]')."
+        ) from missing
     return run(preset, powershell, folder, address, output.value)

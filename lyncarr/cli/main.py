@@ -65,14 +65,17 @@ def run(arguments: list[str]) -> int:
         return fault.exit_code
 
 
-def tell(error: LyncarrError, *, verbose: bool) -> None:
-    """An error for people: its sentence, and with --verbose the technical cause. Both may hold text of a hostile host."""
+def tell(error: LyncarrError, *, verbose: bool, more: str = "") -> None:
+    """An error for people: its sentence with `more` behind it, and with --verbose the technical cause.
+
+    The error and its cause may hold text of a hostile host.
+    """
     if isinstance(error, FaultError):
         traceback.print_exception(error.__cause__)
     # Of all errors only those of local files have several lines.
     lines = str(error).splitlines() if isinstance(error, SiteError) else [str(error)]
     for line in lines:
-        _say(clean(line, MAX_ERROR_CHARS))
+        _say(f"{clean(line, MAX_ERROR_CHARS)} {more}".rstrip())
     if verbose and error.detail:
         _say(f"cause: {clean(error.detail, MAX_ERROR_CHARS)}")
 

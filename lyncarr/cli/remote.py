@@ -7,9 +7,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 from types import FrameType
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from lyncarr.cli.ask import agree, asker, terminal
 from lyncarr.cli.main import tell
-from lyncarr.cli.options import Auth, Output, Transport
+from lyncarr.cli.options import DEFAULT_SITE, Auth, Output, Transport
 from lyncarr.core.converge import Listener, Run
-from lyncarr.core.errors import UsageError
+from lyncarr.core.errors import LyncarrError, ProtocolError, RefusedError, UnreachableError, UntrustedError, UsageError
 from lyncarr.core.interrupts import Interrupts
 from lyncarr.core.plan import HostResult, select
 from lyncarr.powershell.bundle import shipped, winrs_bootstrap
@@ -40,13 +40,31 @@ class Connection:
     """What the command line says about reaching the host; None leaves it to the site file."""
 
     host: str | None
-    address: str | None
-    user: str | None
-    auth: Auth | None
-    port: int | None
-    tls: str | None
-    password_from: str | None
+    address: str | None = None
+    user: str | None = None
+    auth: Auth | None = None
+    port: int | None = None
+    tls: str | None = None
+    password_from: str | None = None
     transport: Transport | None = None
+
+    def line(self, command: str, path: Path, steps: Iterable[str] = ()) -> str:
+        """The command line of `command` for the same host, reached in the same way, to be pasted.
+
+        Without a password's program: its line may hold a secret of its own, and this one is printed.
+        """
+        from lyncarr.config.program import line_of
+
+        given = [("site", None if path == DEFAULT_SITE else path), ("host", self.host or "NAME")]
+        given += [(field.name, getattr(self, field.name)) for field in fields(self)[1:]]
+        given += [("step", step) for step in steps]
+        words = [
+            word
+            for name, value in given
+            if value is not None and not (name == "password_from" and str(value).startswith("command:"))
+            for word in (f"--{name.replace('_', '-')}", str(value))
+        ]
+        return line_of(["lyncarr", command, *words])
 
 
 class Report(Listener, Protocol):
@@ -76,7 +94,7 @@ def run(
         # Here, and kept: a CA file or client certificate that is no good is an error of the site file, not of the host.
         context_for(target.tls, target.certificate, target.key)
     prepared = prepare(site, asker())
-    report = _report(output)
+    report = _report(output, connection.line("provision", path, steps))
     for warning in prepared.warnings:
         _tell_more(f"warning: {clean(warning)}")
     if verbose:
@@ -89,7 +107,7 @@ def run(
     host_class = host_by(target)
 
     def open_host() -> RemoteShell:
-        opened.append(host_class(target, script=shipped()))
+        opened.append(host_class(target, script=shipped(), known=any(one.logged_on for one in opened)))
         return opened[-1]
 
     one = Run(
@@ -109,7 +127,7 @@ def run(
         result = one.execute()
         report.finish(result, {rule.name: rule.address for rule in all_rules(prepared)})
         if result.error is not None:
-            tell(result.error, verbose=verbose)
+            tell(result.error, verbose=verbose, more=_way(result.error, opened, connection.line("doctor", path)))
         if verbose:
             _tell_more(_cost(opened))
     return result.exit_code
@@ -153,7 +171,7 @@ def _user() -> str:
         return "unknown"
 
 
-def _report(output: Output) -> Report:
+def _report(output: Output, provision: str) -> Report:
     if output is Output.json:
         from lyncarr.report.events import JsonReport
 
@@ -163,7 +181,7 @@ def _report(output: Output) -> Report:
     from lyncarr.report.console import ConsoleReport
 
     # The stream is named: rich would follow sys.stdout to wherever it leads at that moment.
-    return ConsoleReport(Console(file=sys.stdout, highlight=False), Console(file=sys.stderr, highlight=False))
+    return ConsoleReport(Console(file=sys.stdout, highlight=False), Console(file=sys.stderr, highlight=False), provision)
 
 
 def _tell_more(sentence: str) -> None:
@@ -175,6 +193,17 @@ def _cost(opened: list[RemoteShell]) -> str:
     requests, connections = sum(one.requests for one in traffic), sum(one.connections for one in traffic)
     up, down = sum(one.bytes_up for one in traffic), sum(one.bytes_down for one in traffic)
     return f"on the wire: {requests} requests over {connections} connections, {up:,} bytes up, {down:,} bytes down"
+
+
+def _way(error: LyncarrError, opened: list[RemoteShell], doctor: str) -> str:
+    """The sentence that sends to lyncarr doctor where that can tell more: the host is out of reach, or nobody got past its log-on.
+
+    Of a certificate that is not trusted it says the same, which ends in a line to copy.
+    """
+    if isinstance(error, UntrustedError):
+        return ""
+    before = isinstance(error, ProtocolError | RefusedError) and not any(one.logged_on for one in opened)
+    return f"{doctor} says what is in the way." if before or isinstance(error, UnreachableError) else ""
 
 
 @contextmanager

@@ -103,14 +103,17 @@ def check(site: Site, ask: Ask, *, now: datetime | None = None) -> CheckReport:
 def _farm(farm: Farm) -> str:
     """Where requests for a farm go, with and without TLS."""
     servers = ", ".join(display(server) for server in farm.servers)
+    limit = f"and may take {farm.timeout_s} s"
     ways = []
     if farm.https:
-        ways.append(f"requests for {farm.host_pattern} go to {servers}, port {farm.http_port if farm.ssl_offload else farm.https_port}")
+        port = farm.http_port if farm.ssl_offload else farm.https_port
+        ways.append(f"requests for {farm.host_pattern} go to {servers}, port {port}, {limit}")
     if farm.http == "forward":
-        ways.append(f"requests without TLS for {farm.http_pattern} go to {servers}, port {farm.http_port}, unencrypted all the way")
+        unsafe = f"port {farm.http_port}, unencrypted all the way"
+        ways.append(f"requests without TLS for {farm.http_pattern} go to {servers}, {unsafe}, {limit}")
     if farm.http == "redirect":
         ways.append(f"requests without TLS for {farm.http_pattern} are redirected to https")
-    return f"farm {display(farm.name)}: {'; '.join(ways)}, and may take {farm.timeout_s} s"
+    return f"farm {display(farm.name)}: {'; '.join(ways)}"
 
 
 def _roots(site: Site, problems: list[Problem]) -> tuple[RootCertificate, ...]:

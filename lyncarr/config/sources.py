@@ -130,7 +130,9 @@ def _from_keyring(service: str, account: str, what: str) -> str:
         import keyring
         from keyring.errors import KeyringLocked, NoKeyringError
     except ModuleNotFoundError as missing:
-        raise ConfigurationError(f"keyring: needs the package {missing.name}; install lyncarr[keyring], or name another source.") from None
+        raise ConfigurationError(
+            f"keyring: needs the package {missing.name}: pipx inject lyncarr keyring (or pip install keyring); or name another source."
+        ) from None
     try:
         value = keyring.get_password(service, account)
     except NoKeyringError:

@@ -14,6 +14,8 @@ FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 4.0
 ASKS = 3
 ASK_PAUSE_S = 3.0
+FIRST_ATTEMPTS = 4
+"""To a host that was never there in this run, about two seconds: a wrong port refuses for ever, and a lost packet does not."""
 
 
 class TransientError(UnreachableError):
@@ -38,8 +40,10 @@ class StaleConnectionError(TransientError):
         super().__init__("The connection was closed while it was idle.", pause_s=0.0)
 
 
-def connecting(deadline: Deadline, sleep: Callable[[float], None] = time.sleep) -> Retrying:
+def connecting(deadline: Deadline, sleep: Callable[[float], None] = time.sleep, *, known: bool = True) -> Retrying:
     """Tenacity's policy for connecting: TransientError is tried again until the next pause would pass `deadline`.
+
+    A host that is not `known` to be there gets FIRST_ATTEMPTS, unless it says itself that its service comes (UnavailableError).
 
     The last error comes out as it is. RefusedError and UntrustedError are no TransientError: a second attempt after a
     refusal locks accounts.
@@ -47,10 +51,15 @@ def connecting(deadline: Deadline, sleep: Callable[[float], None] = time.sleep) 
     return Retrying(
         retry=retry_if_exception_type(TransientError),
         wait=_pause,
-        stop=lambda state: deadline.passed or _pause(state) >= deadline.left(),
+        stop=lambda state: deadline.passed or _pause(state) >= deadline.left() or not (known or _hopeful(state)),
         sleep=sleep,
         reraise=True,
     )
+
+
+def _hopeful(state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    return isinstance(error, UnavailableError) or state.attempt_number < FIRST_ATTEMPTS
 
 
 def _pause(state: RetryCallState) -> float:

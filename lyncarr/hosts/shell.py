@@ -49,6 +49,7 @@ class RemoteShell(ABC):
     """One remote shell on `target`, opened by its first request. See core.model.Host.
 
     `script.look` goes with the first request, `script.write` with the first that writes. `on_identity` is called when the shell is open.
+    `known` tells that the host answered in this run before: then it is worth waiting for.
     """
 
     def __init__(
@@ -59,11 +60,12 @@ class RemoteShell(ABC):
         connect_timeout_s: float = 20.0,
         operation_timeout_s: int = OPERATION_TIMEOUT_S,
         on_identity: Callable[[Identity], None] | None = None,
+        known: bool = False,
     ) -> None:
         self._target = target
         self._script = script
         self._on_identity = on_identity
-        self._transport = Transport(target, operation_timeout_s=operation_timeout_s, connect_timeout_s=connect_timeout_s)
+        self._transport = Transport(target, operation_timeout_s=operation_timeout_s, connect_timeout_s=connect_timeout_s, known=known)
         self._operation_timeout_s = operation_timeout_s
         self._opened = False
         self._may_write = False

@@ -200,7 +200,8 @@ def _untrusted(error: ssl.SSLCertVerificationError, target: Target, der: bytes |
     if der is not None:
         digest = hashlib.sha256(der).hexdigest().upper()
         reason += (
-            f" It has the subject {_subject(der)} and the SHA-256 {digest}; where the host's own certificate store shows the same, "
+            f" It has the subject {_subject(der)} and the SHA-256 {digest}; compare that on the host: the script of lyncarr bootstrap, run "
+            "there, prints it as the pin (Windows' certificate window shows SHA-1, which is another number). Only where they are the same, "
             f'this line in the site file trusts it: tls = "pin:sha256:{digest}"'
         )
     return UntrustedError(reason, detail=f"verify code {code}: {error.verify_message}")

@@ -41,9 +41,10 @@ class Transport:
 
     `run_deadline` ends every answer; it is set for each request. `distrusted` turns true with the first refusal, or the first answer
     that cannot be believed: nothing is sent after that. `requests`, `connections` and the bytes of `clock` count what was on the wire.
+    `known` is whether the host answered in this run before.
     """
 
-    def __init__(self, target: Target, *, operation_timeout_s: int, connect_timeout_s: float) -> None:
+    def __init__(self, target: Target, *, operation_timeout_s: int, connect_timeout_s: float, known: bool = False) -> None:
         self.target = target
         self.endpoint = target.endpoint
         self.distrusted = False
@@ -55,6 +56,7 @@ class Transport:
         """Whether a message came through the host's authentication."""
         self._operation_timeout_s = operation_timeout_s
         self._connect_timeout_s = connect_timeout_s
+        self._known = known
         self._sealed = target.tls.mode == "off"
         self._session: GuardedSession | None = None
         self._logged_on = False
@@ -119,7 +121,7 @@ class Transport:
         seconds = self._connect_timeout_s if self.clock.until is None else min(self._connect_timeout_s, self.clock.until.left())
         connect_by = Deadline(seconds)
         try:
-            return connecting(connect_by)(self._once, message, read, answer_s, connect_by)
+            return connecting(connect_by, known=self._known or self.answered)(self._once, message, read, answer_s, connect_by)
         except TransientError as error:
             if not self.answered:
                 raise

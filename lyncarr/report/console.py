@@ -14,12 +14,12 @@ from rich.text import Text
 
 from lyncarr.core.plan import HostResult, Note, Plan
 from lyncarr.report.events import restore_line
-from lyncarr.report.text import change_line, clean, wrapped
+from lyncarr.report.text import GLUE, change_line, clean, wrapped
 from lyncarr.steps import STEPS
 
 SAID = {
     "in-place": "Everything is in place; nothing to do.",
-    "pending": "Changes are pending; lyncarr provision applies them.",
+    "pending": "Changes are pending; {provision} applies them.",
     "applied": "Applied, and seen in place.",
     "failed": "Stopped at the step that failed. Mend the cause and run this again: what is in place costs nothing.",
     "changed": "The host changed since the plan was shown; the plan above is the new one. Run this again.",
@@ -64,11 +64,15 @@ class _Now:
 
 
 class ConsoleReport:
-    """A Listener and Report for a terminal or a log. `out` gets the report, `err` what happens now: live where it is a terminal."""
+    """A Listener and Report for a terminal or a log. `out` gets the report, `err` what happens now: live where it is a terminal.
 
-    def __init__(self, out: Console, err: Console) -> None:
+    `provision` is the command line that applies what is pending; it is never broken, so that it can be pasted.
+    """
+
+    def __init__(self, out: Console, err: Console, provision: str) -> None:
         self._out = out
         self._err = err
+        self._provision = provision
         self._live: Live | None = None
         self._greeted = False
         self._planned = False
@@ -107,7 +111,7 @@ class ConsoleReport:
         if result.backup is not None:
             self._words(f"Configuration backup {result.backup} on the host. To restore it, in an elevated command prompt there:")
             self._line(f"  {restore_line(result.backup)}")
-        self._words(f"{result.host}: {_verdict(result)}", "bold")
+        self._words(f"{result.host}: {_verdict(result, self._provision)}", "bold")
         # The binding, the certificate or a rule may be missing where only some steps were looked at.
         if result.result == "applied" and not _partial(result):
             self._addresses(result, published)
@@ -146,7 +150,7 @@ class ConsoleReport:
         if self._out.is_terminal:
             self._line(wrapped(text, max(self._out.width, MIN_WIDTH), indent), style)
         else:
-            self._line(indent + text, style)
+            self._line(indent + text.replace(GLUE, " "), style)
 
     def _now(self, text: str) -> None:
         if not self._err.is_terminal:
@@ -181,14 +185,15 @@ def _partial(result: HostResult) -> bool:
     return len(result.steps) < len(STEPS)
 
 
-def _verdict(result: HostResult) -> str:
+def _verdict(result: HostResult, provision: str) -> str:
     """The outcome in a sentence or two, with what became of the host."""
     words = {one.result for one in result.steps}
     wrote = bool(words & {"applied", "failed", "unknown", "reboot-needed"})
     if result.result == "failed" and not wrote:
         return FAILED_AROUND
     if result.result in ("pending", "changed") or (result.result in MAY_HAVE_WRITTEN and not wrote):
-        return f"{SAID[result.result]} {NOTHING_WRITTEN}"
+        said = SAID[result.result].format(provision=provision.replace(" ", GLUE))
+        return f"{said} {NOTHING_WRITTEN}"
     if result.result in MAY_HAVE_WRITTEN:
         return f"{SAID[result.result]} {RUN_AGAIN}"
     if _partial(result) and result.result in SAID_OF_SOME:

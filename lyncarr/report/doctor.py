@@ -20,9 +20,10 @@ def text_line(found: Finding) -> str:
     return f"  {found.check:<{NAME_CHARS}} {found.word:<{WORD_CHARS}} {clean(found.text, MAX_CHARS)}".rstrip()
 
 
-def verdict(host: str, failed: Finding | None) -> str:
+def verdict(host: str, failed: Finding | None, move: str) -> str:
+    """The last line; `move` is the sentence on what comes next where the way is free."""
     if failed is None:
-        return f"{host}: The way to it is free. lyncarr plan --host {host} comes next. Nothing was written."
+        return f"{host}: The way to it is free. {move} Nothing was written."
     return f"{host}: Stopped at {failed.check}. Mend that, then run this again. Nothing was written."
 
 

@@ -84,7 +84,7 @@ def judge_log(target: Target, logging: dict[str, Any], secrets: dict[str, str]) 
 def accept(host: str, path: Path) -> int:
     """Run everything; 0 where the course was taken and no secret was logged."""
     site = load_site(path)
-    target = target_of(Connection(host, None, None, None, None, None, None), site)
+    target = target_of(Connection(host), site)
     secrets, farm, report = site_secrets(site, target), site.farms[0].name, Report()
     print(f"Acceptance on {target.where}, a server that may be lost: it is changed, and one setting is broken and mended.")
     (logging,) = hands.call(target, "events.ps1", "Get-LyncarrLogging")

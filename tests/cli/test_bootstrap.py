@@ -20,7 +20,7 @@ def test_the_script_is_the_same_for_everybody(tmp_path: Path) -> None:
     bare, full = lyncarr("bootstrap", cwd=tmp_path), lyncarr("bootstrap", *VALUES, cwd=tmp_path)
     assert (bare.returncode, full.returncode) == (0, 0)
     assert bare.stdout == full.stdout == script()
-    assert "-Controller ADDRESS-OF-THIS-MACHINE\n" in bare.stderr
+    assert "-Controller ADDRESS-OF-THE-CONTROLLER\n" in bare.stderr
     assert "-Controller 192.0.2.50,2001:db8::5 -Name rp01 -Port 5999\n" in full.stderr
 
 

@@ -55,6 +55,14 @@ def test_a_plan_on_a_terminal_of_80_columns(bench: Bench) -> None:
     compare("plan-80", "\n".join(lines) + "\n")
 
 
+def test_the_next_command_is_not_broken_where_a_terminal_is_narrow(bench: Bench) -> None:
+    move = "lyncarr provision --host rp01 --address 127.0.0.1 --user Administrator --step farms --step iis"
+    for columns in (60, 80):
+        with bench.terminal(*move.replace("provision --host rp01", "plan").split()[1:], columns=columns) as terminal:
+            assert terminal.end() == 2
+        assert move in terminal.text
+
+
 def test_a_run(bench: Bench) -> None:
     done = bench.run("provision", "--yes")
     compare("provision", done.out)

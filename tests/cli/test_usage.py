@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from lyncarr.cli.local import run_lab
+from lyncarr.cli.options import DEFAULT_SITE, Auth, Output, Transport
+from lyncarr.cli.remote import Connection
+from lyncarr.core.errors import UsageError
+
 SITE = """
 [hosts.rp01]
 address = "192.0.2.10"
@@ -136,3 +141,33 @@ def test_init_never_overwrites_and_check_rejects_the_placeholders(tmp_path: Path
     assert checked.returncode == 65
     assert "placeholder" in checked.stderr.lower()
     assert "servers[0]" in checked.stderr
+
+
+def test_a_next_move_reaches_the_host_in_the_same_way() -> None:
+    line = Connection("rp01", "192.0.2.7", None, Auth.ntlm, 15985, "off", "command:pass show rp01").line
+    assert line("doctor", DEFAULT_SITE) == "lyncarr doctor --host rp01 --address 192.0.2.7 --auth ntlm --port 15985 --tls off"
+    line = Connection("rp01", password_from="env:RP01", transport=Transport.winrs).line
+    assert line("provision", Path("my lab/lyncarr.toml"), ["farms", "iis"]) == (
+        "lyncarr provision --site 'my lab/lyncarr.toml' --host rp01 --password-from env:RP01 --transport winrs --step farms --step iis"
+    )
+
+
+def test_check_names_the_next_command_as_it_is_pasted(folder: Path) -> None:
+    assert lyncarr("check", cwd=folder).stdout.endswith("lyncarr.toml is good. Next: lyncarr doctor --host rp01\n")
+    other = folder / "two proxies.toml"
+    other.write_text(SITE + SITE.split("[[farms]]")[0].replace("rp01", "rp02"))
+    said = lyncarr("check", "--site", other.name, cwd=folder).stdout
+    assert said.endswith("two proxies.toml is good. Next: lyncarr doctor --site 'two proxies.toml' --host NAME\n")
+
+
+def test_init_names_the_next_command_as_it_is_pasted(tmp_path: Path) -> None:
+    said = lyncarr("init", "contoso.com", "--site", "my site.toml", cwd=tmp_path).stdout
+    assert said.endswith("then: lyncarr check --site 'my site.toml'\n")
+
+
+def test_the_lab_without_its_extra_says_what_brings_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in sys.modules if name.startswith("lyncarr.lab")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psrpcore", None)
+    with pytest.raises(UsageError, match=r"package psrpcore.*pipx install --force '\.\[lab\]'"):
+        run_lab("blank", None, tmp_path, "127.0.0.1", Output.text)

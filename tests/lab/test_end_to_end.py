@@ -170,7 +170,7 @@ def test_anything_but_yes_writes_nothing(bench: Bench, answer: str) -> None:
         terminal.type(answer)
         assert terminal.end() == 2
     assert bench.writes == []
-    assert "Nothing was written." in terminal.text
+    assert "Nothing was written." in " ".join(terminal.text.split())
 
 
 def test_ctrl_c_at_the_question_writes_nothing(bench: Bench) -> None:
@@ -325,12 +325,25 @@ def test_an_untrusted_certificate_stops_before_any_request_and_prints_the_pin(be
     done = bench.json("plan", "--tls", "verify")
     assert (done.code, done.host["result"], done.host["error"]["code"]) == (77, "refused", "untrusted")
     assert f'tls = "pin:sha256:{bench.lab.pin}"' in done.err
+    assert done.err.endswith(f'tls = "pin:sha256:{bench.lab.pin}"\n')
     assert bench.lab.requests == []
+
+
+def test_a_refused_log_on_sends_to_doctor_and_a_later_refusal_does_not(bench: Bench) -> None:
+    bench.faults.refuse_after = 5
+    done = bench.json("provision", "--yes")
+    assert (done.code, "doctor" in done.err) == (77, False)
+    bench.faults.refuse_authentication = True
+    done = bench.json("plan")
+    assert done.code == 77
+    assert done.err.endswith(" lyncarr doctor --host rp01 says what is in the way.\n")
 
 
 def test_nobody_there(bench: Bench) -> None:
     done = bench.json("plan", "--port", "1", "--timeout", "1")
     assert (done.code, done.host["result"]) == (69, "unreachable")
+    assert done.err.endswith(" lyncarr doctor --host rp01 --port 1 says what is in the way.\n")
+    assert not done.host["error"]["message"].endswith("in the way.")
     text = bench.run("plan", "--port", "1", "--timeout", "1")
     assert text.code == 69
     assert "farms" not in text.out, "steps that nobody looked at are not worth a line"

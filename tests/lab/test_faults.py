@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lyncarr.core import converge
-from lyncarr.hosts import psrp, winrs
+from lyncarr.hosts import psrp, retry, winrs
 from lyncarr.lab.faults import At
 from tests.lab.console import Bench, wait_for
 
@@ -220,6 +220,19 @@ def test_the_lock_of_a_shell_that_was_lost_is_waited_for(monkeypatch: pytest.Mon
 def test_a_host_that_is_still_starting_is_waited_for(bench: Bench, attempts: int) -> None:
     bench.faults.unavailable, bench.faults.retry_after_s = attempts, 0
     assert bench.here("plan").code == 2
+
+
+def test_a_host_that_answered_is_waited_for_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, transport: str) -> None:
+    """The fresh shell after an install loses more connections than a first contact may."""
+    monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.01)
+    with Bench(tmp_path, auth="ntlm", tls="off") as bench:
+        _at_work(bench)
+        # Three requests of the log-on come before the first message.
+        shell = 3 + len(whole_run(transport)) // 2
+        bench.faults.cut_after = At(shell + 1, shell + retry.FIRST_ATTEMPTS, over="requests")
+        done = bench.here("provision", "--yes")
+    assert done.code == 0, done.err
+    assert bench.writes == [["iis"], ["proxy-timeout"]]
 
 
 def test_a_refusal_in_the_middle_is_the_end(bench: Bench) -> None:

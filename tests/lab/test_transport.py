@@ -28,6 +28,7 @@ from lyncarr.core.errors import (
 from lyncarr.core.model import Deadline, Event, Request, Secret, StepRequest
 from lyncarr.hosts import retry
 from lyncarr.hosts.psrp import PsrpHost
+from lyncarr.hosts.retry import FIRST_ATTEMPTS
 from lyncarr.hosts.shell import Identity, RemoteShell
 from lyncarr.hosts.target import Auth, Target, Tls
 from lyncarr.hosts.winrs import WinrsHost
@@ -384,16 +385,27 @@ def test_503_for_ever_ends_in_time() -> None:
         assert 0.5 < time.monotonic() - begun < 3
 
 
-def test_nothing_listening_is_tried_again_until_the_time_is_over() -> None:
+@pytest.mark.parametrize(("known", "least_s", "most_s"), [(False, 1.5, 3.0), (True, 3.5, 6.0)], ids=["first contact", "later shell"])
+def test_nothing_listening_is_tried_again(known: bool, least_s: float, most_s: float) -> None:
     with Bench() as bench:
-        target = bench.target(port=1)
         begun = time.monotonic()
         with (
-            host_by()(target, script=SCRIPT, connect_timeout_s=1.0) as host,
+            host_by()(bench.target(port=1), script=SCRIPT, connect_timeout_s=5.0, known=known) as host,
             pytest.raises(UnreachableError, match="refused the connection"),
         ):
             observe(host)
-        assert 0.5 < time.monotonic() - begun < 2
+        assert least_s < time.monotonic() - begun < most_s
+
+
+def test_a_port_that_breaks_off_each_log_on_is_given_up_soon() -> None:
+    """NTLM over http at a port that speaks TLS."""
+    with Bench() as bench:
+        target = bench.target("ntlm", "off", port=bench.lab.https_port)
+        begun = time.monotonic()
+        with host_by()(target, script=SCRIPT) as host, pytest.raises(UnreachableError):
+            observe(host)
+        assert time.monotonic() - begun < 5
+        assert host.traffic.connections == FIRST_ATTEMPTS
 
 
 @pytest.mark.parametrize(("auth", "tls"), WAYS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from lyncarr.config.check import check, prepare
 from lyncarr.config.loader import load_site
 from lyncarr.config.site import Site
-from lyncarr.config.template import write_template
+from lyncarr.config.template import template_text, write_template
 from lyncarr.core.errors import ConfigurationError, SiteError, UsageError
 from tests.certs import NOW, Pair, make_ca, make_leaf, make_pfx
 from tests.sites import site_of
@@ -163,9 +164,11 @@ def test_a_check_says_what_becomes_of_requests_without_tls(tmp_path: Path) -> No
     farms = [{"name": f"{label}.contoso.com", "servers": ["fe"], **way} for label, way in zip(["a", "b", "c"], ways, strict=True)]
     facts = check(site_of(farms, tmp_path), None, now=NOW).facts
     assert facts[0].endswith(
-        "requests for a.* go to fe, port 4443; requests without TLS for a.* are redirected to https, and may take 900 s"
+        "requests for a.* go to fe, port 4443, and may take 900 s; requests without TLS for a.* are redirected to https"
     )
-    assert facts[1].endswith("port 4443; requests without TLS for b.* go to fe, port 8080, unencrypted all the way, and may take 900 s")
+    assert facts[1].endswith(
+        "port 4443, and may take 900 s; requests without TLS for b.* go to fe, port 8080, unencrypted all the way, and may take 900 s"
+    )
     assert facts[2] == "farm c.contoso.com: requests without TLS for c.* go to fe, port 8080, unencrypted all the way, and may take 900 s"
 
 
@@ -207,6 +210,16 @@ class TestTemplate:
             ),
             "farms[4].servers[0] of wac.contoso.com: 'office-web-apps.invalid'",
         ]
+
+    def test_its_comments_on_a_host_show_the_defaults(self, tmp_path: Path) -> None:
+        path = tmp_path / "lyncarr.toml"
+        text = template_text("contoso.com").replace(".invalid", ".contoso.local")
+        path.write_text(text, "utf-8")
+        before = load_site(path).hosts["rp01"]
+        text, count = re.subn(r"^# (auth|tls|transport) = ", r"\1 = ", text, flags=re.MULTILINE)
+        path.write_text(text, "utf-8")
+        assert count == 3
+        assert load_site(path).hosts["rp01"] == before
 
     @pytest.mark.parametrize(("domain", "kept"), [("Contoso.com", "contoso.com"), ("bücher.example", "xn--bcher-kva.example")])
     def test_with_real_servers_it_is_good(self, domain: str, kept: str, tmp_path: Path) -> None:

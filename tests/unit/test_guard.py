@@ -477,6 +477,14 @@ def test_transient_errors_are_tried_again(pauses: list[float]) -> None:
     assert pauses == [0.25, 2.0, 1.0]
 
 
+def test_a_host_that_was_never_there_is_given_up_soon(pauses: list[float]) -> None:
+    with pytest.raises(TransientError, match="refused"):
+        connecting(Deadline(20), sleep=pauses.append, known=False)(outcomes(*[TransientError("refused")] * 5))
+    assert pauses == [0.25, 0.5, 1.0]
+    act = outcomes(*[UnavailableError("503", pause_s=0.5)] * 5)
+    assert connecting(Deadline(20), sleep=pauses.append, known=False)(act) == "connected"
+
+
 def test_a_stale_connection_is_replaced_at_once(pauses: list[float]) -> None:
     assert connecting(Deadline(20), sleep=pauses.append)(outcomes(StaleConnectionError())) == "connected"
     assert pauses == [0.0]

@@ -245,7 +245,7 @@ def test_an_empty_entry_is_no_password(keep: Callable[[KeyringBackend], None], t
 
 def test_without_the_package_a_keyring_is_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
-    with pytest.raises(ConfigurationError, match=r"needs the package keyring; install lyncarr\[keyring\]"):
+    with pytest.raises(ConfigurationError, match=r"needs the package keyring: pipx inject lyncarr keyring"):
         resolve("keyring:rp01", base=tmp_path, ask=None)
 
 
