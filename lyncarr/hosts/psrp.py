@@ -13,7 +13,7 @@ from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.shell import SignalCode
 from pypsrp.wsman import WSMan
 
-from lyncarr.core.errors import LostConnectionError, StepFailedError
+from lyncarr.core.errors import LostConnectionError
 from lyncarr.core.model import Deadline, Event, Secret
 from lyncarr.hosts.faults import TIMED_OUT, translated
 from lyncarr.hosts.messages import GuardedFragmenter
@@ -94,16 +94,12 @@ class PsrpHost(RemoteShell):
             self._hand_on(text, reader, on_event)
 
     def _end(self, shell: PowerShell, reader: EventReader) -> None:
-        """Judge how the pipeline ended. The script catches its own errors, so that one out here came from PowerShell around it."""
+        """Judge how the pipeline ended."""
         if shell.streams.error or shell.state == PSInvocationState.FAILED:
             with translated(self._target, opened=True):
                 record = shell.streams.error[0] if shell.streams.error else None
                 text, identifier = harmless(record or "no reason given", 500), harmless(getattr(record, "fq_error", ""))
-            raise StepFailedError(
-                f"PowerShell on {self._target.where} ended lyncarr's script: {text} Does a policy or an antivirus there stop scripts?",
-                kind="error",
-                detail=identifier,
-            )
+            raise self._script_ended(text, identifier)
         if shell.state != PSInvocationState.COMPLETED:
             raise LostConnectionError(f"What ran on {self._target.where} was stopped by somebody else.")
         reader.finish()

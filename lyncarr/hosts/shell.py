@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from lyncarr.core.errors import LostConnectionError, LyncarrError, RefusedError
+from lyncarr.core.errors import LostConnectionError, LyncarrError, RefusedError, StepFailedError
 from lyncarr.core.fitness import OLDEST_POWERSHELL, powershell_version
 from lyncarr.core.model import Deadline, Event, Request, Secret
 from lyncarr.hosts.target import Target
@@ -185,6 +185,14 @@ class RemoteShell(ABC):
         for event in reader.feed(text):
             on_event(event)
             self._go_on()
+
+    def _script_ended(self, text: str, detail: str) -> StepFailedError:
+        """The script catches its own errors, so that one out here came from PowerShell around it."""
+        return StepFailedError(
+            f"PowerShell on {self._target.where} ended lyncarr's script: {text} Does a policy or an antivirus there stop scripts?",
+            kind="error",
+            detail=detail,
+        )
 
     def _go_on(self) -> None:
         if self._interrupted:

@@ -79,7 +79,7 @@ class Transport:
                 return self._opened(self._answer(message, read, answer_s), message)
             except LostConnectionError:
                 self.reset()
-                if not read or attempt == MAX_LOSSES or self._over():
+                if not read or attempt == MAX_LOSSES or self.over:
                     raise
             except (ProtocolError, RefusedError):
                 self.distrusted = True
@@ -111,7 +111,9 @@ class Transport:
         if session is not None:
             session.cancel()
 
-    def _over(self) -> bool:
+    @property
+    def over(self) -> bool:
+        """Whether the time of the run is, or it was cancelled: then nothing is tried again."""
         return self.clock.cancelled or (self.clock.until is not None and self.clock.until.passed)
 
     def _answer(self, message: bytes, read: bool, answer_s: float) -> requests.Response:

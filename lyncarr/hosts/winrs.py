@@ -12,7 +12,7 @@ from pypsrp.exceptions import WinRMTransportError as FaultAnswer
 from winrm.exceptions import WinRMOperationTimeoutError, WinRMTransportError, WSManFaultError
 from winrm.protocol import Protocol
 
-from lyncarr.core.errors import LostConnectionError, ProtocolError, RefusedError, StepFailedError
+from lyncarr.core.errors import LostConnectionError, ProtocolError, RefusedError
 from lyncarr.core.model import Deadline, Event, Secret
 from lyncarr.hosts.faults import TIMED_OUT, of_fault, translated
 from lyncarr.hosts.retry import asking
@@ -83,7 +83,7 @@ class WinrsHost(RemoteShell):
                 elif self._is_end(line, process):
                     ended, self._end_due = not self._end_due, False
             if process.exit_code is not None and not (ended or reader.done):
-                raise self._failed(f"it ended with exit code {process.exit_code}.", process.errors)
+                raise self._script_ended(f"it ended with exit code {process.exit_code}.", process.errors)
         self._end_due = not ended
         reader.finish()
 
@@ -102,11 +102,7 @@ class WinrsHost(RemoteShell):
 
     def _ask(self, process: _Process) -> None:
         """Ask whether the request has arrived. Windows is busy (fault 170) while it still takes the piece before."""
-        asking(self._may_go_on)(process.write, lines.ask(self._sent))
-
-    def _may_go_on(self) -> bool:
-        until = self._transport.clock.until
-        return not self._interrupted and (until is None or not until.passed)
+        asking(lambda: not (self._interrupted or self._transport.over))(process.write, lines.ask(self._sent))
 
     def _is_end(self, line: str, process: _Process) -> bool:
         """What a line that is no event says; True at the end of the request."""
@@ -115,16 +111,8 @@ class WinrsHost(RemoteShell):
         if line == lines.INCOMPLETE:
             raise LostConnectionError(f"The connection was lost, and with it the request to {self._target.where}; it was not begun there.")
         if line.startswith(lines.ERROR):
-            raise self._failed(harmless(line.removeprefix(lines.ERROR), 500), process.errors)
+            raise self._script_ended(harmless(line.removeprefix(lines.ERROR), 500), process.errors)
         raise self._strange(line)
-
-    def _failed(self, text: str, detail: str) -> StepFailedError:
-        """The script catches its own errors, so that one out here came from PowerShell around it."""
-        return StepFailedError(
-            f"PowerShell on {self._target.where} ended lyncarr's script: {text} Does a policy or an antivirus there stop scripts?",
-            kind="error",
-            detail=detail,
-        )
 
     def _strange(self, line: str) -> ProtocolError:
         return ProtocolError(
