@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from lyncarr.config.farms import host_header
 from lyncarr.core.model import Attributes, State
-
-HTTPS_PORT = 443
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,7 @@ def https_rules(site: Any) -> tuple[Rule, ...]:
     for farm in site.farms:
         if farm.https:
             scheme, suffix = ("http", "") if farm.ssl_offload else ("https", "_SSL")
-            # What a client sends as Host carries the port where it is not HTTPS's own.
-            host = f"{farm.name}{_port(site)}"
+            host = host_header(farm.name, site.website.port)
             url = f"{scheme}://{farm.name}/{{R:0}}"
             rules.append(Rule(f"ARR_{farm.name}_loadbalance{suffix}", "Rewrite", url, https=True, pattern=farm.host_pattern, host=host))
     return tuple(rules)
@@ -76,7 +74,7 @@ def http_rules(site: Any) -> tuple[Rule, ...]:
         if farm.http == "forward":
             rules.append(rule(f"ARR_{farm.name}_loadbalance", "Rewrite", f"http://{farm.name}/{{R:0}}"))
         elif farm.http == "redirect":
-            rules.append(rule(redirect_name(farm), "Redirect", f"https://{{HTTP_HOST}}{_port(site)}/{{R:0}}"))
+            rules.append(rule(redirect_name(farm), "Redirect", f"https://{host_header('{HTTP_HOST}', site.website.port)}/{{R:0}}"))
     return tuple(rules)
 
 
@@ -105,8 +103,3 @@ def rules_parameters(site: Any, rules: Iterable[Rule]) -> Mapping[str, Any]:
             for rule in rules
         },
     }
-
-
-def _port(site: Any) -> str:
-    port = site.website.port
-    return "" if port == HTTPS_PORT else f":{port}"
