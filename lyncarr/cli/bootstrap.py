@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from lyncarr.core.errors import SiteError, UsageError
+from lyncarr.config.files import write_new
+from lyncarr.core.errors import UsageError
+from lyncarr.hosts.target import HTTPS_PORT
 from lyncarr.powershell.bootstrap import script
 
 FILE_NAME = "lyncarr-bootstrap.ps1"
-HTTPS_PORT = 5986
 UNKNOWN_CONTROLLER = "ADDRESS-OF-THE-CONTROLLER"
 
 
@@ -30,7 +31,7 @@ def print_script(controller: str | None, name: str | None, port: int, file: Path
         return
     # With the line ends of Windows, where it will be read, whatever this machine writes.
     text = script().replace("\n", "\r\n").encode("ascii")
-    _write(file, text)
+    write_new(file, text, "--file")
     print(f"Wrote {file}, SHA-256 {hashlib.sha256(text).hexdigest()}.")
     _explain(command, "carry it to the server", sys.stdout)
 
@@ -60,16 +61,6 @@ def _addresses(text: str) -> list[str]:
             )
         found.append(str(address))
     return found
-
-
-def _write(file: Path, text: bytes) -> None:
-    try:
-        with file.open("xb") as opened:
-            opened.write(text)
-    except FileExistsError:
-        raise SiteError(f"{file} is there already and is left alone; remove it first, or write another with --file FILE.") from None
-    except OSError as error:
-        raise SiteError(f"{file} cannot be written; name a file in a folder that exists and is yours.", detail=str(error)) from None
 
 
 def _explain(command: str, how: str, to: TextIO) -> None:

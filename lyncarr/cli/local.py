@@ -9,6 +9,7 @@ from lyncarr.cli.ask import asker
 from lyncarr.cli.options import Output
 from lyncarr.cli.remote import Connection
 from lyncarr.core.errors import UsageError
+from lyncarr.report.events import SCHEMA
 
 
 def init_site(domain: str, path: Path) -> None:
@@ -26,7 +27,7 @@ def check_site(path: Path, output: Output) -> None:
     site = load_site(path)
     report = check(site, asker())
     if output is Output.json:
-        print(json.dumps({"schema": 1, "event": "check", "warnings": report.warnings, "facts": report.facts}))
+        print(json.dumps({"schema": SCHEMA, "event": "check", "warnings": report.warnings, "facts": report.facts}))
         return
     for fact in report.facts:
         print(f"  {fact}")

@@ -1,8 +1,10 @@
-"""Reading the files that a site file names."""
+"""Reading the files that a site file names, and writing those that a command makes."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from lyncarr.core.errors import SiteError
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -19,3 +21,26 @@ def read_file(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise ValueError(f"{path.name} is longer than {limit} bytes; is it the right file?")
     return data
+
+
+def write_new(path: Path, data: bytes, option: str) -> None:
+    """Write `data` to `path`, which must not exist yet; `option` is the command line's way to name another file.
+
+    Raises SiteError (exit 65) where something is there, or where it cannot be written.
+    """
+    try:
+        file = path.open("xb")
+    except FileExistsError:
+        raise SiteError(f"{path} is there already and is left alone; remove it first, or write another with {option} FILE.") from None
+    except OSError as error:
+        raise not_written(path, option, error) from None
+    try:
+        with file:
+            file.write(data)
+    except OSError as error:
+        path.unlink(missing_ok=True)  # half a file would only be left alone by the next attempt
+        raise not_written(path, option, error) from None
+
+
+def not_written(path: Path, option: str, error: OSError) -> SiteError:
+    return SiteError(f"{path} cannot be written; name a file in a folder that exists and is yours, with {option} FILE.", detail=str(error))

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from lyncarr.config.files import not_written
 from lyncarr.config.site import Tables
 from lyncarr.core.errors import SiteError
 
@@ -60,9 +61,7 @@ def write_schema(path: Path) -> None:
             raise SiteError(f"{path} is there already, is no schema of lyncarr and is left alone; name another file with --file.")
         path.write_text(schema_text(), encoding="ascii", newline="\n")
     except OSError as error:
-        raise SiteError(
-            f"{path} cannot be written; name a file in a folder that exists and is yours, with --file.", detail=str(error)
-        ) from None
+        raise not_written(path, "--file", error) from None
 
 
 def _is_ours(path: Path) -> bool:

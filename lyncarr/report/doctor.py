@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from lyncarr.report.events import SCHEMA
+from lyncarr.report.events import json_line as line
 from lyncarr.report.text import clean
 
 if TYPE_CHECKING:
@@ -29,12 +28,8 @@ def verdict(host: str, failed: Finding | None, move: str) -> str:
 
 def json_line(host: str, found: Finding) -> str:
     error = None if found.error is None else {"code": found.error.code, "message": str(found.error)}
-    return _line(event="finding", host=host, check=found.check, result=found.word, text=found.text, error=error)
+    return line({"event": "finding", "host": host, "check": found.check, "result": found.word, "text": found.text, "error": error})
 
 
 def json_summary(host: str, failed: Finding | None, exit_code: int) -> str:
-    return _line(event="summary", exit_code=exit_code, hosts={host: "ok" if failed is None else "failed"})
-
-
-def _line(**members: object) -> str:
-    return json.dumps({"schema": SCHEMA, **members}, separators=(",", ":"))
+    return line({"event": "summary", "exit_code": exit_code, "hosts": {host: "ok" if failed is None else "failed"}})

@@ -43,8 +43,13 @@ class JsonReport:
         self._line({"event": "summary", "exit_code": result.exit_code, "hosts": {result.host: result.result}})
 
     def _line(self, members: Mapping[str, Any]) -> None:
-        self._stream.write(json.dumps({"schema": SCHEMA, **members}, separators=(",", ":"), default=_plain) + "\n")
+        self._stream.write(json_line(members) + "\n")
         self._stream.flush()
+
+
+def json_line(members: Mapping[str, Any]) -> str:
+    """One line, without its end."""
+    return json.dumps({"schema": SCHEMA, **members}, separators=(",", ":"), default=_plain)
 
 
 def host_line(result: HostResult) -> dict[str, Any]:
