@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from lyncarr.powershell import bootstrap
 from lyncarr.powershell.bundle import MAIN, SHARED, WINRS, compose, read_snippet, winrs_bootstrap
 from lyncarr.steps import STEPS
 from tests.conftest import engine
+from tests.docs.documents import MEND, renewed
 from tests.powershell import bootstrap_engine
 from tests.powershell.engine import composed
 from tests.snippets.snippet_coverage import Coverage, function_of, kept_recordings, snippet_coverage
@@ -29,7 +29,8 @@ ENGINES = {"Linux": ("LYNCARR_PWSH", "pwsh", "tests/powershell"), "Wine": ("LYNC
 """Where a snippet ran -> what names its engine, what the engine is called, and what records."""
 UNREACHED = Path(__file__).parent / "data" / "unreached.json"
 PAGE = Path(__file__).parents[2] / "docs" / "what-is-proved.md"
-MARKED = re.compile(r"(?<=<!-- begin: written by make docs -->\n).*?(?=<!-- end: written by make docs -->)", re.DOTALL)
+PART = "snippets"
+"""The generated part of that page."""
 
 
 @dataclass(frozen=True, order=True)
@@ -161,15 +162,16 @@ def main(arguments: list[str]) -> int:
     parts = recorded(options.folder)
     show(parts)
     complaints = [*unrecorded(parts), *misjudged(parts)]
-    page = PAGE.read_text(encoding="utf-8")
-    fresh = MARKED.sub(lambda _: page_text(parts), page)
     if options.write or options.check:
+        page = PAGE.read_text(encoding="utf-8")
+        fresh, misplaced = renewed(page, {PART: lambda: page_text(parts)})
+        complaints += [f"{PAGE.name}: {one}" for one in misplaced]
         if places(parts) != ENGINES.keys():
             print(f"{PAGE.name} was not looked at: it tells what both engines ran.", file=sys.stderr)
         elif options.write:
             PAGE.write_text(fresh, encoding="utf-8")
         elif page != fresh:
-            complaints.append(f"{PAGE.name} tells another: run make docs.")
+            complaints.append(f"{PAGE.name} tells another: {MEND}.")
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     return 1 if complaints else 0
