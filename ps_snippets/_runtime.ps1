@@ -165,8 +165,9 @@ function Invoke-LyncarrRequest {
     try {
         $table = ConvertTo-LyncarrTable -Value (ConvertFrom-Json -InputObject $Request)
         if ($first) {
-            Add-LyncarrEvent -Members (Get-LyncarrHello -Run ([string]$table['run']))
-            foreach ($reason in @(Get-LyncarrRebootReason)) { Add-LyncarrNote -Kind 'pending-reboot' -Text $reason }
+            $reasons = @(Get-LyncarrRebootReason)
+            Add-LyncarrEvent -Members (Get-LyncarrHello -Run ([string]$table['run']) -PendingReboot ($reasons.Count -gt 0))
+            foreach ($reason in $reasons) { Add-LyncarrNote -Kind 'pending-reboot' -Text $reason }
         }
         if ([bool]$table['lock']) { Enter-LyncarrLock -Request $table }
         switch ([string]$table['operation']) {

@@ -70,7 +70,7 @@ function Test-LyncarrSharedConfiguration {
 }
 
 function Get-LyncarrHello {
-    param([string]$Run)
+    param([string]$Run, [bool]$PendingReboot)
     $version = 'SOFTWARE\Microsoft\Windows NT\CurrentVersion'
     $build = 0
     [void][int]::TryParse([string](Get-LyncarrRegistryValue -Key $version -Name 'CurrentBuild'), [ref]$build)
@@ -87,7 +87,7 @@ function Get-LyncarrHello {
         os = [string](Get-LyncarrRegistryValue -Key $version -Name 'ProductName'); build = $build
         powershell = $PSVersionTable['PSVersion'].ToString(); bits = $bits; elevated = $elevated
         booted = ([datetime]::UtcNow - $running).ToString('yyyy-MM-ddTHH:mm:ssZ', [cultureinfo]::InvariantCulture)
-        pending_reboot = [bool](Test-LyncarrPendingReboot); shared_configuration = [bool]$shared
+        pending_reboot = $PendingReboot; shared_configuration = [bool]$shared
     }
 }
 

@@ -50,8 +50,10 @@ function Get-HttpRulesState {
 function Set-HttpRulesState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
     $collection = Get-LyncarrNeededCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'
+    # Read once, before any goes: which farm a rule leads to does not change, and a rule is removed by its name.
+    $rules = @(Get-LyncarrRule -Context $Context)
     foreach ($farm in $Parameters['redirects'].get_Keys()) {
-        foreach ($rule in @(Get-LyncarrExtraRule -Rules @(Get-LyncarrRule -Context $Context) -Farm $farm -Parameters $Parameters)) {
+        foreach ($rule in @(Get-LyncarrExtraRule -Rules $rules -Farm $farm -Parameters $Parameters)) {
             Remove-LyncarrElement -Collection $collection -Attribute 'name' -Value $rule['Name'] -Context $Context
         }
     }

@@ -13,10 +13,10 @@ function Get-LyncarrFolder { return $env:LYNCARR_TEST_PROGRAMDATA }
 function Get-LyncarrRestartFile { return [System.IO.Path]::Combine($env:LYNCARR_TEST_PROGRAMDATA, 'restart-needed') }
 
 function Get-LyncarrHello {
-    param([string]$Run)
+    param([string]$Run, [bool]$PendingReboot)
     return @{
         event = 'hello'; protocol = 1; run = $Run; computer = 'RP01'; os = 'simulated'; build = 9600; powershell = '4.0'; bits = 64
-        elevated = $true; booted = '2026-01-01T00:00:00Z'; pending_reboot = $false; shared_configuration = $false
+        elevated = $true; booted = '2026-01-01T00:00:00Z'; pending_reboot = $PendingReboot; shared_configuration = $false
     }
 }
 
