@@ -8,8 +8,8 @@ from pathlib import Path
 from lyncarr.cli.options import DEFAULT_SITE, Output
 from lyncarr.cli.remote import Connection, target_of
 from lyncarr.core.errors import IN_PLACE
+from lyncarr.core.text import safe
 from lyncarr.powershell.bundle import shipped
-from lyncarr.report.text import clean
 
 
 def run_doctor(connection: Connection, path: Path, output: Output, verbose: bool) -> int:
@@ -27,7 +27,7 @@ def run_doctor(connection: Connection, path: Path, output: Output, verbose: bool
     target = target_of(connection, Hosts(path, {}) if needless else load_hosts(path))
     failed: Finding | None = None
     if output is Output.text:
-        print(clean(target.where), flush=True)
+        print(safe(target.where), flush=True)
     for finding in examine(target, shipped()):
         failed = finding if finding.error is not None else failed
         print(doctor.text_line(finding) if output is Output.text else doctor.json_line(target.name, finding), flush=True)
@@ -40,5 +40,5 @@ def run_doctor(connection: Connection, path: Path, output: Output, verbose: bool
     )
     print(doctor.verdict(target.name, failed, move) if output is Output.text else doctor.json_summary(target.name, failed, code))
     if verbose and error is not None and error.detail:
-        print(f"cause: {clean(error.detail)}", file=sys.stderr)
+        print(f"cause: {safe(error.detail)}", file=sys.stderr)
     return code

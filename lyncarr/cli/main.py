@@ -16,7 +16,7 @@ from typer.main import get_command
 from lyncarr.cli.streams import lost_output, prepare_streams
 from lyncarr.core.errors import INTERRUPTED, MISUSE, FaultError, LyncarrError, SiteError
 from lyncarr.core.interrupts import StopNow
-from lyncarr.report.text import clean
+from lyncarr.core.text import safe
 
 MAX_ERROR_CHARS = 2_000
 
@@ -75,9 +75,9 @@ def tell(error: LyncarrError, *, verbose: bool, more: str = "") -> None:
     # Of all errors only those of local files have several lines.
     lines = str(error).splitlines() if isinstance(error, SiteError) else [str(error)]
     for line in lines:
-        _say(f"{clean(line, MAX_ERROR_CHARS)} {more}".rstrip())
+        _say(f"{safe(line, MAX_ERROR_CHARS)} {more}".rstrip())
     if verbose and error.detail:
-        _say(f"cause: {clean(error.detail, MAX_ERROR_CHARS)}")
+        _say(f"cause: {safe(error.detail, MAX_ERROR_CHARS)}")
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -22,8 +22,8 @@ from lyncarr.core.converge import Listener, Run
 from lyncarr.core.errors import LyncarrError, ProtocolError, RefusedError, UnreachableError, UntrustedError, UsageError
 from lyncarr.core.interrupts import Interrupts
 from lyncarr.core.plan import HostResult, select
+from lyncarr.core.text import safe
 from lyncarr.powershell.bundle import shipped, winrs_bootstrap
-from lyncarr.report.text import clean
 from lyncarr.steps import RUNBOOK
 from lyncarr.steps.rules import all_rules
 
@@ -96,7 +96,7 @@ def run(
     prepared = prepare(site, asker())
     report = _report(output, connection.line("provision", path, steps))
     for warning in prepared.warnings:
-        _tell_more(f"warning: {clean(warning)}")
+        _tell_more(f"warning: {safe(warning)}")
     if verbose:
         for half, digest in shipped().sha256.items():
             _tell_more(f"script, the half to {half}: {len(getattr(shipped(), half))} characters, SHA-256 {digest}")
@@ -146,7 +146,7 @@ def target_of(connection: Connection, site: Hosts) -> Target:
     )
     if entry is None and connection.user is None:
         raise UsageError(
-            f"--host: the site file has no host '{clean(name, 100)}' (it has: {known}); "
+            f"--host: the site file has no host '{safe(name, 100)}' (it has: {known}); "
             "to reach an address that is not in it, add --user NAME."
         )
     return make_target(

@@ -13,10 +13,11 @@ from typing import Any, TypeAlias, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from lyncarr.config.farms import complete
-from lyncarr.config.names import display, parse_fqdn, parse_server, quoted
+from lyncarr.config.names import display, parse_fqdn, parse_server
 from lyncarr.config.problems import Problem, SiteProblems
 from lyncarr.config.site import Hosts, HostTables, Site, Tables
 from lyncarr.core.errors import SiteError
+from lyncarr.core.text import quoted
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64

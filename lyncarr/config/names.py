@@ -14,13 +14,14 @@ from operator import or_
 
 import idna
 
+from lyncarr.core.text import quoted
+
 MAX_LABEL = 63
 MAX_NAME = 253
 MAX_PATTERN = 255
 PLACEHOLDER_SUFFIX = ".invalid"
 """Reserved by RFC 2606, so no real server is lost by refusing it; `lyncarr init` writes its placeholders under it."""
 
-_SHOWN = 80
 _LDH = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _PATTERN = re.compile(r"[A-Za-z0-9.*?:-]+")
 _HOST_AND_PORT = re.compile(r"[^:\[\]]+:\d*|\[.*\]:\d*")
@@ -31,12 +32,6 @@ _SCRIPT_SETS = (
     frozenset({"CJK", "HANGUL"}),
     frozenset({"CJK", "BOPOMOFO"}),
 )
-
-
-def quoted(text: str) -> str:
-    """`text` in quotes for a message: what is not printable escaped, and cut where it is too long to read."""
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: _SHOWN + 1])
-    return f"'{safe[:_SHOWN]}...'" if len(text) > _SHOWN else f"'{safe}'"
 
 
 def parse_fqdn(text: str) -> str:

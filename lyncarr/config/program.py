@@ -16,7 +16,7 @@ from typing import cast
 
 from lyncarr.config.words import join, split
 from lyncarr.core.errors import ConfigurationError
-from lyncarr.report.text import clean
+from lyncarr.core.text import safe, safe_lines
 
 LONGEST_S = 60.0
 MAX_SHOWN_CHARS = 20_000
@@ -38,7 +38,7 @@ def line_of(words: Sequence[str]) -> str:
 
 def name_of(line: str) -> str:
     """The program's name: all of a command line that is ever told, because what follows may hold a secret of its own."""
-    return clean(Path(words_of(line)[0]).name, 60)
+    return safe(Path(words_of(line)[0]).name, 60)
 
 
 def output_of(line: str, *, folder: Path, interactive: bool, what: str, limit: int) -> bytes:
@@ -151,7 +151,7 @@ class _Shown(Thread):
         left, last = MAX_SHOWN_CHARS, "\n"
         with self._stream:
             while data := self._stream.read1():
-                text = _harmless(decoder.decode(data))[: max(left, 0)]
+                text = safe_lines(decoder.decode(data))[: max(left, 0)]
                 left -= len(text)
                 last = text[-1:] or last
                 sys.stderr.write(text)
@@ -160,9 +160,3 @@ class _Shown(Thread):
         if last != "\n":
             sys.stderr.write("\n")
             sys.stderr.flush()
-
-
-def _harmless(text: str) -> str:
-    """What a terminal may be given: `clean`, line by line."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").expandtabs().split("\n")
-    return "\n".join(clean(line, len(line)) for line in lines)

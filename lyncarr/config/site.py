@@ -32,8 +32,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from lyncarr.config.farms import DEFAULT_PORTS, DEFAULT_TIMEOUT_S, Farm, FarmKind, HttpPolicy
-from lyncarr.config.names import MAX_PATTERN, check_host_pattern, display, parse_fqdn, parse_server, quoted
+from lyncarr.config.names import MAX_PATTERN, check_host_pattern, display, parse_fqdn, parse_server
 from lyncarr.config.sources import REFERENCE, REFERENCES, check_reference
+from lyncarr.core.text import quoted
 
 Role: TypeAlias = Literal["url_rewrite", "web_farm", "arr", "external_cache"]
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -1,4 +1,4 @@
-"""Errors that people see, and the exit code of each. Every message is one sentence with the next move."""
+"""Errors that people see, and the exit code of each. A message says what is wrong, a hint says what to do next."""
 
 from __future__ import annotations
 
@@ -35,16 +35,20 @@ EXIT_CODES = {
 
 
 class LyncarrError(Exception):
-    """A foreseen error: `str()` is the sentence for people, `code` a stable word for JSON, `exit_code` the process's answer.
+    """A foreseen error.
 
+    `message` is one sentence: what is wrong, where, and the value found unless it is secret. `hint` is the next command or action,
+    "" where there is none. `str()` gives the message alone. `code` is a stable word for JSON, `exit_code` the exit code of the process.
     `detail` is the technical cause, shown with --verbose only; it never holds a secret.
     """
 
     code = "error"
     exit_code = STEP_FAILED
 
-    def __init__(self, message: str, *, detail: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str = "", detail: str | None = None) -> None:
         super().__init__(message)
+        self.message = message
+        self.hint = hint
         self.detail = detail
 
 
@@ -110,17 +114,17 @@ class UntrustedError(RefusedError):
 
 
 class UnfitError(RefusedError):
-    """The host found out itself that it cannot be what a step wants; `step` names it."""
+    """The host reports that it does not support what a step requires; `step` names the step."""
 
     code = "unfit"
 
-    def __init__(self, message: str, *, step: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, hint: str = "", step: str | None = None) -> None:
+        super().__init__(message, hint=hint)
         self.step = step
 
 
 class FaultError(LyncarrError):
-    """Something that nobody foresaw; its cause is the exception, whose traceback is shown."""
+    """An unforeseen exception in lyncarr itself. `__cause__` is that exception; its traceback is shown."""
 
     code = "fault"
     exit_code = FAULT
@@ -128,21 +132,24 @@ class FaultError(LyncarrError):
     def __init__(self, cause: Exception) -> None:
         kind = type(cause).__name__
         super().__init__(
-            f"This is a fault in lyncarr ({kind}). Please report it with the lines above; run it again to see the host's state."
+            f"lyncarr failed with an internal error ({kind}).",
+            hint="Report it with the lines above. Run the command again to see the state of the host.",
         )
         self.__cause__ = cause
 
 
 class StepFailedError(LyncarrError):
-    """A step could not be carried out, or was not in place when looked at again.
+    """A step could not be applied, or the host did not have the desired state afterwards.
 
-    `step` names the guilty step where the host told it, `kind` is the contract's word for the cause.
+    `step` names the step where the host reported it, `kind` is one of the contract's failure kinds.
     """
 
     code = "failed"
     exit_code = STEP_FAILED
 
-    def __init__(self, message: str, *, step: str | None = None, kind: str | None = None, detail: str | None = None) -> None:
-        super().__init__(message, detail=detail)
+    def __init__(
+        self, message: str, *, hint: str = "", step: str | None = None, kind: str | None = None, detail: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, detail=detail)
         self.step = step
         self.kind = kind

@@ -62,6 +62,21 @@ class Secret:
         raise TypeError("a Secret is not to be pickled or copied into a file")
 
 
+@dataclass(frozen=True)
+class Attribute:
+    """How reports show one attribute of a step's items.
+
+    `label` is its name for people ("timeout"), `unit` follows a number ("s"), `true` and `false` are the words for a boolean.
+    `quiet` is the value that means "nothing is wrong" (such as an empty list of extra rules): reports do not show it for a new item.
+    """
+
+    label: str
+    unit: str = ""
+    true: str = "yes"
+    false: str = "no"
+    quiet: Value | None = None
+
+
 class Step:
     """Declaration of one runbook step; every use is derived from it.
 
@@ -81,6 +96,8 @@ class Step:
     never_touches: str
     fails: str
     snippet: str
+    attributes: Mapping[str, Attribute] = {}
+    """Every attribute that `desired` may hold, by its name."""
     unit: str | None = None
     """Steps of one stage with the same word here are selected and written together or not at all."""
     restarts_iis: bool = False

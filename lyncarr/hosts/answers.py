@@ -7,10 +7,10 @@ import re
 import requests
 
 from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, RefusedError
+from lyncarr.core.text import safe
 from lyncarr.hosts.guard import SEALED
 from lyncarr.hosts.retry import UnavailableError
 from lyncarr.hosts.target import Target
-from lyncarr.hosts.text import harmless
 
 _METHODS = ("Negotiate", "Kerberos", "NTLM", "Basic", "CredSSP", "Digest")
 
@@ -61,7 +61,7 @@ def refused(response: requests.Response, target: Target) -> RefusedError:
 
 
 def _by_status(status: int, response: requests.Response, target: Target) -> LyncarrError:
-    where, detail = target.where, f"HTTP {status} {harmless(response.reason)}"
+    where, detail = target.where, f"HTTP {status} {safe(response.reason)}"
     sealed = str(response.request.headers.get("Content-Type", "")).startswith(SEALED)
     if status == 503:
         return UnavailableError(

@@ -14,6 +14,7 @@ import requests
 from lyncarr.core import fitness
 from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, StepFailedError, UnreachableError
 from lyncarr.core.model import Deadline, Event, Request
+from lyncarr.core.text import safe
 from lyncarr.hosts.answers import judge, offered_methods, require_method
 from lyncarr.hosts.choose import host_by
 from lyncarr.hosts.guard import GuardedSession
@@ -21,7 +22,6 @@ from lyncarr.hosts.retry import TransientError
 from lyncarr.hosts.shell import Identity
 from lyncarr.hosts.sockets import TimedSocket, dial, resolve
 from lyncarr.hosts.target import Target
-from lyncarr.hosts.text import harmless
 from lyncarr.hosts.tls import described, secure, speaks_tls
 from lyncarr.powershell.bundle import Script
 
@@ -167,7 +167,7 @@ class _Examination:
         yield Finding("logon", "ok", f"as {target.user}, by {target.auth}" if target.user else f"by {target.auth}")
         if error is not None and not identities:
             raise _Stopped(_failed("shell", error))
-        yield Finding("shell", "ok", f"PowerShell {harmless(identities[0].powershell)}")
+        yield Finding("shell", "ok", f"PowerShell {safe(identities[0].powershell)}")
         if error is not None:
             raise _Stopped(_failed("script", error))
         hello = said["hello"]

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pypsrp.exceptions import InvalidPSRPOperation, WinRMTransportError, WSManFaultError
 
 from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, RefusedError, UnreachableError
+from lyncarr.core.text import safe
 from lyncarr.hosts.target import Target
-from lyncarr.hosts.text import harmless
 
 # Numbers of Windows' wsmerror.h; 5 and 995 are Win32's.
 ACCESS_DENIED = 5
@@ -38,7 +38,7 @@ def translated(target: Target, *, opened: bool) -> Iterator[None]:
             raise of_fault(fault.code, fault.reason or fault.provider_fault, target, opened=opened) from None
         except InvalidPSRPOperation as error:
             raise LostConnectionError(
-                f"PowerShell on {target.where} broke down; look into its event log.", detail=harmless(error, 400)
+                f"PowerShell on {target.where} broke down; look into its event log.", detail=safe(error, 400)
             ) from None
         except Exception as error:
             # Whatever else comes out of a parser that was fed by the host.
@@ -46,14 +46,14 @@ def translated(target: Target, *, opened: bool) -> Iterator[None]:
                 error = ValueError(f"a fault that is none: {error.response_text}")
             raise ProtocolError(
                 f"{target.where} sent something that is not PowerShell remoting; nothing more is read from it. Check the address.",
-                detail=harmless(f"{type(error).__name__}: {error}", 400),
+                detail=safe(f"{type(error).__name__}: {error}", 400),
             ) from None
 
 
 def of_fault(code: int | None, reason: object, target: Target, *, opened: bool, refused: str = NO_POWERSHELL) -> LyncarrError:
     """What a fault means. `refused` is what is said where a host opens no shell for a reason that is not known here."""
     where = target.where
-    detail = harmless(f"WSMan fault {code}: {reason}", 400)
+    detail = safe(f"WSMan fault {code}: {reason}", 400)
     if code == ACCESS_DENIED:
         # PowerShell's endpoint has an access list of its own, and Disable-PSRemoting shuts the network out by it.
         closed = "; or PowerShell's endpoint is closed there (Enable-PSRemoting opens it, --transport winrs does without)"
@@ -75,5 +75,5 @@ def of_fault(code: int | None, reason: object, target: Target, *, opened: bool, 
     if code == TIMED_OUT:
         return LostConnectionError(f"{where} did not do in time what was asked. Is it very busy?", detail=detail)
     if opened:
-        return LostConnectionError(f"{where} reports a fault of WinRM ({harmless(code)}); look into its event log.", detail=detail)
-    return RefusedError(f"{where} {refused.format(code=harmless(code))}", detail=detail)
+        return LostConnectionError(f"{where} reports a fault of WinRM ({safe(code)}); look into its event log.", detail=detail)
+    return RefusedError(f"{where} {refused.format(code=safe(code))}", detail=detail)

@@ -19,10 +19,10 @@ from urllib3.connection import HTTPConnection
 
 from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError
 from lyncarr.core.model import Deadline
+from lyncarr.core.text import safe
 from lyncarr.hosts.retry import StaleConnectionError
 from lyncarr.hosts.sockets import Clock, TimedSocket, TimedTlsSocket, dial, shut_down
 from lyncarr.hosts.target import Target
-from lyncarr.hosts.text import harmless
 from lyncarr.hosts.tls import refused_certificate, secure
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -175,12 +175,12 @@ def _same_place(request: requests.PreparedRequest, target: Target) -> None:
 def _refuse_strange(request: requests.PreparedRequest, response: requests.Response, target: Target) -> None:
     """What is wrong whatever the body says."""
     if 300 <= response.status_code < 400:
-        to = harmless(response.headers.get("Location", "nowhere"))
+        to = safe(response.headers.get("Location", "nowhere"))
         raise ProtocolError(
             f"{target.where} answers with a redirect to {to}, which WinRM never does; it was not followed. Check the address."
         )
     if response.headers.get("Content-Encoding"):
-        encoding = harmless(response.headers["Content-Encoding"])
+        encoding = safe(response.headers["Content-Encoding"])
         raise ProtocolError(f"{target.where} sends content encoded as {encoding}, which was not asked for. Does a proxy stand between?")
 
 
@@ -209,7 +209,7 @@ def _refuse_wrong_type(request: requests.PreparedRequest, response: requests.Res
                 "somebody may be between you and the host."
             )
     elif kind != SOAP:
-        shown = harmless(kind) or "none"
+        shown = safe(kind) or "none"
         raise ProtocolError(f"{target.where} is not a WinRM endpoint (content type {shown}); check the address and the port.")
 
 
@@ -229,7 +229,7 @@ def _stopped(target: Target) -> LostConnectionError:
 def _translated(error: Exception, guard: GuardedSession) -> LyncarrError:
     """Ours for what requests, urllib3, http.client and ssl raised while a request was under way."""
     target, chain = guard.target, list(_chain(error))
-    detail = harmless(f"{type(chain[-1]).__name__}: {chain[-1]}", 400)
+    detail = safe(f"{type(chain[-1]).__name__}: {chain[-1]}", 400)
     if guard.clock.cancelled:
         return _stopped(target)
     if guard.clock.until is not None and guard.clock.until.passed:

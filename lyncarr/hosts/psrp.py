@@ -15,11 +15,11 @@ from pypsrp.wsman import WSMan
 
 from lyncarr.core.errors import LostConnectionError
 from lyncarr.core.model import Deadline, Event, Secret
+from lyncarr.core.text import safe
 from lyncarr.hosts.faults import TIMED_OUT, translated
 from lyncarr.hosts.messages import GuardedFragmenter
 from lyncarr.hosts.shell import IDLE_TIMEOUT_S, RemoteShell
 from lyncarr.hosts.target import Target
-from lyncarr.hosts.text import harmless
 from lyncarr.powershell.protocol import EventReader
 
 COMMAND = "Invoke-LyncarrRequest"
@@ -98,7 +98,7 @@ class PsrpHost(RemoteShell):
         if shell.streams.error or shell.state == PSInvocationState.FAILED:
             with translated(self._target, opened=True):
                 record = shell.streams.error[0] if shell.streams.error else None
-                text, identifier = harmless(record or "no reason given", 500), harmless(getattr(record, "fq_error", ""))
+                text, identifier = safe(record or "no reason given", 500), safe(getattr(record, "fq_error", ""))
             raise self._script_ended(text, identifier)
         if shell.state != PSInvocationState.COMPLETED:
             raise LostConnectionError(f"What ran on {self._target.where} was stopped by somebody else.")

@@ -12,8 +12,8 @@ from typing import Self
 from lyncarr.core.errors import LostConnectionError, LyncarrError, RefusedError, StepFailedError
 from lyncarr.core.fitness import OLDEST_POWERSHELL, powershell_version
 from lyncarr.core.model import Deadline, Event, Request, Secret
+from lyncarr.core.text import safe
 from lyncarr.hosts.target import Target
-from lyncarr.hosts.text import harmless
 from lyncarr.hosts.transport import Transport
 from lyncarr.powershell.bundle import Script
 from lyncarr.powershell.protocol import EventReader, encode_request
@@ -175,7 +175,7 @@ class RemoteShell(ABC):
         version = self._open()
         if powershell_version(version) < OLDEST_POWERSHELL:
             raise RefusedError(
-                f"{self._target.where} has PowerShell {harmless(version) or '2.0 or older'}; lyncarr needs 4.0 or newer. "
+                f"{self._target.where} has PowerShell {safe(version) or '2.0 or older'}; lyncarr needs 4.0 or newer. "
                 "Install Windows Management Framework 5.1."
             )
         if self._on_identity is not None:

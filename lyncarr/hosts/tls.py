@@ -11,10 +11,10 @@ from pathlib import Path
 
 from lyncarr.core.errors import LyncarrError, ProtocolError, RefusedError, SiteError, UntrustedError
 from lyncarr.core.model import Deadline
+from lyncarr.core.text import safe
 from lyncarr.hosts.retry import TransientError
 from lyncarr.hosts.sockets import TimedSocket, TimedTlsSocket
 from lyncarr.hosts.target import Target, Tls
-from lyncarr.hosts.text import harmless
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
 _NOT_YET_VALID = 9
@@ -241,7 +241,7 @@ def _subject(der: bytes) -> str:
         text = x509.load_der_x509_certificate(der).subject.rfc4514_string()
     except ValueError:
         return "(not readable)"
-    return harmless(text) or "(empty)"
+    return safe(text) or "(empty)"
 
 
 def _names(der: bytes | None) -> str:
@@ -255,4 +255,4 @@ def _names(der: bytes | None) -> str:
     except (ValueError, x509.ExtensionNotFound):
         return ""
     names = ", ".join(str(name.value) for name in extension.value)
-    return f" (it holds {harmless(names)})" if names else ""
+    return f" (it holds {safe(names)})" if names else ""

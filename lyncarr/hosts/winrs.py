@@ -14,11 +14,11 @@ from winrm.protocol import Protocol
 
 from lyncarr.core.errors import LostConnectionError, ProtocolError, RefusedError
 from lyncarr.core.model import Deadline, Event, Secret
+from lyncarr.core.text import safe
 from lyncarr.hosts.faults import TIMED_OUT, of_fault, translated
 from lyncarr.hosts.retry import asking
 from lyncarr.hosts.shell import IDLE_TIMEOUT_S, RemoteShell
 from lyncarr.hosts.target import Target
-from lyncarr.hosts.text import harmless
 from lyncarr.hosts.transport import Transport
 from lyncarr.powershell import lines
 from lyncarr.powershell.protocol import EventReader
@@ -52,7 +52,7 @@ class WinrsHost(RemoteShell):
                 raise ProtocolError(
                     f"{self._target.where} put out something before lyncarr's bootstrap did. Does cmd.exe run something there first "
                     r"(the value AutoRun of HKLM\SOFTWARE\Microsoft\Command Processor, or of the account's)? Else check the address.",
-                    detail=harmless(line),
+                    detail=safe(line),
                 )
         raise RefusedError(
             f"{self._target.where} does not run powershell.exe in a command shell (exit code {process.exit_code}). "
@@ -111,13 +111,13 @@ class WinrsHost(RemoteShell):
         if line == lines.INCOMPLETE:
             raise LostConnectionError(f"The connection was lost, and with it the request to {self._target.where}; it was not begun there.")
         if line.startswith(lines.ERROR):
-            raise self._script_ended(harmless(line.removeprefix(lines.ERROR), 500), process.errors)
+            raise self._script_ended(safe(line.removeprefix(lines.ERROR), 500), process.errors)
         raise self._strange(line)
 
     def _strange(self, line: str) -> ProtocolError:
         return ProtocolError(
             f"{self._target.where} put out what lyncarr's bootstrap does not; nothing more is read from it. Is that a machine of yours?",
-            detail=harmless(line),
+            detail=safe(line),
         )
 
     def _stop(self, end: Deadline) -> None:
@@ -143,7 +143,7 @@ def readable(errors: bytes) -> str:
     text = errors.decode("utf-8", "replace")
     if text.startswith("#< CLIXML"):
         text = unescape("".join(CLIXML_ERROR.findall(text))).replace("_x000D__x000A_", " ") or text
-    return harmless(text, 400)
+    return safe(text, 400)
 
 
 class _Process:

@@ -12,6 +12,7 @@ from typing import Any
 
 from lyncarr.core.errors import ProtocolError
 from lyncarr.core.model import Event, Request, State, Value
+from lyncarr.core.text import quoted
 
 PROTOCOL = 1
 MAX_EVENT_CHARS = 1024 * 1024
@@ -107,7 +108,7 @@ class EventReader:
         name = members.pop("event", None)
         check = _CHECKS.get(name) if isinstance(name, str) else None
         if check is None:
-            raise _broken(f"an unknown event {_short(name)}")
+            raise _broken(f"an unknown event {quoted(name)}")
         if self._hello_due != (name == "hello") and not self._failed_at_once(name):
             raise _broken("an event before 'hello'" if self._hello_due else "a second 'hello'")
         check(self, members)
@@ -163,7 +164,7 @@ class EventReader:
         self._settle("failed")
         self._step_known(m["step"])
         if m["kind"] not in FAILURE_KINDS:
-            raise _broken(f"an unknown kind of failure {_short(m['kind'])}")
+            raise _broken(f"an unknown kind of failure {quoted(m['kind'])}")
 
     def _applying(self, m: dict[str, Any]) -> None:
         _shape(m, step=str)
@@ -177,7 +178,7 @@ class EventReader:
         _shape(m, step=(str, type(None)), kind=str, text=str)
         self._step_known(m["step"])
         if m["kind"] not in NOTE_KINDS:
-            raise _broken(f"an unknown kind of note {_short(m['kind'])}")
+            raise _broken(f"an unknown kind of note {quoted(m['kind'])}")
 
     def _done_event(self, m: dict[str, Any]) -> None:
         _shape(m, count=int)
@@ -194,12 +195,12 @@ class EventReader:
 
     def _step_known(self, step: str | None) -> None:
         if step is not None and step not in self._asked:
-            raise _broken(f"an event for step {_short(step)}, which was not asked for")
+            raise _broken(f"an event for step {quoted(step)}, which was not asked for")
 
     def _states(self, steps: dict[str, Any]) -> dict[str, State]:
         if set(steps) != set(self._asked):
             odd = sorted(set(steps) ^ set(self._asked))
-            raise _broken(f"states of other steps than asked for: {_short(', '.join(odd))}")
+            raise _broken(f"states of other steps than asked for: {quoted(', '.join(odd))}")
         return {name: _state(name, state) for name, state in steps.items()}
 
 
@@ -222,11 +223,6 @@ def _broken(what: str) -> ProtocolError:
     )
 
 
-def _short(value: object) -> str:
-    text = ascii(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
 def _parse(line: str) -> dict[str, Any]:
     try:
         value = json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_no_float)
@@ -235,7 +231,7 @@ def _parse(line: str) -> dict[str, Any]:
     except RecursionError:
         raise _broken(MAX_DEPTH_TEXT) from None
     except ValueError as error:
-        raise _broken(f"a line that is not JSON: {_short(line[:60])}") from error
+        raise _broken(f"a line that is not JSON: {quoted(line[:60])}") from error
     if not isinstance(value, dict):
         raise _broken("an event that is not a JSON object")
     return value
@@ -253,14 +249,14 @@ def _no_constant(text: str) -> Any:
 
 
 def _no_float(text: str) -> Any:
-    raise _broken(f"the number {_short(text)}, only whole numbers are allowed")
+    raise _broken(f"the number {quoted(text)}, only whole numbers are allowed")
 
 
 def _shape(members: dict[str, Any], **types: type | tuple[type, ...]) -> None:
     """Exactly these members, each of its type; a bool is no int here."""
     if set(members) != set(types):
         odd = sorted(set(members) ^ set(types))
-        raise _broken(f"an event with missing or unknown members: {_short(', '.join(odd))}")
+        raise _broken(f"an event with missing or unknown members: {quoted(', '.join(odd))}")
     for name, expected in types.items():
         value = members[name]
         allowed = expected if isinstance(expected, tuple) else (expected,)
@@ -272,7 +268,7 @@ def _shape(members: dict[str, Any], **types: type | tuple[type, ...]) -> None:
 
 def _state(step: str, state: object) -> dict[str, dict[str, Value]]:
     if not isinstance(state, dict) or not all(isinstance(item, dict) for item in state.values()):
-        raise _broken(f"the state of step {_short(step)} is not a table of items")
+        raise _broken(f"the state of step {quoted(step)} is not a table of items")
     return {item: {name: _value(value) for name, value in attributes.items()} for item, attributes in state.items()}
 
 

@@ -13,8 +13,9 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from lyncarr.core.plan import HostResult, Note, Plan
+from lyncarr.core.text import safe
 from lyncarr.report.events import restore_line
-from lyncarr.report.text import GLUE, change_line, clean, wrapped
+from lyncarr.report.text import GLUE, change_line, wrapped
 from lyncarr.steps import STEPS
 
 SAID = {
@@ -85,7 +86,7 @@ class ConsoleReport:
             self._now(f"{host}: the connection was lost; waiting for the host to let go, then looking again")
         elif name == "hello" and not self._greeted:
             self._greeted = True
-            self._line(f"{host} is {clean(data['computer'])}, {clean(data['os'])}, PowerShell {clean(data['powershell'])}", "bold")
+            self._line(f"{host} is {safe(data['computer'])}, {safe(data['os'])}, PowerShell {safe(data['powershell'])}", "bold")
         elif name == "plan":
             self._quiet()
             self._plan(data["plan"], data["notes"])
@@ -93,7 +94,7 @@ class ConsoleReport:
             self._now(f"{host}: applying {data['step']}")
         elif name == "progress":
             percent = "" if data["percent"] is None else f" {data['percent']} %"
-            self._now(f"{host}: {data['step']}: {clean(data['text'])}{percent}")
+            self._now(f"{host}: {data['step']}: {safe(data['text'])}{percent}")
         elif name == "note" and self._planned and data["kind"] != "backup":
             self._note(data["text"])
 
@@ -143,7 +144,7 @@ class ConsoleReport:
         """Once a run, however often the host says it."""
         if text not in self._told:
             self._told.add(text)
-            self._words(f"note: {clean(text)}", "cyan", "  ")
+            self._words(f"note: {safe(text)}", "cyan", "  ")
 
     def _words(self, text: str, style: str = "", indent: str = "") -> None:
         """A line that may be broken between words: on a terminal where that is needed, elsewhere never, for those who grep."""

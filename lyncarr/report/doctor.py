@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lyncarr.core.text import safe
 from lyncarr.report.events import json_line as line
-from lyncarr.report.text import clean
 
 if TYPE_CHECKING:
     from lyncarr.hosts.doctor import Finding
@@ -16,7 +16,7 @@ MAX_CHARS = 2_000
 
 
 def text_line(found: Finding) -> str:
-    return f"  {found.check:<{NAME_CHARS}} {found.word:<{WORD_CHARS}} {clean(found.text, MAX_CHARS)}".rstrip()
+    return f"  {found.check:<{NAME_CHARS}} {found.word:<{WORD_CHARS}} {safe(found.text, MAX_CHARS)}".rstrip()
 
 
 def verdict(host: str, failed: Finding | None, move: str) -> str:

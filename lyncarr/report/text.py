@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import textwrap
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from difflib import SequenceMatcher
 from typing import Any
 
 from lyncarr.core.model import Change
+from lyncarr.core.text import safe
 
-MAX_CHARS = 500
 MAX_LIST_CHARS = 2_000
 MAX_OLD_AND_NEW_CHARS = 100
 FURTHER = " " * 6
 GLUE = "\N{NO-BREAK SPACE}"
-"""Never in what `clean` leaves."""
-
-
-def clean(text: str, limit: int = MAX_CHARS) -> str:
-    """`text` with control, format and unassigned characters escaped, on one line, cut after `limit` characters.
-
-    Escape sequences, direction overrides and line breaks of a hostile host would otherwise rewrite what a person reads.
-    """
-    shown = "".join(character if _harmless(character) else _escaped(character) for character in text[: limit + 1])
-    return shown if len(text) <= limit else shown[:limit] + f"... ({len(text)} characters)"
-
-
-def _harmless(character: str) -> bool:
-    return character == " " or unicodedata.category(character)[0] not in "CZ"
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii") if character.isascii() else f"\\u{ord(character):04x}"
+"""Never in what `safe` leaves."""
 
 
 def value(what: Any) -> str:
@@ -44,7 +26,7 @@ def value(what: Any) -> str:
         return "yes" if what else "no"
     if isinstance(what, tuple):
         return f"[{_joined(what)}]" if what else "none"
-    return clean(str(what))
+    return safe(str(what))
 
 
 def _joined(items: tuple[str, ...]) -> str:
@@ -52,7 +34,7 @@ def _joined(items: tuple[str, ...]) -> str:
     for item in items:
         if sum(map(len, shown)) > MAX_LIST_CHARS:
             return f"{', '.join(shown)}, ... ({len(items)} in all)"
-        shown.append(clean(item))
+        shown.append(safe(item))
     return ", ".join(shown)
 
 
@@ -61,11 +43,11 @@ def change_line(change: Change) -> str:
 
     Of two long lists only the difference: `~ item  attribute: removed a, b; added c; moved d`.
     """
-    item = clean(change.item)
+    item = safe(change.item)
     if isinstance(change.after, Mapping):
         attributes = ", ".join(f"{name}: {value(after)}" for name, after in change.after.items())
         return f"+ {item}  {attributes}" if attributes else f"+ {item}"
-    return f"~ {item}  {clean(change.attribute or '')}: {_difference(change) or f'{value(change.before)} -> {value(change.after)}'}"
+    return f"~ {item}  {safe(change.attribute or '')}: {_difference(change) or f'{value(change.before)} -> {value(change.after)}'}"
 
 
 def _difference(change: Change) -> str:

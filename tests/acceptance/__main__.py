@@ -13,8 +13,8 @@ from lyncarr.config.loader import load_site
 from lyncarr.config.site import Site
 from lyncarr.config.sources import resolve
 from lyncarr.core.errors import LyncarrError, UsageError
+from lyncarr.core.text import safe
 from lyncarr.hosts.target import Target
-from lyncarr.report.text import clean
 from tests.acceptance import hands, proxy, secrets_in_log
 from tests.acceptance.course import Course, CourseError
 
@@ -42,12 +42,12 @@ class Report:
 
     def step(self, text: str) -> None:
         self._number += 1
-        print(f"{self._number:2}. {clean(text, 2000)}", flush=True)
+        print(f"{self._number:2}. {safe(text, 2000)}", flush=True)
 
     def section(self, title: str, lines: list[str]) -> None:
         print(f"\n{title}:")
         for line in lines or ["nothing"]:
-            print(f"    {clean(line, 2000)}", flush=True)
+            print(f"    {safe(line, 2000)}", flush=True)
 
 
 def site_secrets(site: Site, target: Target) -> dict[str, str]:
@@ -110,7 +110,7 @@ def accept(host: str, path: Path) -> int:
     report.section("Secrets in PowerShell's log", log)
     report.section("For a person to find out", list(FOR_A_PERSON))
     leaked = any(line.startswith("FOUND") for line in log)
-    print(f"\n{'FAILED' if failure or leaked else 'Passed'} on {clean(target.where, 200)}.")
+    print(f"\n{'FAILED' if failure or leaked else 'Passed'} on {safe(target.where, 200)}.")
     return 1 if failure or leaked else 0
 
 

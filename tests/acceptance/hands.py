@@ -11,12 +11,12 @@ from pypsrp.wsman import WSMan
 
 from lyncarr.core.errors import StepFailedError
 from lyncarr.core.model import Deadline
+from lyncarr.core.text import safe
 from lyncarr.hosts.faults import translated
 from lyncarr.hosts.shell import OPERATION_TIMEOUT_S, quiet_libraries
 from lyncarr.hosts.target import Target
 from lyncarr.hosts.transport import Transport
 from lyncarr.powershell.bundle import SHARED, read_snippet
-from lyncarr.report.text import clean
 
 LONGEST_S = 300.0
 CONNECT_S = 20.0
@@ -42,7 +42,7 @@ def call(target: Target, file: str, function: str, **parameters: str) -> list[di
                 called = PowerShell(pool).add_cmdlet(function).add_parameters(parameters)
                 lines = called.invoke()
         if called.had_errors:
-            raise StepFailedError(f"{file} failed on {target.where}: {clean(str(called.streams.error[0]), 500)}")
+            raise StepFailedError(f"{file} failed on {target.where}: {safe(str(called.streams.error[0]), 500)}")
         return [json.loads(line) for line in lines]
     finally:
         transport.close()

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from lyncarr.core.model import Change
-from lyncarr.report.text import change_line, clean, value, wrapped
+from lyncarr.core.text import safe
+from lyncarr.report.text import change_line, value, wrapped
 from tests.lab.console import FARMS, Bench
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -147,12 +148,12 @@ def test_a_hostile_list_does_not_hold_the_plan_up() -> None:
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "a\rb", "\u202eexe.gpj", "\x9b31m", "\u2028", "\ud800", "\x00", "\u200b", "a\u00a0b"])
 def test_nothing_that_works_a_terminal_is_left(text: str) -> None:
-    assert clean(text).isprintable()
-    assert clean(clean(text)) == clean(text)
+    assert safe(text).isprintable()
+    assert safe(safe(text)) == safe(text)
 
 
 def test_long_texts_are_cut_and_say_so() -> None:
-    assert clean("x" * 10_000_000) == "x" * 500 + "... (10000000 characters)"
+    assert safe("x" * 10_000_000) == "x" * 500 + "... (10000000 characters)"
     assert value(("server",) * 100_000).endswith("... (100000 in all)]")
     assert len(value(("server",) * 100_000)) < 5_000
 

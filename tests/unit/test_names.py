@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lyncarr.config.names import check_host_pattern, display, parse_fqdn, parse_server, pattern_matches, quoted
+from lyncarr.config.names import check_host_pattern, display, parse_fqdn, parse_server, pattern_matches
+from lyncarr.core.text import quoted
 
 LABEL = st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,8})?", fullmatch=True).filter(lambda label: not label.startswith("xn--"))
 NAMES = st.lists(LABEL, min_size=2, max_size=5).map(".".join)

@@ -1,0 +1,40 @@
+"""The one place that makes foreign text safe to show: text of a host, of a file, of the command line. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+
+MAX_CHARS = 500
+MAX_QUOTED_CHARS = 80
+
+
+def safe(text: object, limit: int = MAX_CHARS) -> str:
+    """`str(text)` on one line, with control, format and unassigned characters escaped, cut after `limit` characters.
+
+    Escape sequences, direction overrides and line breaks of a hostile host would otherwise rewrite what a person reads.
+    Applying `safe` twice gives the same text as applying it once.
+    """
+    whole = str(text)
+    shown = "".join(character if _is_safe(character) else _escaped(character) for character in whole[: limit + 1])
+    return shown if len(whole) <= limit else shown[:limit] + f"... ({len(whole)} characters)"
+
+
+def quoted(text: object, limit: int = MAX_QUOTED_CHARS) -> str:
+    """`text` in single quotes for a message: safe, and cut after `limit` characters."""
+    whole = str(text)
+    shown = safe(whole[:limit], limit)
+    return f"'{shown}...'" if len(whole) > limit else f"'{shown}'"
+
+
+def safe_lines(text: str) -> str:
+    """`text` with its line breaks kept and tabs expanded; everything else as in `safe`, and nothing cut."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").expandtabs().split("\n")
+    return "\n".join(safe(line, len(line)) for line in lines)
+
+
+def _is_safe(character: str) -> bool:
+    return character == " " or unicodedata.category(character)[0] not in "CZ"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii") if character.isascii() else f"\\u{ord(character):04x}"
