@@ -21,7 +21,8 @@ from lyncarr.cli.options import DEFAULT_SITE, Auth, Output, Transport
 from lyncarr.core.converge import Listener, Run
 from lyncarr.core.errors import LyncarrError, ProtocolError, RefusedError, UnreachableError, UntrustedError, UsageError
 from lyncarr.core.interrupts import Interrupts
-from lyncarr.core.plan import HostResult, select
+from lyncarr.core.outcome import HostResult
+from lyncarr.core.plan import select
 from lyncarr.core.text import safe
 from lyncarr.powershell.bundle import shipped, winrs_bootstrap
 from lyncarr.steps import RUNBOOK

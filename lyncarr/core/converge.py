@@ -1,13 +1,16 @@
-"""Observe, plan, apply, look again: one run on one host. No I/O of its own; hosts come from a factory, people from a Listener."""
+"""The story of one run on one host: observe, plan, ask, apply, observe again.
+
+No I/O of its own: shells come from a factory, reports go to a Listener.
+"""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from lyncarr.core import fitness
 from lyncarr.core.diff import diff
@@ -27,38 +30,40 @@ from lyncarr.core.errors import (
     UnreachableError,
 )
 from lyncarr.core.interrupts import Interrupts, StopNow
-from lyncarr.core.model import Deadline, Event, Host, Request, Secret, Stage, State, Step, StepRequest
-from lyncarr.core.plan import HostResult, HostWord, Note, Plan, StepResult, Unit, make_plan, steps_of, units
+from lyncarr.core.model import Change, Deadline, Event, Host, Secret, Stage, State, Step, StepRequest
+from lyncarr.core.outcome import Failure, HostResult, HostWord, Note, StepResult, StepWord, word_of
+from lyncarr.core.plan import Plan, Unit, make_plan, steps_of, units
+from lyncarr.core.session import Applied, FileReader, Session
 
+RESTART_NOTE = "IIS restarts once after the change (iisreset /noforce); this drops the connections that IIS serves"
 MAX_EVENTS_A_RUN = 20_000
 PLAN_DEADLINE_S = 45.0
 INSTALL_DEADLINE_S = 45 * 60.0
 WRITE_DEADLINE_S = 5 * 60.0
 LOCK_WAIT_S = 90.0
 LOCK_POLL_S = 2.0
-PERCENT_APART = 10
 MAX_NOTES = 1_000
 MAX_NOTE_CHARS = 4_000
-"""A host may send many notes, and long ones; they are kept until the end of the run."""
+"""A host may send many notes, and long ones; the run keeps them until its end."""
 
 
 class Listener(Protocol):
-    """Hears what happens as it happens. `name` is an event of the contract, or connecting, plan, reconnecting."""
+    """Receives events as they happen.
+
+    `name` is an event of the contract, or one of: connecting, plan (`plan`, `notes`), step (`result`: a StepResult that is final for
+    now), reconnecting (`cause`).
+    """
 
     def event(self, host: str, name: str, data: Mapping[str, Any]) -> None: ...
-
-
-Reader: TypeAlias = Callable[[Any], Iterable[tuple[int, str]]]
-"""Reads a value of Step.files: (offset in bytes, data in base64) of each piece, in order; see powershell/upload.py."""
 
 
 @dataclass
 class Run:
     """One run on one host.
 
-    `open_host` makes a new shell each time it is called. `site` is what the steps read. `confirm` is asked with the plan before the
-    first write, None means that the answer is yes already. `write` False makes it a plan: nothing is locked, nothing is written.
-    `warnings` are what was found before any contact; they stand in the result's notes.
+    `open_host` makes a new shell each time it is called. `site` is what the steps read. `confirm` gets the plan before the first
+    write; None means that the answer is already yes. With `write` False the run is a plan: it takes no lock and writes nothing.
+    `warnings` were found before any contact; they are notes of the result. `read_file` reads what Step.files names.
     """
 
     host: str
@@ -71,7 +76,7 @@ class Run:
     confirm: Callable[[Plan, list[Note]], bool] | None = None
     interrupts: Interrupts = field(default_factory=Interrupts)
     plan_deadline_s: float = PLAN_DEADLINE_S
-    read_file: Reader | None = None
+    read_file: FileReader | None = None
     warnings: tuple[str, ...] = ()
     sleep: Callable[[float], None] = time.sleep
 
@@ -82,41 +87,61 @@ class Run:
         self._notes: dict[Note, None] = {}
         self._backup: str | None = None
         self._hello: Mapping[str, Any] = {}
+        self._plan: Plan | None = None
         self._results = {step.name: StepResult(step, "skipped") for step in steps_of(self.stages)}
+        self._requests: Mapping[str, StepRequest] = {}
         self._wrote = False
 
     def execute(self) -> HostResult:
-        """Carry the run out. No error escapes: each becomes part of the result, an unforeseen one as FaultError."""
+        """Carry out the run. No error escapes: each becomes part of the result, an unforeseen one as FaultError."""
+        begin = time.monotonic()
         error: LyncarrError | None = None
+        word: HostWord
         try:
             try:
                 word, code = self._execute()
             except LyncarrError as foreseen:
                 error = foreseen
-                word, code = _word_of(foreseen), foreseen.exit_code
+                word, code = word_of(foreseen), foreseen.exit_code
             except Exception as unforeseen:
-                # What was written before it, and the backup's name, must be told all the same.
+                # The result must still report what was written before, and the name of the backup.
                 error = FaultError(unforeseen)
-                word, code = _word_of(error), error.exit_code
+                word, code = word_of(error), error.exit_code
             self.interrupts.end()
         except StopNow:
             self.interrupts.end()
-            return self._result("interrupted", INTERRUPTED)
-        return self._result(word, code, error)
+            word, code, error = "interrupted", INTERRUPTED, None
+        return HostResult(
+            self.host,
+            word,
+            code,
+            self._step_results(),
+            [*(Note("warning", text) for text in self.warnings), *self._notes],
+            self._backup,
+            error,
+            self._computer,
+            self._plan,
+            time.monotonic() - begin,
+        )
 
-    def _result(self, word: HostWord, code: int, error: LyncarrError | None = None) -> HostResult:
+    def _step_results(self) -> list[StepResult]:
+        results = list(self._results.values())
         if self._wrote:
-            for result in self._results.values():
+            for result in results:
                 if result.result == "pending":
                     result.result = "skipped"
-        return HostResult(self.host, word, code, list(self._results.values()), self._all_notes(), self._backup, error, self._computer)
+        return results
 
     def _execute(self) -> tuple[HostWord, int]:
         confirm = self.confirm
+        # Each step computes its desired state once per run.
+        self._requests = {
+            step.name: StepRequest(step.name, step.desired(self.site), step.parameters(self.site)) for step in steps_of(self.stages)
+        }
         if self.write and confirm is None:
             return self._converge(None)
-        with _Shell(self) as shell:
-            shown = shell.observe(lock=False, deadline=Deadline(self.plan_deadline_s))
+        with self._session() as session:
+            shown = self._observe(session, self.stages, lock=False)
         plan = self._planned(shown)
         self.listener.event(self.host, "plan", {"plan": plan, "notes": list(self._notes)})
         if not plan.pending:
@@ -131,12 +156,12 @@ class Run:
         return self._converge(shown)
 
     def _converge(self, shown: Mapping[str, State] | None) -> tuple[HostWord, int]:
-        """Write what differs, under the lock. `shown` is what a person said yes to, None where nobody was asked."""
+        """Write what differs, under the lock. `shown` are the states behind the plan that was confirmed, None without a question."""
         remaining = self.stages
         with ExitStack() as stack:
-            shell = stack.enter_context(_Shell(self))
+            session = stack.enter_context(self._session())
             self._notes.clear()
-            observed = shell.observe(lock=True, deadline=Deadline(self.plan_deadline_s))
+            observed = self._observe(session, self.stages, lock=True)
             plan = self._planned(observed)
             changed = shown is not None and dict(observed) != dict(shown)
             if shown is None or changed:
@@ -152,172 +177,203 @@ class Run:
                 stage, remaining = remaining[0], remaining[1:]
                 due = units(stage, plan)
                 for unit in due:
-                    reboot = self._apply(shell, unit)
+                    reboot = self._apply(session, unit)
                     if reboot:
                         return self._stopped_for_reboot(unit)
                     if self.interrupts.requested:
                         return "interrupted", INTERRUPTED
                 if due and stage.fresh_shell_after and remaining:
-                    shell.close()
-                    plan = self._planned(self._look_again(shell, remaining, (BusyError,)), remaining)
+                    session.close()
+                    plan = self._planned(self._observe_anew(session, remaining, (BusyError,)), remaining)
                     if plan.blocked:
                         raise self._blocked(plan)
         return "applied", IN_PLACE
 
     def _planned(self, observed: Mapping[str, State], stages: tuple[Stage, ...] | None = None) -> Plan:
-        plan = make_plan(stages or self.stages, self.site, observed)
-        for one in plan.steps:
-            result = self._results[one.step.name]
-            result.changes = one.changes
-            result.result = "pending" if one.changes else "in-place"
+        desired = {name: request.desired for name, request in self._requests.items()}
+        plan = make_plan(steps_of(stages or self.stages), desired, observed)
+        for entry in plan.steps:
+            result = self._results[entry.step.name]
+            result.changes = entry.changes
+            result.result = "pending" if entry.changes else "in-place"
         if plan.restarts_iis:
-            self._note(Note("restart", "iisreset /noforce will run once after the change: it drops the connections that IIS serves"))
+            self._note(
+                Note("restart", "IIS restarts once after the change (iisreset /noforce), which drops the connections that it serves")
+            )
+        if stages is None:
+            self._plan = plan
         return plan
 
     def _blocked(self, plan: Plan) -> StepFailedError:
-        for one in plan.steps:
-            if one.blocked:
-                change = one.blocked[0]
-                names = change.before if isinstance(change.before, tuple) else ()
-                # Rules that only may take requests have notes too.
-                text = next(
-                    (note.text for name in names for note in self._notes if note.step == one.step.name and f"'{name}'" in note.text),
-                    f"{change.item}: {change.attribute} cannot be mended by this tool",
-                )
-                message = f"Step {one.step.name}: {text}."
-                self._results[one.step.name].result = "failed"
-                self._results[one.step.name].error = ("foreign", message)
-                return StepFailedError(message)
-        raise AssertionError("asked for the blocked step of a plan without one")
+        entry = next(entry for entry in plan.steps if entry.blocked)
+        step, change = entry.step, entry.blocked[0]
+        items = change.before if isinstance(change.before, tuple) else ()
+        # A note may also name a rule that only takes some requests: only the items of the blocked change count.
+        note = next((note for note in self._notes if note.step == step.name and note.item in items), None)
+        text = note.text if note else f"{change.item}: lyncarr cannot fix {change.attribute}"
+        error = StepFailedError(
+            f"Step {step.name}: {text}.",
+            hint=f"Change or remove it on {self.host}, then run the command again.",
+            step=step.name,
+            kind="foreign",
+        )
+        result = self._results[step.name]
+        result.result, result.error = "failed", Failure("foreign", error.message, error.hint)
+        return error
 
     def _refuse_install_before_reboot(self, plan: Plan) -> None:
         installs = [step.name for stage in self.stages if stage.may_reboot for step in stage.steps if plan.of(step).changes]
         if self._hello.get("pending_reboot") and installs:
-            told = [note.text for note in self._notes if note.kind == "pending-reboot" and note.step is None and note != self._restart_due]
-            why = f" ({'; '.join(told)})" if told else ""
+            reasons = [
+                note.text for note in self._notes if note.kind == "pending-reboot" and note.step is None and note != self._restart_due
+            ]
+            because = f" ({'; '.join(reasons)})" if reasons else ""
             raise RefusedError(
-                f"{self._computer} waits for a restart{why}, and {installs[0]} would install on top of that. "
-                "Restart it, then run this again."
+                f"{self._computer} has a pending restart{because}, and step {installs[0]} must not install before that.",
+                hint=f"Restart {self._computer}, then run the command again.",
             )
 
     @property
     def _restart_due(self) -> Note:
-        return Note("pending-reboot", f"{self._computer} waits for a restart; nothing is installed on it before that")
+        return Note("pending-reboot", f"{self._computer} has a pending restart; lyncarr installs nothing before that")
 
     def _stopped_for_reboot(self, unit: Unit) -> tuple[HostWord, int]:
         self._results[unit.steps[-1].name].result = "reboot-needed"
         return "reboot-needed", REBOOT
 
-    def _apply(self, shell: _Shell, unit: Unit) -> bool:
-        """Write one unit and judge what was seen again; True where the host must restart first."""
+    def _apply(self, session: Session, unit: Unit) -> bool:
+        """Write one unit and judge what is observed after it; True where the host must restart first."""
         with self.interrupts.writing():
             self._wrote = True
             for step in unit.steps:
                 self._results[step.name].result = "unknown"
             try:
-                applied = shell.apply(unit)
+                applied = self._send(session, unit)
             except LostConnectionError as lost:
-                self._judge(unit, self._look_after_loss(shell, unit, lost), lost=lost)
-                # The lost answer may have asked for a restart. Nothing waited for one before: such a host is refused an install.
+                self._judge(unit, self._observe_after_loss(session, unit, lost), lost=lost)
+                # The lost answer may have asked for a restart. No restart was pending before: such a host is refused an install.
                 return unit.stage.may_reboot and bool(self._hello["pending_reboot"])
             except (StepFailedError, UnfitError) as error:
                 self._blame(unit, error)
                 raise
-            if not applied["reboot"]:
-                self._judge(unit, applied["steps"])
+            if not applied.reboot:
+                self._judge(unit, applied.states)
             else:
                 for step in unit.steps:
-                    self._results[step.name].result = "applied"
-            return bool(applied["reboot"])
+                    self._finish_step(step, "applied")
+            return applied.reboot
 
-    def _judge(self, unit: Unit, seen: Mapping[str, State], lost: LostConnectionError | None = None) -> None:
-        """Set the unit's results by what was seen after the write; raises for what is not in place.
+    def _send(self, session: Session, unit: Unit) -> Applied:
+        """Upload the files of one unit, then apply it."""
+        deadline = Deadline(INSTALL_DEADLINE_S if unit.stage.may_reboot else WRITE_DEADLINE_S)
+        secrets: dict[str, Secret] = {}
+        for step in unit.steps:
+            secrets.update(step.secrets(self.site, self._hello["build"]))
+            drifted = frozenset(change.item for change in self._results[step.name].changes)
+            for name, file in step.files(self.site, drifted).items():
+                if self.read_file is None:
+                    raise AssertionError("a step has a file, but this run has no reader for files")
+                session.upload(step.name, name, file, self.read_file, deadline=deadline)
+        requests = tuple(self._requests[step.name] for step in unit.steps)
+        return session.apply(requests, deadline=deadline, secrets=secrets)
 
-        `lost` is the reason why nobody heard the answer: then a write that did not happen is its fault, not the step's.
+    def _judge(self, unit: Unit, observed: Mapping[str, State], lost: LostConnectionError | None = None) -> None:
+        """Set the results of the unit by what was observed after the write; raise the first error.
+
+        `lost` is why the answer did not arrive: then it, and not the step, is the cause of a write that did not happen.
         """
         failure: LyncarrError | None = None
         for step in unit.steps:
             result = self._results[step.name]
-            left = diff(seen[step.name], step.desired(self.site))
+            left = diff(observed[step.name], self._requests[step.name].desired)
             if left:
-                wrong = StepFailedError(_not_in_place(step, left), step=step.name) if lost is None else _not_done(step, lost)
-                result.result, result.error = "failed", (wrong.code, str(wrong))
-                failure = failure or wrong
+                error = _not_in_place(step, left[0]) if lost is None else _not_done(step, lost)
+                self._finish_step(step, "failed", Failure.of(error))
+                failure = failure or error
             else:
-                result.result = "applied" if result.changes else "in-place"
+                self._finish_step(step, "applied" if result.changes else "in-place")
         if failure:
             raise failure
 
     def _blame(self, unit: Unit, error: StepFailedError | UnfitError) -> None:
-        """Mark the guilty step of a unit that the host gave up; nothing of the others was committed, unless only the restart failed."""
+        """Set the results of a unit that the host gave up; nothing of it was committed, unless only the restart failed."""
         written = isinstance(error, StepFailedError) and error.kind == "restart"
         for step in unit.steps:
-            result = self._results[step.name]
             if step.name == error.step or (error.step is None and step is unit.steps[0]):
-                result.result, result.error = "failed", (error.code, str(error))
+                self._finish_step(step, "failed", Failure.of(error))
             else:
-                result.result = "in-place" if not result.changes else "unknown" if written else "skipped"
+                changes = self._results[step.name].changes
+                self._finish_step(step, "in-place" if not changes else "unknown" if written else "skipped")
 
-    def _look_after_loss(self, shell: _Shell, unit: Unit, lost: LostConnectionError) -> Mapping[str, State]:
-        """The write is not sent again: wait until the old shell has let go of the lock, then see what it left."""
+    def _finish_step(self, step: Step, word: StepWord, error: Failure | None = None) -> None:
+        result = self._results[step.name]
+        result.result, result.error = word, error
+        self.listener.event(self.host, "step", {"result": result})
+
+    def _observe_after_loss(self, session: Session, unit: Unit, lost: LostConnectionError) -> Mapping[str, State]:
+        """The write is not sent again: wait until the old shell has released the lock, then observe the result."""
         self.listener.event(self.host, "reconnecting", {"cause": str(lost)})
-        shell.close()
+        session.close()
         try:
-            return self._look_again(shell, (Stage(unit.stage.name, unit.steps),), (BusyError, UnreachableError))
+            return self._observe_anew(session, (Stage(unit.stage.name, unit.steps),), (BusyError, UnreachableError))
         except (BusyError, UnreachableError) as error:
             raise lost from error
 
-    def _look_again(self, shell: _Shell, stages: tuple[Stage, ...], waited: tuple[type[LyncarrError], ...]) -> Mapping[str, State]:
-        """Open `shell` anew and observe under the lock, which the shell before it may hold for a while after its end.
+    def _observe_anew(self, session: Session, stages: tuple[Stage, ...], waited: tuple[type[LyncarrError], ...]) -> Mapping[str, State]:
+        """Open a new shell and observe under the lock, which the shell before it may hold for a while after its end.
 
         Errors of the kinds `waited` are tried again until LOCK_WAIT_S is over.
         """
         end = Deadline(LOCK_WAIT_S)
         while True:
             try:
-                shell.open()
-                return shell.observe(lock=True, deadline=Deadline(self.plan_deadline_s), stages=stages)
+                session.open()
+                return self._observe(session, stages, lock=True)
             except waited:
-                shell.close()
+                session.close()
                 if end.passed:
                     raise
                 self.sleep(LOCK_POLL_S)
 
-    def _all_notes(self) -> list[Note]:
-        return [*(Note("warning", text) for text in self.warnings), *self._notes]
+    def _session(self) -> Session:
+        return Session(self.open_host, host=self.host, run=self._id, who=self.who, on_event=self._on_event)
+
+    def _observe(self, session: Session, stages: tuple[Stage, ...], *, lock: bool) -> Mapping[str, State]:
+        requests = tuple(self._requests[step.name] for step in steps_of(stages))
+        return session.observe(requests, lock=lock, deadline=Deadline(self.plan_deadline_s))
 
     def _note(self, note: Note) -> None:
         if note not in self._notes and len(self._notes) >= MAX_NOTES:
-            raise ProtocolError(f"{self.host} sent more than {MAX_NOTES} notes in one run; nothing more is sent to it.")
+            raise ProtocolError(f"{self.host} sent more than {MAX_NOTES} notes in one run; the run ends here.")
         self._notes[note] = None
 
-    # What a shell reports back:
-
-    def heard(self, event: Event) -> None:
-        """Take one event of any request of this run; raises what it means."""
+    def _on_event(self, event: Event) -> None:
+        """Take one event of any shell of this run; raises what it means."""
         self._events += 1
         if self._events > MAX_EVENTS_A_RUN:
-            raise ProtocolError(f"The host sent more than {MAX_EVENTS_A_RUN} events in one run; nothing more is sent to it.")
+            raise ProtocolError(f"{self.host} sent more than {MAX_EVENTS_A_RUN} events in one run; the run ends here.")
         if event.name == "hello":
             self._greet(event.data)
         elif event.name == "note" and event.data["kind"] == "backup":
-            # Told as soon as it is made: a unit that fails afterwards has an answer without it.
-            self._backed_up(event.data["text"])
+            # Kept as soon as the host reports it: a unit that fails afterwards answers without it.
+            self._keep_backup(event.data["text"])
         elif event.name == "note":
-            self._note(Note(event.data["kind"], event.data["text"][:MAX_NOTE_CHARS], event.data["step"]))
+            data = event.data
+            self._note(Note(data["kind"], data["text"][:MAX_NOTE_CHARS], data["step"], data.get("item")))
         elif event.name == "applied" and event.data["backup"] is not None:
-            self._backed_up(event.data["backup"])
+            self._keep_backup(event.data["backup"])
         self.listener.event(self.host, event.name, event.data)
 
-    def _backed_up(self, name: str) -> None:
+    def _keep_backup(self, name: str) -> None:
         if name != f"lyncarr-{self._id}":
-            raise ProtocolError("The host named a configuration backup that is not of this run; nothing more is sent to it.")
+            raise ProtocolError(f"{self.host} named a configuration backup that does not belong to this run; the run ends here.")
         self._backup = name
 
     def _greet(self, hello: Mapping[str, Any]) -> None:
         if self._computer not in (None, hello["computer"]):
             raise ProtocolError(
-                f"{self.host} was {self._computer} and is now {hello['computer']}; nothing more is sent to it. Check the address."
+                f"{self.host} was the computer {self._computer} and is now {hello['computer']}; the run ends here.",
+                hint="Check the address of the host.",
             )
         self._computer = hello["computer"]
         self._hello = hello
@@ -325,146 +381,19 @@ class Run:
         if hello["pending_reboot"]:
             self._note(self._restart_due)
 
-    @property
-    def run_id(self) -> str:
-        return self._id
-
-    @property
-    def build(self) -> int:
-        """Windows' build number as the host told it."""
-        number: int = self._hello["build"]
-        return number
-
-    def drifted(self, step: Step) -> frozenset[str]:
-        return frozenset(change.item for change in self._results[step.name].changes)
-
-
-class _Shell:
-    """One remote shell of a run, and the numbers of its requests."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._host: Host | None = None
-        self._number = 0
-
-    def __enter__(self) -> _Shell:
-        self.open()
-        return self
-
-    def open(self) -> None:
-        self._run.listener.event(self._run.host, "connecting", {})
-        host = self._run.open_host()
-        host.__enter__()
-        self._host, self._number = host, 0
-
-    def close(self) -> None:
-        host, self._host = self._host, None
-        if host is not None:
-            host.__exit__(None, None, None)
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is StopNow and self._host is not None:
-            self._host.interrupt()
-        self.close()
-
-    def _send(
-        self,
-        operation: str,
-        steps: tuple[StepRequest, ...],
-        deadline: Deadline,
-        *,
-        lock: bool = False,
-        extra: Mapping[str, Any] | None = None,
-        secrets: Mapping[str, Secret] | None = None,
-    ) -> dict[str, Mapping[str, Any]]:
-        if self._host is None:
-            raise LostConnectionError("The remote shell is closed; run this again.")
-        self._number += 1
-        answers: dict[str, Mapping[str, Any]] = {}
-
-        def take(event: Event) -> None:
-            self._run.heard(event)
-            answers[event.name] = event.data
-
-        request = Request(self._run.run_id, self._number, operation, steps, lock, {"who": self._run.who, **(extra or {})})
-        self._host.request(request, take, deadline, secrets or {})
-        if "failed" in answers:
-            raise _failure(answers["failed"], self._run.host)
-        return answers
-
-    def observe(self, *, lock: bool, deadline: Deadline, stages: tuple[Stage, ...] | None = None) -> Mapping[str, State]:
-        steps = self._requests(steps_of(stages or self._run.stages))
-        states: Mapping[str, State] = self._send("observe", steps, deadline, lock=lock)["observed"]["steps"]
-        return states
-
-    def apply(self, unit: Unit) -> Mapping[str, Any]:
-        deadline = Deadline(INSTALL_DEADLINE_S if unit.stage.may_reboot else WRITE_DEADLINE_S)
-        secrets: dict[str, Secret] = {}
-        for step in unit.steps:
-            secrets.update(step.secrets(self._run.site, self._run.build))
-            for name, file in step.files(self._run.site, self._run.drifted(step)).items():
-                self._upload(step, name, file, deadline)
-        return self._send("apply", self._requests(unit.steps), deadline, lock=True, secrets=secrets)["applied"]
-
-    def _upload(self, step: Step, name: str, file: Any, deadline: Deadline) -> None:
-        if self._run.read_file is None:
-            raise AssertionError("asked to send a file by a run that cannot read one")
-        told = -PERCENT_APART
-        try:
-            for offset, data in self._run.read_file(file):
-                percent = 100 * offset // file.size
-                if percent >= told + PERCENT_APART:
-                    told = percent
-                    progress = {"step": step.name, "text": f"sending {file.name}", "percent": percent}
-                    self._run.listener.event(self._run.host, "progress", progress)
-                self._send("upload", (), deadline, lock=True, extra={"file": name, "offset": offset, "data": data})
-        except StepFailedError as error:
-            raise StepFailedError(f"Step {step.name}: {error}", step=step.name, kind=error.kind) from error
-
-    def _requests(self, steps: tuple[Step, ...]) -> tuple[StepRequest, ...]:
-        site = self._run.site
-        return tuple(StepRequest(step.name, step.desired(site), step.parameters(site)) for step in steps)
-
-
-def _failure(data: Mapping[str, Any], host: str) -> LyncarrError:
-    """The exception for a `failed` event."""
-    text, step = data["text"], data["step"]
-    if data["kind"] == "busy":
-        return BusyError(f"{host} is {text}. Wait for that run to end, or find out whose it is.")
-    if data["kind"] == "unfit":
-        return UnfitError(text, step=step)
-    if data["kind"] == "denied" and step is None:
-        return RefusedError(f"{host} refused access: {text}")
-    where = f"Step {step}: " if step else ""
-    end = "" if text.endswith(".") else "."
-    return StepFailedError(f"{where}{text}{end}", step=step, kind=data["kind"])
-
 
 def _not_done(step: Step, lost: LostConnectionError) -> LostConnectionError:
     return LostConnectionError(
-        f"The connection was lost while step {step.name} was written, and what was seen afterwards is not in place; run this again.",
+        f"The connection was lost while step {step.name} was being applied, and the host does not have the desired state.",
+        hint="Run the command again.",
         detail=f"{lost} {lost.detail or ''}".strip(),
     )
 
 
-def _not_in_place(step: Step, left: tuple[Any, ...]) -> str:
-    change = left[0]
-    what = "still missing" if change.attribute is None else f"{change.attribute} is still {change.before!r}, not {change.after!r},"
-    return (
-        f"Step {step.name}: {change.item}: {what} after apply. Does something else on the host write the same setting? "
-        f"Try lyncarr plan --step {step.name}."
+def _not_in_place(step: Step, change: Change) -> StepFailedError:
+    state = "is still missing" if change.attribute is None else f"{change.attribute} is still {change.before!r}, not {change.after!r}"
+    return StepFailedError(
+        f"Step {step.name}: {change.item}: {state} after the change was applied.",
+        hint=f"Another program on the host may write the same setting. Run lyncarr plan --step {step.name} to see the present state.",
+        step=step.name,
     )
-
-
-def _word_of(error: LyncarrError) -> HostWord:
-    if isinstance(error, RefusedError):
-        return "refused"
-    if isinstance(error, ProtocolError):
-        return "untrusted"
-    if isinstance(error, BusyError):
-        return "busy"
-    if isinstance(error, UnreachableError):
-        return "unreachable"
-    if isinstance(error, FaultError):
-        return "fault"
-    return "failed"

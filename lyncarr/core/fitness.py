@@ -1,4 +1,4 @@
-"""Is the host fit for this tool? Asked of the script's first event, before anything else is looked at. Pure."""
+"""Checks whether lyncarr supports a host, by the first event of the script. Pure."""
 
 from __future__ import annotations
 
@@ -12,34 +12,38 @@ OLDEST_POWERSHELL = (4, 0)
 
 
 def check(hello: Mapping[str, Any]) -> None:
-    """Raise RefusedError (exit 77) with the first reason why nothing may be done on this host."""
+    """Raise RefusedError (exit 77) with the first reason why lyncarr must not work on this host."""
     name, system = hello["computer"], hello["os"] or "Windows"
     if hello["bits"] != 64:
         raise RefusedError(
-            f"The remote shell on {name} is a 32-bit process, which sees other files and another registry; use a 64-bit endpoint."
+            f"The remote shell on {name} is a 32-bit process, which sees other files and another registry.",
+            hint="Use a 64-bit endpoint.",
         )
     if hello["build"] < OLDEST_BUILD:
         raise RefusedError(
-            f"{name} runs {system} (build {hello['build']}); lyncarr needs Windows Server 2012 R2 (build {OLDEST_BUILD}) or newer."
+            f"Unsupported Windows version: {name} runs {system} (build {hello['build']}).",
+            hint=f"Use Windows Server 2012 R2 (build {OLDEST_BUILD}) or newer.",
         )
     if powershell_version(hello["powershell"]) < OLDEST_POWERSHELL:
         raise RefusedError(
-            f"{name} has PowerShell {hello['powershell']}; lyncarr needs 4.0 or newer. Install Windows Management Framework 5.1."
+            f"Unsupported PowerShell version: {name} has PowerShell {hello['powershell']}; lyncarr requires 4.0 or newer.",
+            hint="Install Windows Management Framework 5.1.",
         )
     check_rights(hello)
     if hello["shared_configuration"]:
         raise RefusedError(
-            f"IIS on {name} uses shared configuration; a write there would change every server that shares it. "
-            "Turn shared configuration off in IIS Manager first."
+            f"IIS on {name} uses shared configuration; a write would change every server that shares it.",
+            hint="Turn off shared configuration in IIS Manager, then run the command again.",
         )
 
 
 def check_rights(hello: Mapping[str, Any]) -> None:
-    """Raise RefusedError (exit 77) where the session lacks the rights of an administrator."""
+    """Raise RefusedError (exit 77) where the session does not have the rights of an administrator."""
     if not hello["elevated"]:
         raise RefusedError(
-            f"The session on {hello['computer']} is not elevated. Use the built-in Administrator, or set LocalAccountTokenFilterPolicy to "
-            "1 on the host so that other local administrators keep their rights over the network."
+            f"The session on {hello['computer']} is not elevated.",
+            hint="Use the built-in Administrator account, or set LocalAccountTokenFilterPolicy to 1 on the host: "
+            "other local administrators then keep their rights over the network.",
         )
 
 

@@ -102,7 +102,7 @@ class Step:
     """Steps of one stage with the same word here are selected and written together or not at all."""
     restarts_iis: bool = False
     """A change of this step needs one iisreset /noforce, which the plan tells."""
-    unmendable: frozenset[tuple[str, str]] = frozenset()
+    unfixable: frozenset[tuple[str, str]] = frozenset()
     """(item, attribute) pairs that applying cannot mend: drift in one of them fails the step before anything is written."""
 
     def desired(self, site: Any) -> State:

@@ -1,64 +1,15 @@
-"""Selection, plan and results as plain data. Pure."""
+"""The selection of steps, and the plan: what differs on one host, step by step. Pure."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
 
 from lyncarr.core.diff import diff
-from lyncarr.core.errors import LyncarrError, UsageError
+from lyncarr.core.errors import UsageError
 from lyncarr.core.model import Change, Stage, State, Step
-
-StepWord: TypeAlias = Literal["in-place", "pending", "applied", "failed", "skipped", "unknown", "reboot-needed"]
-HostWord: TypeAlias = Literal[
-    "in-place",
-    "pending",
-    "applied",
-    "failed",
-    "changed",
-    "reboot-needed",
-    "busy",
-    "refused",
-    "unreachable",
-    "untrusted",
-    "interrupted",
-    "fault",
-]
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something a person should know that is no drift. `kind` is a word of the contract, `step` None for the host as a whole."""
-
-    kind: str
-    text: str
-    step: str | None = None
-
-
-@dataclass
-class StepResult:
-    """What became of one step. `error` is (code, sentence)."""
-
-    step: Step
-    result: StepWord
-    changes: tuple[Change, ...] = ()
-    error: tuple[str, str] | None = None
-
-
-@dataclass
-class HostResult:
-    """What became of one host; the shape behind `--output json`. `backup` is the name of the configuration backup on the host."""
-
-    host: str
-    result: HostWord
-    exit_code: int
-    steps: list[StepResult] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
-    backup: str | None = None
-    error: LyncarrError | None = None
-    computer: str | None = None
+from lyncarr.core.text import quoted
 
 
 def select(runbook: tuple[Stage, ...], names: Iterable[str] = ()) -> tuple[Stage, ...]:
@@ -73,8 +24,8 @@ def select(runbook: tuple[Stage, ...], names: Iterable[str] = ()) -> tuple[Stage
     for name in wanted:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
-            hint = f"did you mean '{near[0]}'?" if near else "lyncarr steps lists them."
-            raise UsageError(f"There is no step '{name}'; {hint}")
+            hint = f"Did you mean '{near[0]}'?" if near else "lyncarr steps lists all steps."
+            raise UsageError(f"Unknown step {quoted(name)}.", hint=hint)
     units = {known[name].unit for name in wanted} - {None}
     stages = []
     for stage in runbook:
@@ -98,20 +49,22 @@ def steps_of(stages: tuple[Stage, ...]) -> tuple[Step, ...]:
 
 @dataclass(frozen=True)
 class StepPlan:
-    """What one step would change. `blocked` are the changes that applying cannot make."""
+    """What one step would change: the difference between the `observed` and the `desired` state."""
 
     step: Step
+    observed: State
     desired: State
     changes: tuple[Change, ...]
 
     @property
     def blocked(self) -> tuple[Change, ...]:
-        return tuple(change for change in self.changes if (change.item, change.attribute) in self.step.unmendable)
+        """The changes that lyncarr cannot apply."""
+        return tuple(change for change in self.changes if (change.item, change.attribute) in self.step.unfixable)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The difference of one host to the site file, step by step in the runbook's order."""
+    """The difference between one host and the configuration file, in the order of the steps."""
 
     steps: tuple[StepPlan, ...]
 
@@ -131,13 +84,11 @@ class Plan:
         return next(plan for plan in self.steps if plan.step.name == step.name)
 
 
-def make_plan(stages: tuple[Stage, ...], site: Any, observed: Mapping[str, State]) -> Plan:
-    """Compare `observed` (by step name) with what `site` wants of each step of `stages`."""
-    plans = []
-    for step in steps_of(stages):
-        desired = step.desired(site)
-        plans.append(StepPlan(step, desired, diff(observed[step.name], desired)))
-    return Plan(tuple(plans))
+def make_plan(steps: Iterable[Step], desired: Mapping[str, State], observed: Mapping[str, State]) -> Plan:
+    """Compare the two states of each of `steps`; both mappings are by step name."""
+    return Plan(
+        tuple(StepPlan(step, observed[step.name], desired[step.name], diff(observed[step.name], desired[step.name])) for step in steps)
+    )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from lyncarr.core.plan import HostResult, Note, Plan
+from lyncarr.core.outcome import HostResult, Note
+from lyncarr.core.plan import Plan
 from lyncarr.core.text import safe
 from lyncarr.report.events import restore_line
 from lyncarr.report.text import GLUE, change_line, wrapped

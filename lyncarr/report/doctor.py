@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lyncarr.core.text import safe
+from lyncarr.report.events import error_members
 from lyncarr.report.events import json_line as line
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def verdict(host: str, failed: Finding | None, move: str) -> str:
 
 
 def json_line(host: str, found: Finding) -> str:
-    error = None if found.error is None else {"code": found.error.code, "message": str(found.error)}
+    error = None if found.error is None else error_members(found.error)
     return line({"event": "finding", "host": host, "check": found.check, "result": found.word, "text": found.text, "error": error})
 
 

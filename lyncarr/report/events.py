@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from lyncarr.core.errors import LyncarrError
 from lyncarr.core.model import Change
-from lyncarr.core.plan import HostResult, Note, Plan
+from lyncarr.core.outcome import HostResult, Note
+from lyncarr.core.plan import Plan
 
 SCHEMA = 1
 LIVE = {
@@ -64,14 +66,19 @@ def host_line(result: HostResult) -> dict[str, Any]:
                 "step": one.step.name,
                 "result": one.result,
                 "changes": [_change(change) for change in one.changes],
-                "error": None if one.error is None else {"code": one.error[0], "message": one.error[1]},
+                "error": None if one.error is None else {"code": one.error.code, "message": one.error.message, "hint": one.error.hint},
             }
             for one in result.steps
         ],
         "notes": [_note(note) for note in result.notes],
         "backup": None if result.backup is None else {"name": result.backup, "restore": restore_line(result.backup)},
-        "error": None if result.error is None else {"code": result.error.code, "message": str(result.error)},
+        "error": None if result.error is None else error_members(result.error),
     }
+
+
+def error_members(error: LyncarrError) -> dict[str, str]:
+    """An error in JSON: `message` says what is wrong, `hint` what to do ("" where there is nothing)."""
+    return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
 def restore_line(backup: str) -> str:
@@ -84,7 +91,7 @@ def _change(change: Change) -> dict[str, Any]:
 
 
 def _note(note: Note) -> dict[str, Any]:
-    return {"kind": note.kind, "step": note.step, "text": note.text}
+    return {"kind": note.kind, "step": note.step, "item": note.item, "text": note.text}
 
 
 def _plain(value: object) -> Any:

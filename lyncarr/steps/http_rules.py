@@ -41,7 +41,7 @@ class HttpRules(Step):
     )
     snippet = "http_rules.ps1"
     unit = "rules"
-    unmendable = frozenset({("rules", "taken_by")})
+    unfixable = frozenset({("rules", "taken_by")})
 
     def desired(self, site: Any) -> State:
         return {**{farm.name: {"extra_rules": ()} for farm in site.farms}, **rules_state(http_rules(site))}

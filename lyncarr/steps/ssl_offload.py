@@ -34,7 +34,7 @@ class SslOffload(Step):
     )
     snippet = "ssl_offload.ps1"
     unit = "rules"
-    unmendable = frozenset({("rules", "taken_by")})
+    unfixable = frozenset({("rules", "taken_by")})
 
     def desired(self, site: Any) -> State:
         return rules_state(https_rules(site))

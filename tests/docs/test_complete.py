@@ -10,7 +10,7 @@ import pytest
 from lyncarr.config.farms import DEFAULT_TIMEOUT_S, complete
 from lyncarr.config.site import Website
 from lyncarr.core import errors
-from lyncarr.core.plan import HostWord, StepWord
+from lyncarr.core.outcome import HostWord, StepWord
 from lyncarr.lab.faults import Faults
 from lyncarr.lab.machine import preset_names
 from lyncarr.powershell.protocol import _CHECKS, FAILURE_KINDS, NOTE_KINDS

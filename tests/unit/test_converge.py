@@ -12,7 +12,8 @@ from lyncarr.core.converge import Run
 from lyncarr.core.errors import FaultError, LostConnectionError, UnreachableError
 from lyncarr.core.interrupts import Interrupts
 from lyncarr.core.model import Deadline, Event, Request, Secret, Stage, State, Step
-from lyncarr.core.plan import HostResult, Note, Plan, select
+from lyncarr.core.outcome import HostResult, Note
+from lyncarr.core.plan import Plan, select
 
 HELLO = {
     "protocol": 1,
@@ -85,13 +86,13 @@ class FakeHost:
             self.first = False
         if request.lock and disk.busy_looks:
             disk.busy_looks -= 1
-            on_event(Event("failed", {"step": None, "kind": "busy", "text": "held by x since y"}))
+            on_event(Event("failed", {"step": None, "kind": "busy", "text": "held by x since y", "hint": ""}))
             return
         if request.operation == "observe":
             for note in disk.notes:
-                on_event(Event("note", {"step": note.step, "kind": note.kind, "text": note.text}))
+                on_event(Event("note", {"step": note.step, "kind": note.kind, "text": note.text, "item": note.item}))
             for number in range(disk.many_notes):
-                on_event(Event("note", {"step": None, "kind": "version", "text": f"note {number}"}))
+                on_event(Event("note", {"step": None, "kind": "version", "text": f"note {number}", "item": None}))
             on_event(Event("observed", {"steps": {name: disk.states.get(name, {}) for name in names}}))
             return
         for step in request.steps:
@@ -100,7 +101,7 @@ class FakeHost:
                 on_event(Event("note", {"step": step.name, "kind": "backup", "text": disk.backup_first.replace("RUN", request.run)}))
             if step.name in disk.refuse:
                 kind, text = disk.refuse[step.name]
-                on_event(Event("failed", {"step": step.name, "kind": kind, "text": text}))
+                on_event(Event("failed", {"step": step.name, "kind": kind, "text": text, "hint": ""}))
                 return
             if step.name not in disk.lie:
                 disk.states[step.name] = {**disk.states.get(step.name, {}), **step.desired}
@@ -274,7 +275,8 @@ def test_a_step_that_is_not_in_place_when_looked_at_again_has_failed() -> None:
     assert (result.result, result.exit_code) == ("failed", 1)
     assert words(result)["c"] == "applied"
     assert words(result)["d"] == "failed"
-    assert "lyncarr plan --step d" in str(result.error)
+    assert result.error is not None
+    assert "lyncarr plan --step d" in result.error.hint
 
 
 def test_a_needed_reboot_ends_the_run() -> None:
@@ -299,7 +301,9 @@ def test_a_refused_install_tells_what_the_restart_is_for() -> None:
     disk.hello["pending_reboot"] = True
     disk.notes = [Note("pending-reboot", "Windows Update waits for a restart"), Note("pending-reboot", "files wait", "a")]
     (error,) = [run(disk).error]
-    assert str(error).startswith("RP01 waits for a restart (Windows Update waits for a restart), and a would install on top of that.")
+    assert str(error).startswith(
+        "RP01 has a pending restart (Windows Update waits for a restart), and step a must not install before that."
+    )
 
 
 @pytest.mark.parametrize(
@@ -354,7 +358,7 @@ def test_a_write_that_was_lost_and_not_done_is_the_fault_of_the_connection() -> 
     result = run(disk)
     assert (result.result, result.exit_code) == ("unreachable", 69)
     assert words(result)["c"] == "failed"
-    assert "lost while step c was written" in str(result.error)
+    assert "lost while step c was being applied" in str(result.error)
     assert disk.log.count("apply+lock:c,d") == 1
 
 
@@ -374,19 +378,33 @@ def test_a_plan_that_still_holds_after_the_question_is_not_shown_again() -> None
 
 
 def test_a_press_while_the_outcome_of_a_unit_is_judged_does_not_make_it_unknown() -> None:
-    interrupts = Interrupts()
+    interrupts, disk = Interrupts(), Disk({})
 
-    class Press(Plain):
-        def desired(self, site: Any) -> State:
-            if interrupts._writing and disk.log[-1].startswith("apply"):
-                interrupts.pressed()
-            return super().desired(site)
+    class Pressing(Heard):
+        def event(self, host: str, name: str, data: Mapping[str, Any]) -> None:
+            if name == "step" and not interrupts.requested:
+                assert interrupts.pressed(), "a step is judged while its unit counts as being written"
 
-    disk = Disk({})
-    stages = (Stage("one", (Press("a", {"i": {"x": 1}}), B)),)
-    result = run(disk, stages=stages, interrupts=interrupts)
+    result = run(disk, stages=(Stage("one", (A, B)),), interrupts=interrupts, listener=Pressing())
     assert result.exit_code == 130
     assert words(result) == {"a": "applied", "b": "skipped"}
+
+
+def test_each_step_computes_its_desired_state_once_a_run() -> None:
+    calls: list[str] = []
+
+    class Counting(Plain):
+        def desired(self, site: Any) -> State:
+            calls.append(self.name)
+            return super().desired(site)
+
+    result = run(
+        Disk({}), stages=(Stage("one", (Counting("a", {"i": {"x": 1}}), Counting("b", {"i": {"x": 2}}))),), confirm=lambda *_: True
+    )
+    assert result.result == "applied"
+    assert calls == ["a", "b"]
+    assert result.plan is not None
+    assert [(entry.observed, entry.desired) for entry in result.plan.steps] == [({}, {"i": {"x": 1}}), ({}, {"i": {"x": 2}})]
 
 
 def test_more_notes_than_anybody_reads_end_the_run() -> None:
@@ -428,11 +446,11 @@ def test_another_computer_in_the_same_run_is_not_trusted() -> None:
 
 def test_drift_that_cannot_be_mended_fails_before_anything_is_written() -> None:
     blocked = Plain("c", {"rules": {"taken_by": ()}})
-    blocked.unmendable = frozenset({("rules", "taken_by")})
+    blocked.unfixable = frozenset({("rules", "taken_by")})
     disk = Disk({"c": {"rules": {"taken_by": ("Old rule",)}}})
     disk.notes = [
-        Note("foreign-rule", "the global rule 'Health' may take requests", "c"),
-        Note("foreign-rule", "the global rule 'Old rule' stands before ours", "c"),
+        Note("foreign-rule", "the global rule 'Health' may take requests", "c", "Health"),
+        Note("foreign-rule", "the global rule 'Old rule' precedes ours", "c", "Old rule"),
     ]
     for write in (False, True):
         result = run(disk, write=write, stages=(Stage("two", (blocked,)),))
@@ -482,5 +500,5 @@ def test_a_fault_of_ours_is_a_result_too(operation: str, step_words: list[str]) 
     assert list(words(result).values()) == step_words
     assert (result.backup is not None) == (operation == "apply")
     assert isinstance(result.error, FaultError)
-    assert str(result.error).startswith("This is a fault in lyncarr (")
+    assert str(result.error).startswith("lyncarr failed with an internal error (")
     assert disk.log[-1] == "close"
