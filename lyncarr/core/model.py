@@ -68,6 +68,8 @@ class Attribute:
 
     `label` is its name for people ("timeout"), `unit` follows a number ("s"), `true` and `false` are the words for a boolean.
     `quiet` is the value that means "nothing is wrong" (such as an empty list of extra rules): reports do not show it for a new item.
+    `entry` is the word for one entry of a list ("server") where an entry that the list loses is something that lyncarr removes from the
+    host: reports show each as a removal. It stays empty where losing an entry removes nothing (missing features, an order).
     """
 
     label: str
@@ -75,6 +77,7 @@ class Attribute:
     true: str = "yes"
     false: str = "no"
     quiet: Value | None = None
+    entry: str = ""
 
 
 class Step:
