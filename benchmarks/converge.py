@@ -22,7 +22,7 @@ from benchmarks.link import Link
 from benchmarks.measure import Bench
 from benchmarks.sites import SITES
 from benchmarks.tools import LYNCARR, Ansible, Lyncarr, Pipelines, RunPs, Tool
-from lyncarr.lab.server import LabServer
+from lyncarr.lab.wire.server import LabServer
 
 NAMES = ("pypsrp", "pywinrm", "Ansible")
 # Where make bench installs it, apart from lyncarr's own packages.

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.sites import read_site
-from lyncarr.lab.engine import Engine
-from lyncarr.lab.machine import Machine
-from lyncarr.lab.replay import ReplayEngine
-from lyncarr.lab.wine import WineEngine, WineMachine, default_cache, template
+from lyncarr.lab.real.wine import WineEngine, WineMachine, default_cache, template
+from lyncarr.lab.replay.machine import Machine
+from lyncarr.lab.replay.psrp import ReplayEngine
+from lyncarr.lab.wire.engine import Engine
 from lyncarr.powershell.bundle import shipped
 from lyncarr.steps import RUNBOOK, STEPS
 

@@ -18,7 +18,7 @@ from benchmarks.hosts import Ground
 from benchmarks.link import Link
 from benchmarks.sites import PASSWORD_VARIABLE, Endpoint, write_site
 from benchmarks.tools import ENVIRONMENT, LYNCARR, OPERATIONS, Lyncarr, Task, Tool, write_task
-from lyncarr.lab.server import LabServer
+from lyncarr.lab.wire.server import LabServer
 
 Progress = Callable[[str], None]
 LAUNCH = Path(__file__).parent / "launch.py"

@@ -16,12 +16,12 @@ from pathlib import Path
 from types import FrameType
 
 from lyncarr.core.errors import UsageError
-from lyncarr.lab.engine import Engine
-from lyncarr.lab.machine import load_preset
-from lyncarr.lab.powershell import PowerShellEngine
-from lyncarr.lab.replay import ReplayEngine
-from lyncarr.lab.server import LabServer
+from lyncarr.lab.real.powershell import PowerShellEngine
+from lyncarr.lab.replay.machine import load_preset
+from lyncarr.lab.replay.psrp import ReplayEngine
 from lyncarr.lab.site import marks, write_site
+from lyncarr.lab.wire.engine import Engine
+from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import shipped
 from lyncarr.report.events import SCHEMA
 
@@ -89,7 +89,7 @@ def _powershell(command: str, preset: str, folder: Path) -> tuple[Engine, Path |
     if not words or shutil.which(words[0]) is None:
         raise UsageError(f"There is no program '{command}'; give --powershell the path of a PowerShell 7, or the command line of one.")
     # Locks its templates by fcntl, which only a POSIX system has; the replay lab runs everywhere.
-    from lyncarr.lab.wine import WineEngine, open_machine, runs_on_wine
+    from lyncarr.lab.real.wine import WineEngine, open_machine, runs_on_wine
 
     if runs_on_wine(words[0]):
         machine = open_machine(words[0], preset, folder / "machine")

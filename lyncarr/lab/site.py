@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from lyncarr.config.certificates import thumbprint
 from lyncarr.core.errors import SiteError
-from lyncarr.lab.certs import Authority
+from lyncarr.lab.wire.certs import Authority
 
 SITE_NAME = "lyncarr.toml"
 MARK = "# Written by `lyncarr lab`, and written again by its next start."

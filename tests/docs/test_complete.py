@@ -11,8 +11,8 @@ from lyncarr.config.farms import DEFAULT_TIMEOUT_S, complete
 from lyncarr.config.site import Website
 from lyncarr.core import errors
 from lyncarr.core.outcome import HostWord, StepWord
-from lyncarr.lab.faults import Faults
-from lyncarr.lab.machine import preset_names
+from lyncarr.lab.replay.machine import preset_names
+from lyncarr.lab.wire.faults import Faults
 from lyncarr.powershell.protocol import _CHECKS, FAILURE_KINDS, NOTE_KINDS
 from lyncarr.report.events import LIVE
 from lyncarr.steps import STEPS

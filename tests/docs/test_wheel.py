@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from lyncarr.lab.machine import load_preset
-from lyncarr.lab.replay import ReplayEngine
-from lyncarr.lab.server import LabServer
+from lyncarr.lab.replay.machine import load_preset
+from lyncarr.lab.replay.psrp import ReplayEngine
 from lyncarr.lab.site import write_site
+from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import shipped
 from lyncarr.steps import STEPS
 from tests.docs.documents import ROOT
@@ -73,7 +73,13 @@ def test_the_wheel_is_whole(wheel: Path) -> None:
     snippets = {Path("lyncarr") / path.relative_to(ROOT) for path in (ROOT / "ps_snippets").rglob("*.ps1")}
     told = {name for name in names(wheel) if ".dist-info/" not in name}
     assert told == {path.as_posix() for path in package | snippets}
-    for needed in ("py.typed", "config/template.toml", "lab/presets/blank.json", "lab/standins/Iis.cs", "ps_snippets/_main.ps1"):
+    for needed in (
+        "py.typed",
+        "config/template.toml",
+        "lab/replay/presets/blank.json",
+        "lab/real/standins/Iis.cs",
+        "ps_snippets/_main.ps1",
+    ):
         assert f"lyncarr/{needed}" in told
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names(wheel))
 

@@ -26,11 +26,11 @@ import pytest
 from lyncarr.cli.main import run
 from lyncarr.config.check import Prepared, prepare
 from lyncarr.config.loader import load_site
-from lyncarr.lab.engine import Engine
-from lyncarr.lab.faults import Faults
-from lyncarr.lab.machine import Machine
-from lyncarr.lab.replay import ReplayEngine
-from lyncarr.lab.server import LabServer
+from lyncarr.lab.replay.machine import Machine
+from lyncarr.lab.replay.psrp import ReplayEngine
+from lyncarr.lab.wire.engine import Engine
+from lyncarr.lab.wire.faults import Faults
+from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import shipped
 from lyncarr.steps import STEPS
 

@@ -14,10 +14,10 @@ import requests
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
-from lyncarr.lab import wsman
-from lyncarr.lab.machine import Machine
-from lyncarr.lab.replay import ReplayEngine
-from lyncarr.lab.server import LabServer
+from lyncarr.lab.replay.machine import Machine
+from lyncarr.lab.replay.psrp import ReplayEngine
+from lyncarr.lab.wire import wsman
+from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import Script
 
 SCRIPT = Script("the half that looks", "the half that writes")

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
 
-from lyncarr.lab.wine import default_cache
+from lyncarr.lab.real.wine import default_cache
 from tests.conftest import engine
 from tests.lab.console import Bench
 from tests.lab.sweep import FAULTS, WORDS, Fault, Ground, Operation, Outcome, ReplayGround, broken, hurried, make_materials, strike

@@ -21,10 +21,10 @@ import pytest
 from lyncarr.core import converge
 from lyncarr.hosts import transport
 from lyncarr.hosts.shell import RemoteShell
-from lyncarr.lab.connection import RequestRecord
-from lyncarr.lab.faults import At
 from lyncarr.lab.site import write_site
-from lyncarr.lab.wsman import CMD_RESOURCE, NAMESPACES, Message, decode
+from lyncarr.lab.wire.connection import RequestRecord
+from lyncarr.lab.wire.faults import At
+from lyncarr.lab.wire.wsman import CMD_RESOURCE, NAMESPACES, Message, decode
 from lyncarr.powershell.lines import RUN
 from lyncarr.steps import RUNBOOK
 from tests.lab.console import Bench, Done

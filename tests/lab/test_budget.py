@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lyncarr.core.plan import make_plan, units
-from lyncarr.lab.server import RequestRecord
 from lyncarr.lab.site import write_site
+from lyncarr.lab.wire.server import RequestRecord
 from lyncarr.steps import RUNBOOK
 from tests.lab.console import Bench
 

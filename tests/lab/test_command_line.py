@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lyncarr.lab.codepage import from_utf8, to_utf8
-from lyncarr.lab.command_line import asks_for_cmd, powershell_arguments, split
+from lyncarr.lab.real.codepage import from_utf8, to_utf8
+from lyncarr.lab.real.command_line import asks_for_cmd, powershell_arguments, split
 
 BYPASS = ["-ExecutionPolicy", "Bypass"]
 

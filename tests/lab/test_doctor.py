@@ -15,8 +15,8 @@ from lyncarr.core.model import Secret
 from lyncarr.hosts import doctor
 from lyncarr.hosts.doctor import CHECKS, examine
 from lyncarr.hosts.target import Target, Tls
-from lyncarr.lab.certs import server_identity
-from lyncarr.lab.machine import Machine
+from lyncarr.lab.replay.machine import Machine
+from lyncarr.lab.wire.certs import server_identity
 from lyncarr.powershell.bundle import Script, shipped
 from tests.lab.console import PASSWORD, Bench, Done
 from tests.unit.raw_server import RawServer

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from lyncarr.lab.faults import Faults, every
-from lyncarr.lab.machine import Holder, Machine
+from lyncarr.lab.replay.machine import Holder, Machine
+from lyncarr.lab.wire.faults import Faults, every
 from lyncarr.powershell.bundle import shipped
 from lyncarr.steps import STEPS
 from tests.lab.console import FARMS, Bench, wait_for

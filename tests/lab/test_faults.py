@@ -11,7 +11,7 @@ import pytest
 
 from lyncarr.core import converge
 from lyncarr.hosts import psrp, retry, winrs
-from lyncarr.lab.faults import At
+from lyncarr.lab.wire.faults import At
 from tests.lab.console import Bench, wait_for
 
 pytestmark = pytest.mark.usefixtures("transport")

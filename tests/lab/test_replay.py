@@ -21,9 +21,9 @@ from pypsrp.powershell import PowerShell, RunspacePool
 from lyncarr.core.errors import SiteError, UsageError
 from lyncarr.core.model import Event
 from lyncarr.lab.command import run as run_lab
-from lyncarr.lab.machine import Holder, Machine, MachineFaults, load_preset, preset_names
-from lyncarr.lab.server import LabServer
+from lyncarr.lab.replay.machine import Holder, Machine, MachineFaults, load_preset, preset_names
 from lyncarr.lab.site import FARMS, write_site
+from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.protocol import EventReader
 from tests.lab.lab_client import RUN, SCRIPT, connect, first, further, pipeline, pool, post, replay, request
 

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from lyncarr.hosts import shell
-from lyncarr.lab.engine import ProcessStart
-from lyncarr.lab.faults import At, every
-from lyncarr.lab.fragments import FRAGMENT_HEAD
-from lyncarr.lab.replay import ReplayShell
-from lyncarr.lab.replay_winrs import ReplayProcess
+from lyncarr.lab.replay.psrp import ReplayShell
+from lyncarr.lab.replay.winrs import ReplayProcess
+from lyncarr.lab.wire.engine import ProcessStart
+from lyncarr.lab.wire.faults import At, every
+from lyncarr.lab.wire.fragments import FRAGMENT_HEAD
 from tests.certs import make_ca, make_leaf, make_pfx
 from tests.lab.console import FARMS, Bench, Done
 

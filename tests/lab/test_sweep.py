@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from lyncarr.lab.channels import Channel
-from lyncarr.lab.wsman import RECEIVE, Message
+from lyncarr.lab.wire.channels import Channel
+from lyncarr.lab.wire.wsman import RECEIVE, Message
 from tests.lab.sweep import (
     FAULTS,
     KILLED,

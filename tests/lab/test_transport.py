@@ -32,12 +32,12 @@ from lyncarr.hosts.retry import FIRST_ATTEMPTS
 from lyncarr.hosts.shell import Identity, RemoteShell
 from lyncarr.hosts.target import Auth, Target, Tls
 from lyncarr.hosts.winrs import WinrsHost
-from lyncarr.lab.certs import Authority, client_identity, server_identity
-from lyncarr.lab.faults import At, Faults, every
-from lyncarr.lab.machine import Machine
-from lyncarr.lab.powershell import PowerShellEngine
-from lyncarr.lab.replay import ReplayEngine
-from lyncarr.lab.server import LabServer
+from lyncarr.lab.real.powershell import PowerShellEngine
+from lyncarr.lab.replay.machine import Machine
+from lyncarr.lab.replay.psrp import ReplayEngine
+from lyncarr.lab.wire.certs import Authority, client_identity, server_identity
+from lyncarr.lab.wire.faults import At, Faults, every
+from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import Script
 from tests.lab import console
 

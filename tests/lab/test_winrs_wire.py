@@ -25,10 +25,10 @@ from winrm.exceptions import WinRMOperationTimeoutError, WinRMTransportError
 from winrm.exceptions import WSManFaultError as PywinrmFault
 from winrm.protocol import Protocol
 
-from lyncarr.lab import wsman
-from lyncarr.lab.faults import At
-from lyncarr.lab.powershell import PowerShellEngine
-from lyncarr.lab.server import LabServer
+from lyncarr.lab.real.powershell import PowerShellEngine
+from lyncarr.lab.wire import wsman
+from lyncarr.lab.wire.faults import At
+from lyncarr.lab.wire.server import LabServer
 from tests.lab.lab_client import TRANSPORTS, connect, envelope, eventually, gone, post, replay, script
 
 PYWINRM = {"https basic": ("https", "ssl"), "https ntlm": ("https", "ntlm"), "http ntlm sealed": ("http", "ntlm")}

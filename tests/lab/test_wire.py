@@ -23,12 +23,12 @@ from pypsrp.exceptions import AuthenticationError, FragmentError, WinRMError, Wi
 from pypsrp.host import PSHost, PSHostUserInterface
 from pypsrp.powershell import RunspacePool
 
-from lyncarr.lab import wsman
-from lyncarr.lab.certs import Authority, Variant, client_identity, server_identity
-from lyncarr.lab.faults import At, Faults, every
-from lyncarr.lab.machine import Machine, MachineFaults
-from lyncarr.lab.powershell import PowerShellEngine
-from lyncarr.lab.server import LabServer
+from lyncarr.lab.real.powershell import PowerShellEngine
+from lyncarr.lab.replay.machine import Machine, MachineFaults
+from lyncarr.lab.wire import wsman
+from lyncarr.lab.wire.certs import Authority, Variant, client_identity, server_identity
+from lyncarr.lab.wire.faults import At, Faults, every
+from lyncarr.lab.wire.server import LabServer
 from tests.lab.lab_client import (
     SCRIPT,
     TRANSPORTS,

@@ -20,7 +20,7 @@ from tests.snippets.snippet_coverage import coverage_command, recording_of
 HERE = Path(__file__).parent
 RECORDINGS: list[Path] = []
 """What each engine of this test run records: which lines of its script ran. Read by test_coverage.py, the last of this folder."""
-STANDINS = Path(__file__).parents[2] / "lyncarr" / "lab" / "standins"
+STANDINS = Path(__file__).parents[2] / "lyncarr" / "lab" / "real" / "standins"
 
 
 def composed() -> str:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
-STANDINS = Path(__file__).parents[2] / "lyncarr" / "lab" / "standins"
+STANDINS = Path(__file__).parents[2] / "lyncarr" / "lab" / "real" / "standins"
 IIS_SCHEMA = "IIS_schema.xml"
 REWRITE = "package-rewrite.xml"
 ARR = "package-arr.xml"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from lyncarr.lab.certs import Identity
+from lyncarr.lab.wire.certs import Identity
 
 Answer = bytes | Callable[[socket.socket], None]
 """What is written back; or what is done with the connection."""

@@ -18,7 +18,7 @@ from lyncarr.core.model import Deadline, Secret
 from lyncarr.hosts.guard import MAX_BODY_BYTES, GuardedSession, refuse_document_type
 from lyncarr.hosts.retry import StaleConnectionError, TransientError, UnavailableError, connecting
 from lyncarr.hosts.target import Target, Tls
-from lyncarr.lab.certs import Authority, Identity, Variant, server_identity
+from lyncarr.lab.wire.certs import Authority, Identity, Variant, server_identity
 from tests.unit.raw_server import RawServer, http
 
 SOAP = {"Content-Type": "application/soap+xml;charset=UTF-8"}

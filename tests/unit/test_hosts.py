@@ -23,7 +23,7 @@ from lyncarr.hosts.shell import LOGGERS, quiet_libraries
 from lyncarr.hosts.target import Auth, Target, Tls
 from lyncarr.hosts.tls import context_for
 from lyncarr.hosts.transport import Transport
-from lyncarr.lab.certs import server_identity
+from lyncarr.lab.wire.certs import server_identity
 from tests.unit.raw_server import RawServer, http
 
 MESSAGE = b"<s:Envelope><a:MessageID>uuid:1</a:MessageID></s:Envelope>"

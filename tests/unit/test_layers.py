@@ -40,9 +40,15 @@ def test_steps_are_declarations() -> None:
 
 def test_only_the_command_line_knows_the_lab() -> None:
     for file in ROOT.rglob("*.py"):
-        if file.parent.name in ("lab",) or file.relative_to(ROOT).parts[:1] == ("cli",):
+        if file.relative_to(ROOT).parts[0] in ("lab", "cli"):
             continue
         assert not any(name.startswith("lyncarr.lab") for name in imported(file)), file
+
+
+def test_the_fake_winrm_host_is_independent_of_the_product() -> None:
+    for file in (ROOT / "lab" / "wire").glob("*.py"):
+        outside = {name for name in imported(file) if name.startswith("lyncarr") and not name.startswith("lyncarr.lab.wire")}
+        assert not outside, f"{file.name} imports {outside}"
 
 
 def test_secrets_have_one_door() -> None:

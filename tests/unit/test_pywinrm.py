@@ -13,7 +13,7 @@ from winrm.transport import Transport as OwnTransport
 
 from lyncarr.hosts import winrs
 from lyncarr.hosts.winrs import CHUNK_BYTES, CMD_RESOURCE, RECEIVE_ACTION, SHELL
-from lyncarr.lab.wsman import DEFAULT_ENVELOPE_BYTES, RECEIVE
+from lyncarr.lab.wire.wsman import DEFAULT_ENVELOPE_BYTES, RECEIVE
 from lyncarr.powershell import lines
 
 SHELL_ID = "67F9F5A4-9C9A-4B4E-9B1F-0B8C7D5C1A11"

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lyncarr.lab.wine import WineMachine
+from lyncarr.lab.real.wine import WineMachine
 from tests.snippets.snippet_coverage import RECORDER, recording_of
 
 

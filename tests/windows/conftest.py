@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lyncarr.lab.wine import State, System, WineMachine, template
+from lyncarr.lab.real.wine import State, System, WineMachine, template
 
 MakeMachine = Callable[..., WineMachine]
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lyncarr.lab.engine import Engine
-from lyncarr.lab.wine import State, WineEngine, WineMachine, template
+from lyncarr.lab.real.wine import State, WineEngine, WineMachine, template
+from lyncarr.lab.wire.engine import Engine
 from tests.lab.sweep import KILLED, Ground, Operation, hurried
 from tests.windows.sites import write_full_site
 

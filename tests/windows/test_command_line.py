@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lyncarr.lab.powershell import PowerShellEngine
-from lyncarr.lab.server import LabServer
+from lyncarr.lab.real.powershell import PowerShellEngine
+from lyncarr.lab.wire.server import LabServer
 from tests.windows.conftest import MakeMachine
 
 pytestmark = pytest.mark.wine

@@ -8,7 +8,7 @@ import pytest
 
 from lyncarr.core.diff import diff
 from lyncarr.core.model import Stage
-from lyncarr.lab.packages import FAILING, REBOOTING
+from lyncarr.lab.real.packages import FAILING, REBOOTING
 from lyncarr.steps.arr import Arr
 from lyncarr.steps.iis import Iis
 from tests.windows.conftest import MakeMachine

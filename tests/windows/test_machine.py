@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lyncarr.core.errors import UsageError
-from lyncarr.lab.trampoline import trampoline
-from lyncarr.lab.wine import open_machine, template
+from lyncarr.lab.real.trampoline import trampoline
+from lyncarr.lab.real.wine import open_machine, template
 from tests.windows.conftest import MakeMachine
 from tests.windows.wire import served, shell_on
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from lyncarr.lab.server import LabServer
-from lyncarr.lab.wine import WineEngine, WineMachine
+from lyncarr.lab.real.wine import WineEngine, WineMachine
+from lyncarr.lab.wire.server import LabServer
 from lyncarr.steps import STEPS
 from tests.windows.conftest import MakeMachine
 from tests.windows.sites import write_full_site

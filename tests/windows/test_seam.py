@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from pypsrp.exceptions import WSManFaultError
 
-from lyncarr.lab.engine import Output
-from lyncarr.lab.powershell import PowerShellShell
-from lyncarr.lab.server import LabServer
-from lyncarr.lab.wine import WineEngine, WineMachine
+from lyncarr.lab.real.powershell import PowerShellShell
+from lyncarr.lab.real.wine import WineEngine, WineMachine
+from lyncarr.lab.wire.engine import Output
+from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import snippet_folder
 from lyncarr.steps.certificate import Certificate
 from tests.snippets.report import misjudged, seam_part

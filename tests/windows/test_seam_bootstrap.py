@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lyncarr.config.loader import load_site
-from lyncarr.lab.wine import WineMachine
+from lyncarr.lab.real.wine import WineMachine
 from lyncarr.powershell.bootstrap import FOLDER, script
 from lyncarr.powershell.bundle import snippet_folder
 from tests.certs import make_leaf, make_pfx

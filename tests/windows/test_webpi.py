@@ -8,9 +8,9 @@ import pytest
 
 from lyncarr.core.diff import diff
 from lyncarr.core.model import Stage
-from lyncarr.lab.packages import FAILING, REBOOTING
-from lyncarr.lab.server import LabServer
-from lyncarr.lab.wine import WineEngine
+from lyncarr.lab.real.packages import FAILING, REBOOTING
+from lyncarr.lab.real.wine import WineEngine
+from lyncarr.lab.wire.server import LabServer
 from lyncarr.steps import STEPS
 from lyncarr.steps.arr import Arr
 from tests.windows.conftest import MakeMachine

@@ -10,8 +10,8 @@ import pytest
 import winrm
 from pypsrp.shell import Process, SignalCode, WinRS
 
-from lyncarr.lab.server import LabServer
-from lyncarr.lab.wine import WineMachine
+from lyncarr.lab.real.wine import WineMachine
+from lyncarr.lab.wire.server import LabServer
 from tests.lab.lab_client import connect, eventually, script
 from tests.windows.conftest import MakeMachine
 from tests.windows.wire import served

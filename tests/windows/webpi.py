@@ -7,8 +7,8 @@ from pathlib import Path
 
 from lyncarr.config.check import Prepared, prepare
 from lyncarr.config.loader import load_site
-from lyncarr.lab.packages import ARR, URL_REWRITE, Package
-from lyncarr.lab.wine import WineMachine
+from lyncarr.lab.real.packages import ARR, URL_REWRITE, Package
+from lyncarr.lab.real.wine import WineMachine
 from tests.windows.sites import write_full_site
 
 FEED = r"C:\Program Files\webpi\feeds\latest\webproductlist.xml"

@@ -15,8 +15,8 @@ from lyncarr.core.model import Deadline, Event, Request, Secret, Stage, State, S
 from lyncarr.core.plan import steps_of
 from lyncarr.hosts.target import Target, Tls
 from lyncarr.hosts.winrs import WinrsHost
-from lyncarr.lab.server import LabServer
-from lyncarr.lab.wine import WineEngine, WineMachine
+from lyncarr.lab.real.wine import WineEngine, WineMachine
+from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import shipped
 from lyncarr.powershell.protocol import EventReader, encode_request
 from lyncarr.powershell.upload import pieces

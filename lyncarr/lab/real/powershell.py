@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from lyncarr.lab import wsman
-from lyncarr.lab.command_line import asks_for_cmd, powershell_arguments, split
-from lyncarr.lab.engine import Output, ProcessOutput, ProcessStart
-from lyncarr.lab.processes import HostProcess
+from lyncarr.lab.real.command_line import asks_for_cmd, powershell_arguments, split
+from lyncarr.lab.real.processes import HostProcess
+from lyncarr.lab.wire import wsman
+from lyncarr.lab.wire.engine import Output, ProcessOutput, ProcessStart
 
 ARGUMENTS = ("-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-s")
 POOL = str(uuid.UUID(int=0))

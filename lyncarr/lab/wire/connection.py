@@ -10,18 +10,18 @@ import ssl
 import struct
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from lyncarr.lab import wsman
-from lyncarr.lab.auth import SEALED_TYPE, AuthStep, ConnectionAuth, SealError
-from lyncarr.lab.faults import At, Faults, hits
-from lyncarr.lab.fragments import END, FRAGMENT_HEAD, host_call
-from lyncarr.lab.http import Answer, Request, read_request
-from lyncarr.lab.shells import Reply
-
-if TYPE_CHECKING:
-    from lyncarr.lab.server import LabServer
+from lyncarr.lab.wire import wsman
+from lyncarr.lab.wire.auth import SEALED_TYPE, AuthStep, ConnectionAuth, SealError
+from lyncarr.lab.wire.engine import Engine
+from lyncarr.lab.wire.faults import At, Faults, hits
+from lyncarr.lab.wire.fragments import END, FRAGMENT_HEAD, host_call
+from lyncarr.lab.wire.http import Answer, Request, read_request
+from lyncarr.lab.wire.shells import Reply, Shells
+from lyncarr.lab.wire.wsman import Message
 
 SOAP_TYPE = "application/soap+xml;charset=UTF-8"
 HANDSHAKE_S = 10.0
@@ -61,10 +61,41 @@ class Cut(Exception):
         self.reset = reset
 
 
+class ConnectionServer(Protocol):
+    """What a connection needs of the server that accepted it; LabServer has it."""
+
+    faults: Faults
+    engine: Engine
+    on_message: Callable[[RequestRecord, Message], None]
+
+    @property
+    def shells(self) -> Shells: ...
+
+    @property
+    def message_count(self) -> int:
+        """The number of messages that came through authentication so far, over all connections."""
+
+    def new_auth(self, tls: bool, client_certificate: bool) -> ConnectionAuth: ...
+
+    def new_record(self, request: Request, tls: bool) -> RequestRecord: ...
+
+    def count_message(self, record: RequestRecord, action: str) -> None:
+        """Give `record` the next message number and its action."""
+
+    def first_time(self, fault: str) -> bool:
+        """Whether a fault that happens once happens now."""
+
+    def forget(self, connection: Connection, *, failed_handshake: bool) -> None:
+        """The connection has ended."""
+
+    def pause(self, seconds: float) -> None:
+        """Wait; raises Cut at the server's end."""
+
+
 class Connection:
     """One TCP connection, served by one thread: security contexts and sequence numbers belong to it."""
 
-    def __init__(self, server: LabServer, client: socket.socket, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, server: ConnectionServer, client: socket.socket, tls: ssl.SSLContext | None) -> None:
         self._server = server
         self._socket = client
         self._tls = tls

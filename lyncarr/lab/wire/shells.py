@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from lyncarr.lab import wsman
-from lyncarr.lab.channels import Channel, Received
-from lyncarr.lab.engine import Engine
-from lyncarr.lab.pools import Pool
-from lyncarr.lab.winrs import Commands
-from lyncarr.lab.wsman import NAMESPACES, Message
+from lyncarr.lab.wire import wsman
+from lyncarr.lab.wire.channels import Channel, Received
+from lyncarr.lab.wire.engine import Engine
+from lyncarr.lab.wire.pools import Pool
+from lyncarr.lab.wire.winrs import Commands
+from lyncarr.lab.wire.wsman import NAMESPACES, Message
 
 DEFAULT_IDLE_S = 7200.0
 DEFAULT_LINGER_S = 0.01

@@ -6,11 +6,10 @@ import queue
 import re
 import threading
 
-from lyncarr.lab import wsman
-from lyncarr.lab.engine import ProcessOutput, ProcessStart
-from lyncarr.lab.machine import Machine
-from lyncarr.lab.processes import CONTROL_C_EXIT, KILLED_EXIT
-from lyncarr.lab.shipped import COMMAND_NAME, SHIPPED_ONLY, WRITER_NAME, WRITING, not_found
+from lyncarr.lab.replay.machine import Machine
+from lyncarr.lab.replay.shipped import COMMAND_NAME, SHIPPED_ONLY, WRITER_NAME, WRITING, not_found
+from lyncarr.lab.wire import wsman
+from lyncarr.lab.wire.engine import CONTROL_C_EXIT, KILLED_EXIT, ProcessOutput, ProcessStart
 from lyncarr.powershell import lines
 from lyncarr.powershell.bundle import Script
 

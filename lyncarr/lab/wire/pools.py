@@ -6,11 +6,11 @@ import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 
-from lyncarr.lab import wsman
-from lyncarr.lab.channels import Channel
-from lyncarr.lab.engine import Engine, EngineShell
-from lyncarr.lab.fragments import PipelineWatch
-from lyncarr.lab.wsman import NAMESPACES, Message
+from lyncarr.lab.wire import wsman
+from lyncarr.lab.wire.channels import Channel
+from lyncarr.lab.wire.engine import Engine, EngineShell
+from lyncarr.lab.wire.fragments import PipelineWatch
+from lyncarr.lab.wire.wsman import NAMESPACES, Message
 
 
 class Pool:

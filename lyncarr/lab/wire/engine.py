@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 
 Stream = Literal["stdout", "stderr"]
 OEM_CODEPAGE = 437
+CONTROL_C_EXIT = 0xC000013A  # what Windows gives a process that Ctrl-C ended
+KILLED_EXIT = 1
 
 
 class Output(Protocol):

@@ -7,10 +7,10 @@ import threading
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
-from lyncarr.lab import wsman
-from lyncarr.lab.channels import Channel
-from lyncarr.lab.engine import OEM_CODEPAGE, Engine, EngineProcess, ProcessStart, Stream
-from lyncarr.lab.wsman import NAMESPACES, Message
+from lyncarr.lab.wire import wsman
+from lyncarr.lab.wire.channels import Channel
+from lyncarr.lab.wire.engine import OEM_CODEPAGE, Engine, EngineProcess, ProcessStart, Stream
+from lyncarr.lab.wire.wsman import NAMESPACES, Message
 
 LONGEST_LINE = 8191  # cmd.exe's: https://learn.microsoft.com/troubleshoot/windows-client/shell-experience/command-line-string-limitation
 LONGEST_LINE_WITHOUT_CMD = 32_767  # CreateProcess's

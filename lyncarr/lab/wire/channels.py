@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from lyncarr.lab import wsman
-from lyncarr.lab.wsman import Fault, Message
+from lyncarr.lab.wire import wsman
+from lyncarr.lab.wire.wsman import Fault, Message
 
 LOOK_AT_CLIENT_S = 0.1
 

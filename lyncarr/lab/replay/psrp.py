@@ -31,11 +31,11 @@ from psrpcore.types import (
     PSVersion,
 )
 
-from lyncarr.lab import wsman
-from lyncarr.lab.engine import Output, ProcessOutput, ProcessStart
-from lyncarr.lab.machine import Machine
-from lyncarr.lab.replay_winrs import ReplayProcess
-from lyncarr.lab.shipped import COMMAND_NAME, SHIPPED_ONLY, WRITER_NAME, WRITING, not_found
+from lyncarr.lab.replay.machine import Machine
+from lyncarr.lab.replay.shipped import COMMAND_NAME, SHIPPED_ONLY, WRITER_NAME, WRITING, not_found
+from lyncarr.lab.replay.winrs import ReplayProcess
+from lyncarr.lab.wire import wsman
+from lyncarr.lab.wire.engine import Output, ProcessOutput, ProcessStart
 from lyncarr.powershell.bundle import Script
 
 FRAGMENT_BYTES = 32_768

@@ -10,14 +10,14 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from lyncarr.lab.auth import Account, ConnectionAuth
-from lyncarr.lab.certs import Identity, server_identity
-from lyncarr.lab.connection import Connection, Cut, RequestRecord
-from lyncarr.lab.engine import Engine
-from lyncarr.lab.faults import Faults
-from lyncarr.lab.http import Request
-from lyncarr.lab.shells import DEFAULT_IDLE_S, DEFAULT_LINGER_S, Shells
-from lyncarr.lab.wsman import Message
+from lyncarr.lab.wire.auth import Account, ConnectionAuth
+from lyncarr.lab.wire.certs import Identity, server_identity
+from lyncarr.lab.wire.connection import Connection, Cut, RequestRecord
+from lyncarr.lab.wire.engine import Engine
+from lyncarr.lab.wire.faults import Faults
+from lyncarr.lab.wire.http import Request
+from lyncarr.lab.wire.shells import DEFAULT_IDLE_S, DEFAULT_LINGER_S, Shells
+from lyncarr.lab.wire.wsman import Message
 
 BACKLOG = 256
 
@@ -188,7 +188,7 @@ class LabServer:
                 connection.shutdown()
             connection.thread.start()
 
-    # What a connection needs of its server:
+    # What ConnectionServer names:
 
     def new_auth(self, tls: bool, client_certificate: bool) -> ConnectionAuth:
         binding = self.identity.binding if tls and self.identity is not None else None

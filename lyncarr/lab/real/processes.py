@@ -12,14 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
-from lyncarr.lab import wsman
-from lyncarr.lab.codepage import UTF8, from_utf8, to_utf8
-from lyncarr.lab.engine import ProcessOutput, Stream
+from lyncarr.lab.real.codepage import UTF8, from_utf8, to_utf8
+from lyncarr.lab.wire import wsman
+from lyncarr.lab.wire.engine import CONTROL_C_EXIT, KILLED_EXIT, ProcessOutput, Stream
 
 PIECE_BYTES = 65_536
 LOOK_AT_PROCESS_S = 0.05
-CONTROL_C_EXIT = 0xC000013A  # what Windows gives a process that Ctrl-C ended
-KILLED_EXIT = 1
 
 
 class HostProcess:

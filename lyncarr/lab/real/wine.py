@@ -20,12 +20,12 @@ from pathlib import Path, PureWindowsPath
 from typing import Literal
 
 from lyncarr.core.errors import ConfigurationError, UsageError
-from lyncarr.lab.codepage import UTF8
-from lyncarr.lab.command_line import split
-from lyncarr.lab.engine import OEM_CODEPAGE, ProcessStart
-from lyncarr.lab.packages import ARR, STANDINS, URL_REWRITE, build_packages
-from lyncarr.lab.powershell import PowerShellEngine, Program
-from lyncarr.lab.trampoline import trampoline
+from lyncarr.lab.real.codepage import UTF8
+from lyncarr.lab.real.command_line import split
+from lyncarr.lab.real.packages import ARR, STANDINS, URL_REWRITE, build_packages
+from lyncarr.lab.real.powershell import PowerShellEngine, Program
+from lyncarr.lab.real.trampoline import trampoline
+from lyncarr.lab.wire.engine import OEM_CODEPAGE, ProcessStart
 
 State = Literal["bare", "iis", "arr"]
 System = Literal["2012r2", "2022"]
