@@ -13,8 +13,9 @@ from lyncarr.config.files import read_file
 from lyncarr.config.installers import Installer, given_roles, read_installer
 from lyncarr.config.names import display
 from lyncarr.config.problems import Problem, SiteProblems
-from lyncarr.config.site import Site, Website
+from lyncarr.config.site import Site
 from lyncarr.config.sources import resolve
+from lyncarr.config.tables import Website
 from lyncarr.core.errors import ConfigurationError
 from lyncarr.core.model import Secret
 

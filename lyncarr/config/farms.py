@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING
 
+from lyncarr.config.kinds import KINDS, FarmKind, HttpPolicy
 from lyncarr.config.names import display, first_label, pattern_matches
 from lyncarr.config.problems import Problem
 
-FarmKind: TypeAlias = Literal["lync", "office-web-apps"]
-HttpPolicy: TypeAlias = Literal["remove", "redirect", "forward"]
-
-DEFAULT_PORTS: dict[FarmKind, tuple[int, int]] = {"lync": (8080, 4443), "office-web-apps": (80, 443)}
-"""(http, https). Lync's external web site listens on 8080 and 4443; an Office Web Apps farm has one site for all."""
-
-DEFAULT_TIMEOUT_S = 900
+if TYPE_CHECKING:
+    from lyncarr.config.tables import FarmTable
 
 
 @dataclass(frozen=True)
@@ -42,33 +38,6 @@ class Farm:
     http_pattern: str
 
 
-class FarmAsWritten(Protocol):
-    """A [[farms]] table with its checked values; None where the site file leaves it to the default."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def servers(self) -> tuple[str, ...]: ...
-    @property
-    def kind(self) -> FarmKind: ...
-    @property
-    def http_port(self) -> int | None: ...
-    @property
-    def https_port(self) -> int | None: ...
-    @property
-    def timeout_s(self) -> int: ...
-    @property
-    def disk_cache(self) -> bool: ...
-    @property
-    def ssl_offload(self) -> bool: ...
-    @property
-    def http(self) -> HttpPolicy: ...
-    @property
-    def https(self) -> bool: ...
-    @property
-    def host_pattern(self) -> str | None: ...
-
-
 @dataclass(frozen=True)
 class Farms:
     """The farms in the file's order, with what must be mended, what may go wrong, and what is good to know."""
@@ -84,13 +53,12 @@ def host_header(name: str, website_port: int) -> str:
     return name if website_port == 443 else f"{name}:{website_port}"
 
 
-def complete(tables: Sequence[FarmAsWritten], website_port: int) -> Farms:
+def complete(tables: Sequence[FarmTable], website_port: int) -> Farms:
     """Fill in the defaults of `tables` and judge the farms together; `website_port` is the port of the web site's HTTPS binding."""
     farms = []
     notes = []
     shared = Counter(first_label(table.name) for table in tables)
     for table in tables:
-        http_port, https_port = DEFAULT_PORTS[table.kind]
         pattern = table.host_pattern
         if pattern is None:
             pattern = f"{first_label(table.name)}.*"
@@ -100,23 +68,16 @@ def complete(tables: Sequence[FarmAsWritten], website_port: int) -> Farms:
                     f"instead of {pattern}"
                 )
                 pattern = host_header(table.name, website_port)
-        farms.append(
-            Farm(
-                name=table.name,
-                servers=table.servers,
-                kind=table.kind,
-                http_port=http_port if table.http_port is None else table.http_port,
-                https_port=https_port if table.https_port is None else table.https_port,
-                timeout_s=table.timeout_s,
-                disk_cache=table.disk_cache,
-                ssl_offload=table.ssl_offload,
-                http=table.http,
-                https=table.https,
-                host_pattern=pattern,
-                # Clients leave port 80 out of the Host header, whatever the port of the HTTPS binding is.
-                http_pattern=pattern.removesuffix(f":{website_port}"),
-            )
-        )
+        ports = KINDS[table.kind]
+        filled_in = {
+            "http_port": ports.http if table.http_port is None else table.http_port,
+            "https_port": ports.https if table.https_port is None else table.https_port,
+            "host_pattern": pattern,
+            # Clients leave port 80 out of the Host header, whatever the port of the HTTPS binding is.
+            "http_pattern": pattern.removesuffix(f":{website_port}"),
+        }
+        # Every key of the table is a field of Farm; a test sees to it.
+        farms.append(Farm(**{**dict(table), **filled_in}))
     problems = [*_duplicates(farms), *_equal_ports(farms)]
     if not problems:
         problems = _captures(farms, website_port)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import unquote, urlsplit
 
-from lyncarr.config.site import ROLES, Installers, Role
+from lyncarr.config.tables import Installers
+from lyncarr.config.values import ROLES, Role
 
 MAX_BYTES = 2 * 1024**3
 MSI_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")

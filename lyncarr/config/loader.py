@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 from lyncarr.config.farms import complete
 from lyncarr.config.names import display, parse_fqdn, parse_server
 from lyncarr.config.problems import Problem, SiteProblems
-from lyncarr.config.site import Hosts, HostTables, Site, Tables
+from lyncarr.config.site import Hosts, Site
+from lyncarr.config.tables import HostTables, Tables
 from lyncarr.core.errors import SiteError
 from lyncarr.core.text import quoted
 
@@ -34,8 +35,6 @@ _TWICE = re.compile(r"Cannot declare \((?P<key>.*)\) twice")
 _NOT_TO_SHOW = re.compile(r"\((?:at line \d+, column \d+|at end of document)\)|(?<=haracter) '.*'", re.DOTALL)
 _BARE_WORD = re.compile(r"\s*(?P<key>[A-Za-z0-9_.\"' -]+?)\s*=\s*(?P<word>[A-Za-z][^\s#]*)")
 _DOTTED = re.compile(r"""(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*)+""")
-# TOML's 0x1BB is an integer like any other once it is read, but nobody writes a port like that and means it.
-_OTHER_BASE = re.compile(r"(?:^|[{,])\s*(?P<key>port|http_port|https_port|timeout_s)\s*=\s*[+-]?0[xob]", re.MULTILINE)
 
 
 def load_site(path: Path) -> Site:
@@ -44,8 +43,8 @@ def load_site(path: Path) -> Site:
     Raises SiteError (exit 65) with one line for each problem: file, key, what is wrong, what was expected. Values of secrets
     and of other keys that may hold one are never part of a message.
     """
-    text, tables = _tables(path, Tables)
-    problems = [*_other_bases(text), *_unnamed_hosts(tables)]
+    tables = _tables(path, Tables)
+    problems = _unnamed_hosts(tables)
     farms = complete(tables.farms, tables.website.port)
     problems += farms.problems
     if problems:
@@ -55,18 +54,17 @@ def load_site(path: Path) -> Site:
 
 def load_hosts(path: Path) -> Hosts:
     """The hosts of a site file, of which nothing else is looked at. Raises SiteError (exit 65) as load_site does."""
-    _, tables = _tables(path, HostTables)
+    tables = _tables(path, HostTables)
     if problems := _unnamed_hosts(tables):
         raise SiteProblems(path, problems)
     return Hosts(path, tables.hosts)
 
 
-def _tables(path: Path, model: type[Read]) -> tuple[str, Read]:
-    """The text of the file, and what `model` makes of it."""
-    text = _read(path)
-    data = _parse(path, text)
+def _tables(path: Path, model: type[Read]) -> Read:
+    """What `model` makes of the file."""
+    data = _parse(path, _read(path))
     try:
-        return text, model.model_validate(data, context={"folder": path.absolute().parent})
+        return model.model_validate(data, context={"folder": path.absolute().parent})
     except ValidationError as error:
         errors = error.errors(include_url=False)
         meant = {_meant(details["loc"]) for details in errors if details["type"] == "extra_forbidden"}
@@ -134,13 +132,6 @@ def _expected_of(key: str, word: str) -> str:
     if key.rsplit(".", 1)[-1].strip() not in _SECRET_KEYS and word.lower() in _SWITCHES:
         return f"expected {'true' if word.lower() in ('yes', 'on', 'true') else 'false'} for a switch, or text in quotes."
     return "expected text in quotes."
-
-
-def _other_bases(text: str) -> list[Problem]:
-    return [
-        Problem("", f"line {text.count(chr(10), 0, found.end()) + 1}: {found['key']} is not written as a decimal number; expected digits")
-        for found in _OTHER_BASE.finditer(text)
-    ]
 
 
 def _unnamed_hosts(tables: HostTables) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""The JSON Schema (2020-12) of the site file, for editors: made from the models of site.py, so that it cannot tell another story.
+"""The JSON Schema (2020-12) of the site file, for editors: made from the models of tables.py, so that it cannot tell another story.
 
 It is wider than the loader: what several keys or files have to do with each other only `lyncarr check` knows.
 """
@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from lyncarr.config.files import not_written
-from lyncarr.config.site import Tables
+from lyncarr.config.tables import Tables
 from lyncarr.core.errors import SiteError
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -33,7 +33,7 @@ class _ForEditors(GenerateJsonSchema):
 
 
 def site_schema() -> Schema:
-    """The schema as JSON-able data. A key's description is its "doc" of site.py; its words for error messages stay out."""
+    """The schema as JSON-able data. A key's description is its "doc" of tables.py; its words for error messages stay out."""
     made = Tables.model_json_schema(schema_generator=_ForEditors)
     for table in (made, *made["$defs"].values()):
         del table["title"], table["description"]  # the class's name and docstring, which are for programmers

@@ -11,7 +11,7 @@ from lyncarr.core.errors import UsageError
 from lyncarr.core.model import Secret
 
 if TYPE_CHECKING:
-    from lyncarr.config.site import HostConfig
+    from lyncarr.config.tables import HostConfig
 
 Auth = Literal["negotiate", "ntlm", "basic", "certificate"]
 Shell = Literal["psrp", "winrs"]
@@ -34,7 +34,7 @@ class Tls:
 
     @classmethod
     def parse(cls, text: str, base: Path) -> Tls:
-        """A canonical `tls` value of the site file (config.site.check_tls); a relative CA file starts at `base`."""
+        """A canonical `tls` value of the site file (config.values.check_tls); a relative CA file starts at `base`."""
         mode, _, rest = text.partition(":")
         if mode == "ca":
             return cls("ca", ca=base / rest)
@@ -108,7 +108,7 @@ def make_target(
     only where the method needs one, and after everything else was found right. Raises UsageError (exit 64) for what the command
     line says wrong.
     """
-    from lyncarr.config.site import check_tls
+    from lyncarr.config.values import check_tls
 
     if tls is not None:
         try:

@@ -18,7 +18,7 @@ from typer.main import get_command
 from lyncarr.cli.app import app
 from lyncarr.cli.teach import told
 from lyncarr.config.schema import site_schema
-from lyncarr.config.site import Table
+from lyncarr.config.tables import Table
 from lyncarr.core.errors import EXIT_CODES
 from lyncarr.report.events import LIVE
 from lyncarr.steps import RUNBOOK, STEPS

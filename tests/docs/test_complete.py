@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import pytest
 
-from lyncarr.config.farms import DEFAULT_TIMEOUT_S, complete
-from lyncarr.config.site import Website
+from lyncarr.config.farms import complete
+from lyncarr.config.tables import FarmTable, Website
 from lyncarr.core import errors
 from lyncarr.core.outcome import HostWord, StepWord
 from lyncarr.lab.replay.machine import preset_names
@@ -45,19 +45,7 @@ def test_step_is_told(step: Any) -> None:
 
 def full_site() -> Any:
     """As much of a site as the declarations read."""
-    farm = SimpleNamespace(
-        name="meet.contoso.com",
-        servers=("fepool.contoso.local",),
-        kind="lync",
-        http_port=None,
-        https_port=None,
-        timeout_s=DEFAULT_TIMEOUT_S,
-        disk_cache=False,
-        ssl_offload=False,
-        http="redirect",
-        https=True,
-        host_pattern=None,
-    )
+    farm = FarmTable(name="meet.contoso.com", servers=("fepool.contoso.local",), http="redirect")
     authority = SimpleNamespace(label="Root (1234)", store="CA", thumbprint="AB" * 20)
     return SimpleNamespace(
         farms=complete([farm], 443).farms,

@@ -10,7 +10,8 @@ import pytest
 
 from lyncarr.config import installers
 from lyncarr.config.installers import MSI_MAGIC, given_roles, read_installer
-from lyncarr.config.site import ROLES, Installers
+from lyncarr.config.tables import Installers
+from lyncarr.config.values import ROLES
 
 PACKAGE = MSI_MAGIC + b"a package"
 DIGEST = hashlib.sha256(PACKAGE).hexdigest().upper()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lyncarr.config.farms import Farm
 from lyncarr.config.names import pattern_matches
-from lyncarr.config.site import Site, check_tls
+from lyncarr.config.site import Site
+from lyncarr.config.tables import FarmTable
+from lyncarr.config.values import check_tls
 from lyncarr.core.errors import SiteError
 from tests.sites import site_of
 
@@ -29,6 +33,10 @@ def test_a_farm_has_the_defaults_of_its_kind(tmp_path: Path) -> None:
     assert (wac.kind, wac.http_port, wac.https_port) == ("office-web-apps", 80, 443)
     assert (dialin.timeout_s, dialin.disk_cache, dialin.ssl_offload, dialin.host_pattern) == (900, False, False, "dialin.*")
     assert (dialin.http, dialin.https, dialin.http_pattern) == ("remove", True, "dialin.*")
+
+
+def test_every_key_of_a_farm_is_kept() -> None:
+    assert {field.name for field in fields(Farm)} - {"http_pattern"} == set(FarmTable.model_fields)
 
 
 def test_a_farm_takes_what_is_written(tmp_path: Path) -> None:

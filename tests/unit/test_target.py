@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lyncarr.config.site import HostConfig
+from lyncarr.config.tables import HostConfig
 from lyncarr.core.errors import UsageError
 from lyncarr.core.model import Secret
 from lyncarr.hosts.target import Target, Tls, make_target
