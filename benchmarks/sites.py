@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lyncarr.config.check import Prepared, prepare
 from lyncarr.config.loader import load_site
+from lyncarr.materials.prepare import Prepared, prepare
 from lyncarr.steps.rules import https_rules
 
 DOMAIN = "contoso.com"

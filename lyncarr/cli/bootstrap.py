@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from lyncarr.config.files import write_new
 from lyncarr.core.errors import UsageError
+from lyncarr.core.files import write_new
 from lyncarr.hosts.target import HTTPS_PORT
 from lyncarr.powershell.bootstrap import script
 

@@ -13,16 +13,16 @@ from lyncarr.report.events import SCHEMA
 
 
 def init_site(domain: str, path: Path) -> None:
-    from lyncarr.config.program import line_of
     from lyncarr.config.template import write_template
+    from lyncarr.secrets.program import line_of
 
     write_template(domain, path)
     print(f"Wrote {path}. Fill in the server addresses and certificates, then: {line_of(['lyncarr', 'check', '--site', str(path)])}")
 
 
 def check_site(path: Path, output: Output) -> None:
-    from lyncarr.config.check import check
     from lyncarr.config.loader import load_site
+    from lyncarr.materials.prepare import check
 
     site = load_site(path)
     report = check(site, asker())

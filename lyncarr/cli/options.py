@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lyncarr.config.sources import REFERENCES
+from lyncarr.secrets.sources import REFERENCES
 
 
 class Output(StrEnum):

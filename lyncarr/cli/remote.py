@@ -54,7 +54,7 @@ class Connection:
 
         Without a password's program: its line may hold a secret of its own, and this one is printed.
         """
-        from lyncarr.config.program import line_of
+        from lyncarr.secrets.program import line_of
 
         given = [("site", None if path == DEFAULT_SITE else path), ("host", self.host or "NAME")]
         given += [(field.name, getattr(self, field.name)) for field in fields(self)[1:]]
@@ -83,11 +83,11 @@ def run(
         raise UsageError("With --output json nobody can be asked; add --yes to apply without a question, or look first with lyncarr plan.")
     if write and not yes and not terminal():
         raise UsageError("There is no terminal to ask on; add --yes to apply without a question, or look first with lyncarr plan.")
-    from lyncarr.config.check import prepare
     from lyncarr.config.loader import load_site
     from lyncarr.hosts.choose import host_by
     from lyncarr.hosts.tls import context_for
-    from lyncarr.powershell.upload import pieces
+    from lyncarr.materials.prepare import prepare
+    from lyncarr.materials.upload import pieces
 
     site = load_site(path)
     target = target_of(connection, site)
@@ -136,8 +136,8 @@ def run(
 
 def target_of(connection: Connection, site: Hosts) -> Target:
     """The host of the site file, or the bare address, with the command line's words over it."""
-    from lyncarr.config.sources import resolve
     from lyncarr.hosts.target import make_target
+    from lyncarr.secrets.sources import resolve
 
     known = ", ".join(site.hosts) or "none"
     if connection.host is None:

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from lyncarr.config.files import not_written
 from lyncarr.config.tables import Tables
 from lyncarr.core.errors import SiteError
+from lyncarr.core.files import not_written
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "Site file of lyncarr"

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt, WithJsonSchem
 from lyncarr.config.keys import at, declare
 from lyncarr.config.kinds import KINDS, TIMEOUT_S, FarmKind, HttpPolicy
 from lyncarr.config.names import MAX_PATTERN, display, parse_server
-from lyncarr.config.sources import REFERENCES
 from lyncarr.config.values import (
     ROLES,
     Feed,
@@ -32,6 +31,7 @@ from lyncarr.config.values import (
     Tls,
 )
 from lyncarr.core.text import quoted
+from lyncarr.secrets.sources import REFERENCES
 
 _WEBSITE_BINDING = re.compile(r"(?P<address>\*|[0-9.]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[1-9][0-9]{0,4}):(?P<host>.*)")
 
@@ -45,7 +45,7 @@ class Table(BaseModel):
 class HostConfig(Table):
     """[hosts.NAME]: how to reach one server. Without `address` the table's name is the address.
 
-    `port` None means 5986, or 5985 with tls = "off"; `user` None leaves it to --user. `password` is a reference, see sources.py.
+    `port` None means 5986, or 5985 with tls = "off"; `user` None leaves it to --user. `password` is a reference, see secrets/sources.py.
     """
 
     address: Server | None = declare(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lyncarr.config.files import write_new
 from lyncarr.config.names import parse_fqdn
 from lyncarr.core.errors import UsageError
+from lyncarr.core.files import write_new
 
 
 def template_text(domain: str) -> str:

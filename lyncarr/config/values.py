@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StrictInt, ValidationInfo, WithJsonSchema
 
 from lyncarr.config.names import MAX_PATTERN, check_host_pattern, parse_fqdn, parse_server
-from lyncarr.config.sources import REFERENCE, check_reference
 from lyncarr.core.text import quoted
+from lyncarr.secrets.sources import REFERENCE, check_reference
 
 Role: TypeAlias = Literal["url_rewrite", "web_farm", "arr", "external_cache"]
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -33,7 +33,7 @@ class Change:
 class Secret:
     """A value that shows itself only through `reveal()`.
 
-    `reveal` may be called in hosts/ and config/certificates.py only; a test greps for it.
+    `reveal` may be called in hosts/ and materials/certificates.py only; a test greps for it.
     """
 
     __slots__ = ("_value",)
@@ -123,7 +123,7 @@ class Step:
     def files(self, site: Any, items: frozenset[str]) -> Mapping[str, Any]:
         """What must lie on the host before applying, by the name that the snippet knows it by, where `items` are the drifted ones.
 
-        The values are of config/installers.py; powershell/upload.py reads them.
+        The values are of materials/installers.py; materials/upload.py reads them.
         """
         return {}
 

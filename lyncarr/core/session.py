@@ -14,7 +14,7 @@ PERCENT_STEP = 10
 """A progress event of an upload is at least this many percent after the one before."""
 
 FileReader: TypeAlias = Callable[[Any], Iterable[tuple[int, str]]]
-"""Reads a value of Step.files: (offset in bytes, data in base64) of each piece, in order; see powershell/upload.py."""
+"""Reads a value of Step.files: (offset in bytes, data in base64) of each piece, in order; see materials/upload.py."""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from lyncarr.config.certificates import thumbprint
 from lyncarr.core.errors import SiteError
 from lyncarr.lab.wire.certs import Authority
+from lyncarr.materials.certificates import thumbprint
 
 SITE_NAME = "lyncarr.toml"
 MARK = "# Written by `lyncarr lab`, and written again by its next start."

@@ -66,7 +66,7 @@ class Arr(Step):
         for installer in site.installers:
             package = {"file": installer.role, "sha256": installer.sha256}
             packages[PRODUCTS[installer.role]] = package if installer.url is None else {**package, "url": installer.url}
-        installers = site.site.installers
+        installers = site.package_sources
         return {
             "packages": packages,
             "keys": {product: role for role, product in PRODUCTS.items()},

@@ -50,7 +50,5 @@ class Certificate(Step):
     def secrets(self, site: Any, build: int) -> Mapping[str, Secret]:
         if site.public is None:
             return {}
-        from lyncarr.config.certificates import MODERN_PFX_BUILD, rewrap
-
-        pfx, password = rewrap(site.public, modern=build >= MODERN_PFX_BUILD)
+        pfx, password = site.public.pfx_for(build)
         return {"pfx": Secret(base64.b64encode(pfx).decode("ascii")), "pfx_password": password}

@@ -10,7 +10,7 @@ from lyncarr.core.model import State, Step
 
 
 def stored_state(certificates: Iterable[Any]) -> State:
-    """Desired state of certificates without a key (config.certificates.RootCertificate), told apart by their labels."""
+    """Desired state of certificates without a key (materials.certificates.RootCertificate), told apart by their labels."""
     return {one.label: {"store": one.store, "thumbprint": one.thumbprint} for one in certificates}
 
 

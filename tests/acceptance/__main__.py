@@ -11,10 +11,10 @@ from lyncarr.cli.ask import asker
 from lyncarr.cli.remote import Connection, target_of
 from lyncarr.config.loader import load_site
 from lyncarr.config.site import Site
-from lyncarr.config.sources import resolve
 from lyncarr.core.errors import LyncarrError, UsageError
 from lyncarr.core.text import safe
 from lyncarr.hosts.target import Target
+from lyncarr.secrets.sources import resolve
 from tests.acceptance import hands, proxy, secrets_in_log
 from tests.acceptance.course import Course, CourseError
 

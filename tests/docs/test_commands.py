@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from lyncarr.config.check import prepare
 from lyncarr.config.loader import load_site
 from lyncarr.lab.replay.machine import load_preset
 from lyncarr.lab.replay.psrp import ReplayEngine
 from lyncarr.lab.site import write_site
 from lyncarr.lab.wire.server import LabServer
+from lyncarr.materials.prepare import prepare
 from lyncarr.powershell.bundle import shipped
 from tests.docs.documents import PAGES, ROOT, Line, blocks, code_in, kinds, lines, name_of
 from tests.lab.console import Terminal, finished, wait_for

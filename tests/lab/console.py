@@ -24,13 +24,13 @@ from typing import Any, ClassVar, Self
 import pytest
 
 from lyncarr.cli.main import run
-from lyncarr.config.check import Prepared, prepare
 from lyncarr.config.loader import load_site
 from lyncarr.lab.replay.machine import Machine
 from lyncarr.lab.replay.psrp import ReplayEngine
 from lyncarr.lab.wire.engine import Engine
 from lyncarr.lab.wire.faults import Faults
 from lyncarr.lab.wire.server import LabServer
+from lyncarr.materials.prepare import Prepared, prepare
 from lyncarr.powershell.bundle import shipped
 from lyncarr.steps import STEPS
 

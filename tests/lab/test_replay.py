@@ -326,8 +326,8 @@ def test_the_site_file_names_what_was_written(tmp_path: Path) -> None:
 
 
 def test_the_site_file_passes_the_products_own_checks(tmp_path: Path) -> None:
-    from lyncarr.config.check import prepare
     from lyncarr.config.loader import load_site
+    from lyncarr.materials.prepare import prepare
 
     prepared = prepare(load_site(write(tmp_path)), None)
     assert not prepared.warnings

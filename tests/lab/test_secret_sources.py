@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lyncarr.config.program import line_of
+from lyncarr.secrets.program import line_of
 from tests.certs import make_ca, make_leaf, make_pfx
 from tests.lab.console import Bench, wait_for
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from lyncarr.config.check import Prepared, prepare
-from lyncarr.config.installers import MSI_MAGIC
 from lyncarr.core.diff import diff
 from lyncarr.core.model import Event, Request, State, Step, StepRequest
-from lyncarr.powershell.upload import pieces
+from lyncarr.materials.installers import MSI_MAGIC
+from lyncarr.materials.prepare import Prepared, prepare
+from lyncarr.materials.upload import pieces
 from lyncarr.steps import STEPS
 from tests.certs import NOW, Pair, make_ca, make_leaf, make_pfx
 from tests.powershell.engine import Engine, Machine

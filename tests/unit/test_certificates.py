@@ -12,10 +12,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7, pkcs12
 
-from lyncarr.config import certificates
-from lyncarr.config.certificate_checks import covers, errors_of, warnings_of, warnings_of_trusted
-from lyncarr.config.certificates import PublicCertificate, RootCertificate, read_public, read_roots, rewrap
 from lyncarr.core.model import Secret
+from lyncarr.materials import certificates
+from lyncarr.materials.certificate_checks import covers, errors_of, warnings_of, warnings_of_trusted
+from lyncarr.materials.certificates import PublicCertificate, RootCertificate, read_public, read_roots
 from tests.certs import NOW, Pair, ec_key, make_ca, make_leaf, make_pfx, rsa_key
 
 DATA = Path(__file__).with_name("data")
@@ -224,7 +224,7 @@ class TestJudgement:
         assert text.startswith("the certificate of Contoso Issuing CA, which issued Contoso Lower CA (")
 
     def test_a_public_root_need_not_be_brought(self, monkeypatch: pytest.MonkeyPatch, root: Pair, middle: Pair) -> None:
-        from lyncarr.config import certificate_checks
+        from lyncarr.materials import certificate_checks
 
         read = public_of(make_leaf(NAMES, middle), middle)
         assert len(warnings_of(read, (), NOW)) == 1
@@ -232,7 +232,7 @@ class TestJudgement:
         assert warnings_of(read, (), NOW) == []
 
     def test_the_public_roots_are_there(self) -> None:
-        from lyncarr.config.certificate_checks import _public_roots
+        from lyncarr.materials.certificate_checks import _public_roots
 
         assert len(_public_roots()) > 50
 
@@ -258,11 +258,11 @@ class TestJudgement:
 
 
 class TestRewrap:
-    @pytest.mark.parametrize("modern", [False, True])
-    def test_the_new_file_holds_leaf_key_and_intermediates_under_a_new_password(self, root: Pair, middle: Pair, modern: bool) -> None:
+    @pytest.mark.parametrize("build", [9600, 14393, 17763, 20348])
+    def test_the_new_file_holds_leaf_key_and_intermediates_under_a_new_password(self, root: Pair, middle: Pair, build: int) -> None:
         public = public_of(make_leaf(NAMES, middle), middle, root)
-        data, password = rewrap(public, modern=modern)
-        again, other = rewrap(public, modern=modern)
+        data, password = public.pfx_for(build)
+        again, other = public.pfx_for(build)
         assert password != other
         assert password != PASSWORD
         assert data != again
@@ -275,10 +275,11 @@ class TestRewrap:
 
     @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here: how the PFX is encrypted was not proved")
     @pytest.mark.parametrize(
-        ("modern", "mac", "encryption"), [(False, "MAC: sha1,", "pbeWithSHA1And3-KeyTripleDES-CBC"), (True, "MAC: sha256,", "AES-256-CBC")]
+        ("build", "mac", "encryption"),
+        [(17762, "MAC: sha1,", "pbeWithSHA1And3-KeyTripleDES-CBC"), (17763, "MAC: sha256,", "AES-256-CBC")],
     )
-    def test_old_hosts_get_what_they_can_read(self, root: Pair, tmp_path: Path, modern: bool, mac: str, encryption: str) -> None:
-        data, password = rewrap(public_of(make_leaf(NAMES, root)), modern=modern)
+    def test_old_hosts_get_what_they_can_read(self, root: Pair, tmp_path: Path, build: int, mac: str, encryption: str) -> None:
+        data, password = public_of(make_leaf(NAMES, root)).pfx_for(build)
         path = tmp_path / "again.pfx"
         path.write_bytes(data)
         command = ["openssl", "pkcs12", "-in", str(path), "-info", "-noout", "-passin", "stdin"]

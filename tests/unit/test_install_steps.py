@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from lyncarr.config.check import Prepared, prepare
-from lyncarr.config.installers import MSI_MAGIC, TITLES, Installer
+from lyncarr.config.values import ROLES
 from lyncarr.core.converge import INSTALL_DEADLINE_S
 from lyncarr.core.errors import StepFailedError
 from lyncarr.core.model import Secret
 from lyncarr.core.plan import steps_of
-from lyncarr.powershell.upload import PIECE_BYTES, pieces
+from lyncarr.materials.installers import MSI_MAGIC, Installer
+from lyncarr.materials.prepare import Prepared, prepare
+from lyncarr.materials.upload import PIECE_BYTES, pieces
 from lyncarr.steps import RUNBOOK
 from lyncarr.steps.arr import PRODUCTS, WEBPI_LIMIT_S, Arr
 from lyncarr.steps.certificate import Certificate
@@ -128,7 +129,7 @@ def test_two_products_by_webpi_fit_into_the_deadline() -> None:
 
 
 def test_products_are_those_of_the_site_file() -> None:
-    assert list(PRODUCTS.items()) == list(TITLES.items())
+    assert list(PRODUCTS) == list(ROLES)
 
 
 def test_trusted_roots(folder: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lyncarr.config import installers
-from lyncarr.config.installers import MSI_MAGIC, given_roles, read_installer
 from lyncarr.config.tables import Installers
 from lyncarr.config.values import ROLES
+from lyncarr.materials import installers
+from lyncarr.materials.installers import MSI_MAGIC, given_roles, read_installer
 
 PACKAGE = MSI_MAGIC + b"a package"
 DIGEST = hashlib.sha256(PACKAGE).hexdigest().upper()

@@ -29,7 +29,8 @@ def test_core_imports_nothing_above_it_and_does_no_io() -> None:
         for name in imported(file):
             if name.startswith("lyncarr"):
                 assert name.startswith("lyncarr.core"), f"{file.name} imports {name}"
-            assert name.split(".")[0] not in IO_MODULES, f"{file.name} imports {name}"
+            # The one module of core that reads and writes files, for whoever gets a path.
+            assert file.name == "files.py" or name.split(".")[0] not in IO_MODULES, f"{file.name} imports {name}"
 
 
 def test_steps_are_declarations() -> None:
@@ -52,7 +53,7 @@ def test_the_fake_winrm_host_is_independent_of_the_product() -> None:
 
 
 def test_secrets_have_one_door() -> None:
-    allowed = {ROOT / "config" / "certificates.py", ROOT / "core" / "model.py"}
+    allowed = {ROOT / "materials" / "certificates.py", ROOT / "core" / "model.py"}
     for file in ROOT.rglob("*.py"):
         if "reveal(" in file.read_text(encoding="utf-8"):
             assert file in allowed or file.parent == ROOT / "hosts", f"{file} opens a secret"

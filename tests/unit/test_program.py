@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lyncarr.config import program
 from lyncarr.core.errors import ConfigurationError
+from lyncarr.secrets import program
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals")
 

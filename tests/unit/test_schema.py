@@ -19,11 +19,11 @@ from jsonschema import Draft202012Validator
 from lyncarr.config.loader import load_site
 from lyncarr.config.names import check_host_pattern, parse_fqdn, parse_server
 from lyncarr.config.schema import DIALECT, schema_text, site_schema, write_schema
-from lyncarr.config.sources import check_reference
 from lyncarr.config.template import template_text
 from lyncarr.config.values import check_tls
 from lyncarr.core.errors import SiteError
 from lyncarr.lab.site import write_site
+from lyncarr.secrets.sources import check_reference
 from tests.certs import make_ca
 from tests.docs.documents import Block, all_blocks
 from tests.sites import underlined

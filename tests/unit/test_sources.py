@@ -16,10 +16,10 @@ from keyring.backend import KeyringBackend
 from keyring.backends import fail
 from keyring.errors import InitError, KeyringLocked
 
-from lyncarr.config import sources
-from lyncarr.config.program import line_of
-from lyncarr.config.sources import check_reference
 from lyncarr.core.errors import ConfigurationError
+from lyncarr.secrets import sources
+from lyncarr.secrets.program import line_of
+from lyncarr.secrets.sources import check_reference
 
 CANARY = "Canary-7f3a"
 

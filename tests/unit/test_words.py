@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lyncarr.config.words import join, split
+from lyncarr.secrets.words import join, split
 
 # The cases with a to e are those of Microsoft's own table: https://learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments
 WINDOWS = [

@@ -6,11 +6,11 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from lyncarr.config.check import Prepared, prepare
 from lyncarr.config.loader import load_site
 from lyncarr.lab.real.packages import ARR, PUBLISHER, URL_REWRITE, Package
 from lyncarr.lab.real.wine import WineMachine
 from lyncarr.lab.site import write_site
+from lyncarr.materials.prepare import Prepared, prepare
 
 
 def write_full_site(

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from lyncarr.config.check import prepare
 from lyncarr.config.loader import load_site
 from lyncarr.core.model import State
 from lyncarr.lab.real.wine import WineEngine, WineMachine
 from lyncarr.lab.replay.machine import PRESETS
 from lyncarr.lab.site import marks
 from lyncarr.lab.wire.server import LabServer
+from lyncarr.materials.prepare import prepare
 from lyncarr.steps import RUNBOOK
 from tests.windows.conftest import MakeMachine
 from tests.windows.sites import write_full_site

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lyncarr.config.check import Prepared, prepare
 from lyncarr.config.loader import load_site
 from lyncarr.lab.real.packages import ARR, URL_REWRITE, Package
 from lyncarr.lab.real.wine import WineMachine
+from lyncarr.materials.prepare import Prepared, prepare
 from tests.windows.sites import write_full_site
 
 FEED = r"C:\Program Files\webpi\feeds\latest\webproductlist.xml"

@@ -17,9 +17,9 @@ from lyncarr.hosts.target import Target, Tls
 from lyncarr.hosts.winrs import WinrsHost
 from lyncarr.lab.real.wine import WineEngine, WineMachine
 from lyncarr.lab.wire.server import LabServer
+from lyncarr.materials.upload import pieces
 from lyncarr.powershell.bundle import shipped
 from lyncarr.powershell.protocol import EventReader, encode_request
-from lyncarr.powershell.upload import pieces
 
 RUN = "11111111-2222-3333-4444-555555555555"
 LONGEST_S = 120.0

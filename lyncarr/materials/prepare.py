@@ -6,18 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from lyncarr.config import certificate_checks as checks
-from lyncarr.config.certificates import MAX_BYTES, PublicCertificate, RootCertificate, read_public, read_roots
 from lyncarr.config.farms import Farm
-from lyncarr.config.files import read_file
-from lyncarr.config.installers import Installer, given_roles, read_installer
 from lyncarr.config.names import display
 from lyncarr.config.problems import Problem, SiteProblems
 from lyncarr.config.site import Site
-from lyncarr.config.sources import resolve
-from lyncarr.config.tables import Website
+from lyncarr.config.tables import Installers, Website
 from lyncarr.core.errors import ConfigurationError
+from lyncarr.core.files import read_file
 from lyncarr.core.model import Secret
+from lyncarr.materials import certificate_checks as checks
+from lyncarr.materials.certificates import MAX_BYTES, PublicCertificate, RootCertificate, read_public, read_roots
+from lyncarr.materials.installers import Installer, given_roles, read_installer
+from lyncarr.secrets.sources import resolve
 
 Ask = Callable[[str], str] | None
 
@@ -44,6 +44,11 @@ class Prepared:
     @property
     def website(self) -> Website:
         return self.site.website
+
+    @property
+    def package_sources(self) -> Installers:
+        """The table [installers]: where packages come from, and who must have signed them."""
+        return self.site.installers
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 from threading import Thread
 from typing import cast
 
-from lyncarr.config.words import join, split
 from lyncarr.core.errors import ConfigurationError
 from lyncarr.core.text import safe, safe_lines
+from lyncarr.secrets.words import join, split
 
 LONGEST_S = 60.0
 MAX_SHOWN_CHARS = 20_000

@@ -8,9 +8,9 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from lyncarr.config import program
 from lyncarr.core.errors import ConfigurationError
 from lyncarr.core.model import Secret
+from lyncarr.secrets import program
 
 REFERENCES = "prompt, env:NAME, file:PATH, keyring:SERVICE or command:LINE"
 REFERENCE = "^(prompt|env:[A-Za-z_][A-Za-z0-9_]*|(file|keyring|command):.+)$"

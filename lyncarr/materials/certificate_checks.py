@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import MD5, SHA1
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from lyncarr.config.certificates import PublicCertificate, RootCertificate, is_self_signed, issued_by, label, name_of
 from lyncarr.config.names import display
+from lyncarr.materials.certificates import PublicCertificate, RootCertificate, is_self_signed, issued_by, label, name_of
 
 SOON = timedelta(days=30)
 SHORTEST_RSA = 2048

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lyncarr.core.errors import StepFailedError
 
 if TYPE_CHECKING:
-    from lyncarr.config.installers import Installer
+    from lyncarr.materials.installers import Installer
 
 PIECE_BYTES = 225_000
 """300,000 characters in base64, the most that the script takes at once."""

@@ -12,17 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 from lyncarr.config.tables import Installers
 from lyncarr.config.values import ROLES, Role
+from lyncarr.steps.arr import PRODUCTS
 
 MAX_BYTES = 2 * 1024**3
 MSI_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
 """An MSI is an OLE compound file (MS-CFB, section 2.2)."""
-
-TITLES: dict[Role, str] = {
-    "url_rewrite": "URL Rewrite",
-    "web_farm": "Web Farm Framework",
-    "arr": "Application Request Routing",
-    "external_cache": "External Cache",
-}
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,7 @@ def read_installer(table: Installers, role: Role) -> Installer:
     actual, size = _hash(given)
     known = _known().get(actual)
     if known is not None and known[0] != role:
-        raise ValueError(f"{given.name} is {known[1]}; expected the package of {TITLES[role]}")
+        raise ValueError(f"{given.name} is {known[1]}; expected the package of {PRODUCTS[role]}")
     if expected is not None and actual != expected:
         raise ValueError(
             f"{given.name} has the SHA-256 {actual}, not that of installers.sha256.{role}; get the file again, or mend the hash"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from lyncarr.config.check import check, prepare
 from lyncarr.config.loader import load_site
 from lyncarr.config.site import Site
 from lyncarr.config.template import template_text, write_template
 from lyncarr.core.errors import ConfigurationError, SiteError, UsageError
+from lyncarr.materials.prepare import check, prepare
 from tests.certs import NOW, Pair, make_ca, make_leaf, make_pfx
 from tests.sites import site_of
 

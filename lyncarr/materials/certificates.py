@@ -70,6 +70,28 @@ class PublicCertificate:
     certificate: x509.Certificate = field(repr=False)
     key: Key = field(repr=False)
 
+    def pfx_for(self, build: int) -> tuple[bytes, Secret]:
+        """A new PFX with leaf, key and intermediates, and the one-time password that opens it; the owner's password stays here.
+
+        It is encrypted for the Windows `build` of the host: from MODERN_PFX_BUILD on with AES-256 and SHA-256, before with 3DES and
+        SHA-1, because older builds read nothing else.
+        """
+        password = secrets.token_urlsafe(32)
+        builder = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(2048)  # no guessing of 256 random bits, so no need to be slow
+        builder = (
+            builder.key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC).hmac_hash(SHA256())
+            if build >= MODERN_PFX_BUILD
+            else builder.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC).hmac_hash(SHA1())  # noqa: S303  all that they read
+        )
+        pfx = pkcs12.serialize_key_and_certificates(
+            self.label.encode(),
+            self.key,
+            self.certificate,
+            [each.certificate for each in self.intermediates],
+            builder.build(password.encode()),
+        )
+        return pfx, Secret(password)
+
 
 def thumbprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(SHA1()).hex().upper()  # noqa: S303  Windows names certificates by it
@@ -144,28 +166,6 @@ def read_public(data: bytes, name: str, password: Secret | None) -> PublicCertif
         certificate=leaf,
         key=key,
     )
-
-
-def rewrap(public: PublicCertificate, *, modern: bool) -> tuple[bytes, Secret]:
-    """A new PFX with leaf, key and intermediates, and the one-time password that opens it; the owner's password stays here.
-
-    `modern` is for MODERN_PFX_BUILD and newer: AES-256 with SHA-256. Older builds read 3DES with SHA-1 only.
-    """
-    password = secrets.token_urlsafe(32)
-    builder = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(2048)  # no guessing of 256 random bits, so no need to be slow
-    builder = (
-        builder.key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC).hmac_hash(SHA256())
-        if modern
-        else builder.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC).hmac_hash(SHA1())  # noqa: S303  all that they read
-    )
-    pfx = pkcs12.serialize_key_and_certificates(
-        public.label.encode(),
-        public.key,
-        public.certificate,
-        [each.certificate for each in public.intermediates],
-        builder.build(password.encode()),
-    )
-    return pfx, Secret(password)
 
 
 def _certificates(data: bytes, name: str) -> Iterable[x509.Certificate]:
