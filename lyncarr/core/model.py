@@ -109,7 +109,10 @@ class Step:
     """(item, attribute) pairs that applying cannot mend: drift in one of them fails the step before anything is written."""
 
     def desired(self, site: Any) -> State:
-        """What `site` (config.site.Site) wants of this step. Must not need the host."""
+        """The desired state of this step for `site`. Must not need the host.
+
+        `site` is what the steps are declared for (materials.prepare.Prepared); core does not know that type, and the declarations name it.
+        """
         raise NotImplementedError
 
     def parameters(self, site: Any) -> Mapping[str, Any]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lyncarr.core.model import State, Step
+
+if TYPE_CHECKING:
+    from lyncarr.materials.prepare import Prepared
 
 PRODUCTS = {
     "url_rewrite": "URL Rewrite",
@@ -57,28 +60,28 @@ class Arr(Step):
     )
     snippet = "arr.ps1"
 
-    def desired(self, site: Any) -> State:
+    def desired(self, site: Prepared) -> State:
         given = {installer.role for installer in site.installers}
         return {product: {"installed": True} for role, product in PRODUCTS.items() if role in NEEDED or role in given}
 
-    def parameters(self, site: Any) -> Mapping[str, Any]:
+    def parameters(self, site: Prepared) -> Mapping[str, Any]:
         packages: dict[str, dict[str, str]] = {}
         for installer in site.installers:
             package = {"file": installer.role, "sha256": installer.sha256}
             packages[PRODUCTS[installer.role]] = package if installer.url is None else {**package, "url": installer.url}
-        installers = site.package_sources
+        table = site.package_sources
         return {
             "packages": packages,
             "keys": {product: role for role, product in PRODUCTS.items()},
-            "publisher": installers.publisher,
+            "publisher": table.publisher,
             "busy_tries": BUSY_TRIES,
             "busy_wait_s": BUSY_WAIT_S,
             "webpi": {PRODUCTS[role]: product for role, product in WEBPI_PRODUCTS.items()}
-            if installers.source == "webpi" or installers.feed is not None
+            if table.source == "webpi" or table.feed is not None
             else {},
-            "feed": installers.feed or "",
+            "feed": table.feed or "",
             "webpi_limit_s": WEBPI_LIMIT_S,
         }
 
-    def files(self, site: Any, items: frozenset[str]) -> Mapping[str, Any]:
+    def files(self, site: Prepared, items: frozenset[str]) -> Mapping[str, Any]:
         return {i.role: i for i in site.installers if i.path is not None and PRODUCTS[i.role] in items}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lyncarr.core.model import Attributes, Secret, State, Step
 from lyncarr.steps.trusted_roots import stored_data, stored_state
+
+if TYPE_CHECKING:
+    from lyncarr.materials.prepare import Prepared
 
 ITEM = "public certificate"
 
@@ -35,19 +38,19 @@ class Certificate(Step):
     fails = 'When Windows refuses the import; where it says "access denied", with the advice to log on once at the host with that account.'
     snippet = "certificate.ps1"
 
-    def desired(self, site: Any) -> State:
+    def desired(self, site: Prepared) -> State:
         if site.public is None:
             return {}
         state: dict[str, Attributes] = dict(stored_state(site.public.intermediates))
         state[ITEM] = {"thumbprint": site.public.thumbprint, "private_key": True}
         return state
 
-    def parameters(self, site: Any) -> Mapping[str, Any]:
+    def parameters(self, site: Prepared) -> Mapping[str, Any]:
         if site.public is None:
             return {"certificates": {}}
         return {"certificates": stored_data(site.public.intermediates), "name": site.public.subject}
 
-    def secrets(self, site: Any, build: int) -> Mapping[str, Secret]:
+    def secrets(self, site: Prepared, build: int) -> Mapping[str, Secret]:
         if site.public is None:
             return {}
         pfx, password = site.public.pfx_for(build)

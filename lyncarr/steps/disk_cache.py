@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lyncarr.core.model import State, Step
+
+if TYPE_CHECKING:
+    from lyncarr.materials.prepare import Prepared
 
 
 class DiskCache(Step):
@@ -24,5 +27,5 @@ class DiskCache(Step):
     snippet = "disk_cache.ps1"
     restarts_iis = True
 
-    def desired(self, site: Any) -> State:
+    def desired(self, site: Prepared) -> State:
         return {farm.name: {"enabled": farm.disk_cache} for farm in site.farms}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lyncarr.core.model import Attributes, State, Step
+
+if TYPE_CHECKING:
+    from lyncarr.materials.prepare import Prepared
 
 
 class Farms(Step):
@@ -36,7 +39,7 @@ class Farms(Step):
     snippet = "farms.ps1"
     restarts_iis = True
 
-    def desired(self, site: Any) -> State:
+    def desired(self, site: Prepared) -> State:
         state: dict[str, Attributes] = {}
         for farm in site.farms:
             state[farm.name] = {"enabled": True, "servers": tuple(farm.servers), "preserve_host_header": True}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lyncarr.core.model import State, Step
 from lyncarr.steps.rules import http_rules, rules_parameters, rules_state
+
+if TYPE_CHECKING:
+    from lyncarr.materials.prepare import Prepared
 
 
 class HttpRules(Step):
@@ -43,8 +46,8 @@ class HttpRules(Step):
     unit = "rules"
     unfixable = frozenset({("rules", "taken_by")})
 
-    def desired(self, site: Any) -> State:
+    def desired(self, site: Prepared) -> State:
         return {**{farm.name: {"extra_rules": ()} for farm in site.farms}, **rules_state(http_rules(site))}
 
-    def parameters(self, site: Any) -> Mapping[str, Any]:
+    def parameters(self, site: Prepared) -> Mapping[str, Any]:
         return {**rules_parameters(site, http_rules(site)), "site": site.website.name}

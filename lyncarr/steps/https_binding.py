@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lyncarr.core.model import State, Step
+
+if TYPE_CHECKING:
+    from lyncarr.materials.prepare import Prepared
 
 
 class HttpsBinding(Step):
@@ -35,7 +38,7 @@ class HttpsBinding(Step):
     )
     snippet = "https_binding.ps1"
 
-    def desired(self, site: Any) -> State:
+    def desired(self, site: Prepared) -> State:
         if site.public is None:
             return {}
         return {
@@ -43,7 +46,7 @@ class HttpsBinding(Step):
             site.website.https: {"sni": False, "certificate": site.public.thumbprint, "store": "MY"},
         }
 
-    def parameters(self, site: Any) -> Mapping[str, Any]:
+    def parameters(self, site: Prepared) -> Mapping[str, Any]:
         address = site.website.https.rsplit(":", 2)[0]
         return {
             "site": site.website.name,

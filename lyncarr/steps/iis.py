@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lyncarr.core.model import State, Step
+
+if TYPE_CHECKING:
+    from lyncarr.materials.prepare import Prepared
 
 
 class Iis(Step):
@@ -32,5 +35,5 @@ class Iis(Step):
     )
     snippet = "iis.ps1"
 
-    def desired(self, site: Any) -> State:
+    def desired(self, site: Prepared) -> State:
         return {"Web-Server": {"installed": True, "missing": ()}, "W3SVC": {"running": True}}

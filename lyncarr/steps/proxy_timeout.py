@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lyncarr.core.model import State, Step
+
+if TYPE_CHECKING:
+    from lyncarr.materials.prepare import Prepared
 
 
 class ProxyTimeout(Step):
@@ -26,5 +29,5 @@ class ProxyTimeout(Step):
     snippet = "proxy_timeout.ps1"
     restarts_iis = True
 
-    def desired(self, site: Any) -> State:
+    def desired(self, site: Prepared) -> State:
         return {farm.name: {"timeout_s": farm.timeout_s} for farm in site.farms}

@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lyncarr.config.farms import host_header
 from lyncarr.core.model import Attributes, State
+
+if TYPE_CHECKING:
+    from lyncarr.config.farms import Farm
+    from lyncarr.materials.prepare import Prepared
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Rule:
         return attributes
 
 
-def https_rules(site: Any) -> tuple[Rule, ...]:
+def https_rules(site: Prepared) -> tuple[Rule, ...]:
     """The rules for requests under HTTPS, in the order of the farms. IIS keeps 'Route to Server Farm' as a rewrite to the farm's name."""
     rules = []
     for farm in site.farms:
@@ -66,7 +70,7 @@ def https_rules(site: Any) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def http_rules(site: Any) -> tuple[Rule, ...]:
+def http_rules(site: Prepared) -> tuple[Rule, ...]:
     """The rules for requests without TLS, in the order of the farms."""
     rules = []
     for farm in site.farms:
@@ -78,11 +82,11 @@ def http_rules(site: Any) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def all_rules(site: Any) -> tuple[Rule, ...]:
+def all_rules(site: Prepared) -> tuple[Rule, ...]:
     return (*https_rules(site), *http_rules(site))
 
 
-def redirect_name(farm: Any) -> str:
+def redirect_name(farm: Farm) -> str:
     """The name of the farm's redirect, by which one is known as ours: it rewrites to no farm."""
     return f"lyncarr_{farm.name}_redirect"
 
@@ -93,7 +97,7 @@ def rules_state(rules: Iterable[Rule]) -> State:
     return {**state, "rules": {"order": tuple(state), "taken_by": ()}} if state else {}
 
 
-def rules_parameters(site: Any, rules: Iterable[Rule]) -> Mapping[str, Any]:
+def rules_parameters(site: Prepared, rules: Iterable[Rule]) -> Mapping[str, Any]:
     """What the host needs to tell our rules from foreign ones, and to judge whose requests a rule takes."""
     return {
         "keep": [rule.name for rule in all_rules(site)],

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lyncarr.core.model import State, Step
 from lyncarr.steps.rules import https_rules, rules_parameters, rules_state
+
+if TYPE_CHECKING:
+    from lyncarr.materials.prepare import Prepared
 
 
 class SslOffload(Step):
@@ -36,8 +39,8 @@ class SslOffload(Step):
     unit = "rules"
     unfixable = frozenset({("rules", "taken_by")})
 
-    def desired(self, site: Any) -> State:
+    def desired(self, site: Prepared) -> State:
         return rules_state(https_rules(site))
 
-    def parameters(self, site: Any) -> Mapping[str, Any]:
+    def parameters(self, site: Prepared) -> Mapping[str, Any]:
         return rules_parameters(site, https_rules(site))
