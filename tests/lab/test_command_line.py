@@ -21,6 +21,8 @@ BYPASS = ["-ExecutionPolicy", "Bypass"]
         (r'"C:\with blanks\\" C:\without\ \\server\share', ["C:\\with blanks\\", "C:\\without\\", r"\\server\share"]),
         (r'a\\\"b c\\"d e"', ['a\\"b', "c\\d e"]),
         ('"left open', ["left open"]),
+        ('say "one ""quoted"" word"', ["say", 'one "quoted', "word"]),
+        ('"a""" b', ['a" b']),
     ],
 )
 def test_words(line: str, words: list[str]) -> None:

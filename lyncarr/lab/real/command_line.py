@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+import mslex
+
 PROGRAM = re.compile(r"(?:.*[\\/])?powershell(?:\.exe)?", re.IGNORECASE)
 OPERATORS = frozenset("&|<>^\r\n")
-# What follows a run of backslashes: a quote, a blank, other characters or the end.
-PIECES = re.compile(r'(\\*)(["\s]|[^"\s\\]+|\Z)')
 # Switch of powershell.exe -> its shortest spelling, the name that every PowerShell 7 takes (None: it has none), whether a value follows.
 SWITCHES: dict[str, tuple[str, str | None, bool]] = {
     "noprofile": ("nop", "-NoProfile", False),
@@ -28,27 +28,9 @@ STANDARD_INPUT = ("-Command", "-")
 
 
 def split(line: str) -> list[str]:
-    """Words of a command line by the rules of CommandLineToArgvW: blanks outside of quotes part them, \\" is a quote."""
-    words: list[str] = []
-    word: str | None = None
-    quoted = False
-    for backslashes, piece in PIECES.findall(line):
-        if piece == '"':
-            word = (word or "") + "\\" * (len(backslashes) // 2)
-            if len(backslashes) % 2:
-                word += '"'
-            else:
-                quoted = not quoted
-            continue
-        if backslashes:
-            word = (word or "") + backslashes
-        if piece.isspace() and not quoted:
-            if word is not None:
-                words.append(word)
-            word = None
-        elif piece:
-            word = (word or "") + piece
-    return words if word is None else [*words, word]
+    """Words of a command line as CommandLineToArgvW and the C library of Windows' own programs split it."""
+    words: list[str] = mslex.split_msvcrt(line)
+    return words
 
 
 def asks_for_cmd(line: str) -> bool:
