@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from lyncarr.core.model import Stage, Step
 from lyncarr.core.plan import select
 from lyncarr.report.events import SCHEMA
 from lyncarr.steps import RUNBOOK, STEPS
+from lyncarr.steps.explanation import HEADINGS, explain
 
 
 def list_steps(output: Output) -> None:
@@ -25,7 +27,7 @@ def list_steps(output: Output) -> None:
     for stage in RUNBOOK:
         say(stage.name, "bold")
         for step in stage.steps:
-            say(f"  {step.name:<16} {step.title}")
+            say(f"  {step.name:<16} {explain(step.name).title}")
     say("lyncarr explain STEP tells what it sets, and why.")
 
 
@@ -35,20 +37,15 @@ def explain_step(name: str) -> None:
     step = next(step for step in STEPS if step.name == name)
     say = _speaker()
     say(step.name, "bold")
-    say(step.title)
+    say(explain(step.name).title)
     for heading, text in told(step):
         say(f"\n{heading}: {text}")
 
 
 def told(step: Step) -> list[tuple[str, str]]:
     """(heading, text) of what is to be said of a step beside its name and title: `lyncarr explain` and docs/steps.md say the same."""
-    parts = [
-        ("Sets", step.sets),
-        ("Why", step.reason),
-        ("Source", f"{step.source}."),
-        ("Never touches", step.never_touches),
-        ("Fails", step.fails),
-    ]
+    texts = explain(step.name)
+    parts = [(heading, texts.section(heading)) for heading in HEADINGS]
     if others := _others_of_unit(step):
         parts.append(("Written together with", f"{' and '.join(f'`{name}`' for name in others)}: all of them or none."))
     if step.restarts_iis:
@@ -61,12 +58,7 @@ def _row(stage: Stage, step: Step) -> dict[str, Any]:
     return {
         "stage": stage.name,
         "step": step.name,
-        "title": step.title,
-        "sets": step.sets,
-        "reason": step.reason,
-        "source": step.source,
-        "never_touches": step.never_touches,
-        "fails": step.fails,
+        **asdict(explain(step.name)),
         "written_with": _others_of_unit(step),
         "restarts_iis": step.restarts_iis,
     }

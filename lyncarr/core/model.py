@@ -81,23 +81,14 @@ class Attribute:
 
 
 class Step:
-    """Declaration of one runbook step; every use is derived from it.
+    """Declaration of one step. What lyncarr does with a step is derived from its declaration.
 
-    Class attributes: `name` ("proxy-timeout"), `noun` (its functions on the host are Get-<noun>State and Set-<noun>State),
-    `snippet` (its file in ps_snippets/), and texts for people, which `lyncarr explain` and docs/steps.md show: `title` (a sentence
-    without markup), and in a few sentences of markdown without links `reason` (why this value), `source` (the runbook line or vendor
-    page), `sets` (what is written, and each item and attribute that a plan may name), `never_touches` (what stays as it is) and
-    `fails` (when, and what the host then has).
+    Class attributes: `name` ("proxy-timeout"), `noun` (its functions on the host are Get-<noun>State and Set-<noun>State) and `snippet`
+    (its file in ps_snippets/). The texts for people are in lyncarr/steps/texts/<name>.md.
     """
 
     name: str
     noun: str
-    title: str
-    reason: str
-    source: str
-    sets: str
-    never_touches: str
-    fails: str
     snippet: str
     attributes: Mapping[str, Attribute] = {}
     """Every attribute that `desired` may hold, by its name."""

@@ -14,28 +14,6 @@ if TYPE_CHECKING:
 class HttpsBinding(Step):
     name = "https-binding"
     noun = "HttpsBinding"
-    title = (
-        "The web site has an HTTPS binding with the public certificate, for all addresses and names, and is started, now and with Windows."
-    )
-    reason = (
-        "One binding without host name answers for every published name, also to clients that send no SNI; the rules tell the names "
-        "apart. When the certificate changes the binding stays and only its record in HTTP.sys is renewed."
-    )
-    source = "The runbook, step 4; Microsoft, 'Adding an HTTPS binding', and the reference of `site/bindings/binding` (sslFlags)"
-    sets = (
-        "The binding of `[website]`, without SNI, with the certificate, and starts the site, at once and with Windows. A binding for the "
-        "same address without a `*` (`:443:`), as some installers write it, is taken: with both the site would not start. Items: the "
-        "site's name (`started`, `autostart`) and the binding (`sni`, `certificate`, `store`). Without `public` in the site file it wants "
-        "nothing."
-    )
-    never_touches = (
-        "Other bindings and sites, and HTTP.sys records of other addresses. Another site on the same port, and a record of HTTP.sys that "
-        "IIS does not know, are noted: they may take requests away."
-    )
-    fails = (
-        "`needs step iis`; `needs step certificate` where the certificate or its key is not in the store; where the site does not exist "
-        "(the sites that do are named); where the site does not start."
-    )
     snippet = "https_binding.ps1"
 
     def desired(self, site: Prepared) -> State:

@@ -26,18 +26,6 @@ def stored_data(certificates: Iterable[RootCertificate]) -> Mapping[str, str]:
 class TrustedRoots(Step):
     name = "trusted-roots"
     noun = "TrustedRoots"
-    title = "The authorities that issued the internal servers' certificates are trusted by the machine."
-    reason = (
-        "The proxy stands outside the domain and knows nothing of the company's own authority, so ARR refuses the Front Ends' "
-        "certificates with 502.3. A certificate that is not self-signed does not belong into Root, and disturbs Schannel there."
-    )
-    source = "The runbook, step 3; Microsoft, 'Request and configure certificates for your reverse HTTP proxy in Lync Server 2013'"
-    sets = (
-        "The certificates of `trusted_roots`: self-signed ones in LocalMachine\\Root, others in LocalMachine\\CA. Items: one for each "
-        "certificate (`store`, `thumbprint`)."
-    )
-    never_touches = "Other certificates in these stores; nothing is removed."
-    fails = "When the store does not take a certificate, which is seen by looking again."
     snippet = "trusted_roots.ps1"
 
     def desired(self, site: Prepared) -> State:

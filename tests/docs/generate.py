@@ -22,6 +22,7 @@ from lyncarr.config.tables import Table
 from lyncarr.core.errors import EXIT_CODES
 from lyncarr.report.events import LIVE
 from lyncarr.steps import RUNBOOK, STEPS
+from lyncarr.steps.explanation import explain
 from tests.docs.documents import DOCS, MEND, renewed
 
 COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
@@ -181,7 +182,8 @@ def stages() -> str:
 def steps() -> str:
     """A section for each step: what `lyncarr explain` tells."""
     return "\n".join(
-        f"## {step.name}\n\n{step.title}\n\n" + "".join(f"- **{heading}**: {text}\n" for heading, text in told(step)) for step in STEPS
+        f"## {step.name}\n\n{explain(step.name).title}\n\n" + "".join(f"- **{heading}**: {text}\n" for heading, text in told(step))
+        for step in STEPS
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any, get_args
 
@@ -16,6 +17,7 @@ from lyncarr.lab.wire.faults import Faults
 from lyncarr.powershell.protocol import _CHECKS, FAILURE_KINDS, NOTE_KINDS
 from lyncarr.report.events import LIVE
 from lyncarr.steps import STEPS
+from lyncarr.steps.explanation import explain
 from tests.docs.documents import sections, table_row, text_of
 from tests.docs.generate import COMMANDS, models
 
@@ -32,15 +34,14 @@ def test_command_and_options_have_a_help_that_teaches(command: str) -> None:
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 def test_step_is_told(step: Any) -> None:
     """Each text is there, and `sets` names each attribute that a plan may show."""
-    for name in ("title", "reason", "source", "sets", "never_touches", "fails"):
-        text = getattr(step, name)
-        assert text == text.strip(), name
+    texts = explain(step.name)
+    for name, text in asdict(texts).items():
         assert text[:1] == text[:1].upper(), name
         assert "](" not in text, f"{name}: a link leads nowhere on a console"
-    assert not set("`*<>") & set(step.title), "a title is shown without markup"
+    assert not set("`*<>") & set(texts.title), "a title is shown without markup"
     for attributes in step.desired(full_site()).values():
         for attribute in attributes:
-            assert f"`{attribute}`" in step.sets, attribute
+            assert f"`{attribute}`" in texts.sets, attribute
 
 
 def full_site() -> Any:

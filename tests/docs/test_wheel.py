@@ -79,6 +79,7 @@ def test_the_wheel_is_whole(wheel: Path) -> None:
         "lab/replay/presets/blank.json",
         "lab/real/standins/Iis.cs",
         "ps_snippets/_main.ps1",
+        "steps/texts/farms.md",
     ):
         assert f"lyncarr/{needed}" in told
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names(wheel))
@@ -102,6 +103,8 @@ def test_help_and_runbook(bin_folder: Path, tmp_path: Path) -> None:
     assert "provision" in helped.stdout
     listed = run(bin_folder / "lyncarr", "steps", cwd=tmp_path)
     assert [step.name for step in STEPS if step.name in listed.stdout] == [step.name for step in STEPS]
+    explained = run(bin_folder / "lyncarr", "explain", "farms", cwd=tmp_path)
+    assert "Never touches:" in explained.stdout, explained.stderr
 
 
 def test_init_finds_its_template(bin_folder: Path, tmp_path: Path) -> None:
