@@ -5,12 +5,15 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from lyncarr.config.farms import complete
 from lyncarr.config.loader import load_site
 from lyncarr.config.schema import site_schema
+from lyncarr.config.tables import FarmTable, Website
 
 
 def site_of(farms: list[dict[str, Any]], folder: Path, *, more: str = "") -> Any:
@@ -28,6 +31,23 @@ def site_of(farms: list[dict[str, Any]], folder: Path, *, more: str = "") -> Any
     site = load_site(path)
     assert underlined(text) == []
     return site
+
+
+def full_site() -> Any:
+    """A site that makes each step desire every attribute that it can: as much of it as the declarations read."""
+    servers = ("fepool.contoso.local",)
+    tables = (
+        FarmTable(name="meet.contoso.com", servers=servers, http="redirect"),
+        FarmTable(name="lyncdiscover.contoso.com", servers=servers, http="forward"),
+    )
+    authority = SimpleNamespace(label="Root (1234)", store="CA", thumbprint="AB" * 20)
+    return SimpleNamespace(
+        farms=complete(tables, 443).farms,
+        website=Website(),
+        roots=(authority,),
+        public=SimpleNamespace(thumbprint="CD" * 20, intermediates=(authority,)),
+        installers=(),
+    )
 
 
 def underlined(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The runbook: what is done to a bare Windows server, in the order in which it is done."""
+"""The steps that turn a bare Windows server into the reverse proxy, in the order in which lyncarr applies them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lyncarr.steps.ssl_offload import SslOffload
 from lyncarr.steps.trusted_roots import TrustedRoots
 
 RUNBOOK: tuple[Stage, ...] = (
-    # A process that ran before the packages came does not see what they brought to IIS' schema: hence a fresh shell.
+    # The packages extend the schema of IIS, and a process that started before their installation does not see that: hence a new shell.
     Stage("install", (Iis(), Arr()), fresh_shell_after=True, may_reboot=True),
     Stage("certificates", (TrustedRoots(), Certificate())),
     Stage("binding", (HttpsBinding(),)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lyncarr.core.model import State, Step
+from lyncarr.core.model import Attribute, State, Step
 
 if TYPE_CHECKING:
     from lyncarr.materials.prepare import Prepared
@@ -16,22 +16,23 @@ PRODUCTS = {
     "arr": "Application Request Routing",
     "external_cache": "External Cache",
 }
-"""Key in [installers] -> product, in the order of installation: ARR's package asks for the two before it."""
+"""Key in [installers] -> product, in the order of installation: the package of ARR requires the two before it."""
 
 NEEDED = ("url_rewrite", "arr")
 WEBPI_PRODUCTS = {"url_rewrite": "UrlRewrite2", "arr": "ARRv3_0"}
-"""Key in [installers] -> product id in Microsoft's product lists. WebPI itself adds what a product depends on."""
+"""Key in [installers] -> product id in Microsoft's product lists. WebPI adds the dependencies of a product by itself."""
 WEBPI_LIMIT_S = 20 * 60
-"""A WebpiCmd that takes longer is ended: it waits for an answer, or for a network. Two of them fit into the deadline of the step."""
+"""Seconds after which WebpiCmd is stopped, because it waits for input or for a network. The deadline of the step allows for two of them."""
 BUSY_TRIES = 9
 BUSY_WAIT_S = 15
-"""Windows installs one package at a time: two minutes of patience, then the run ends."""
+"""Windows installs one package at a time. While another installation runs, msiexec is tried again for two minutes; then the step fails."""
 
 
 class Arr(Step):
     name = "arr"
     noun = "Arr"
     snippet = "arr.ps1"
+    attributes: Mapping[str, Attribute] = {"installed": Attribute("installed")}
 
     def desired(self, site: Prepared) -> State:
         given = {installer.role for installer in site.installers}

@@ -6,8 +6,8 @@ import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lyncarr.core.model import Attributes, Secret, State, Step
-from lyncarr.steps.trusted_roots import stored_data, stored_state
+from lyncarr.core.model import Attribute, Attributes, Secret, State, Step
+from lyncarr.steps.trusted_roots import STORED_ATTRIBUTES, stored_data, stored_state
 
 if TYPE_CHECKING:
     from lyncarr.materials.prepare import Prepared
@@ -19,6 +19,7 @@ class Certificate(Step):
     name = "certificate"
     noun = "Certificate"
     snippet = "certificate.ps1"
+    attributes: Mapping[str, Attribute] = {**STORED_ATTRIBUTES, "private_key": Attribute("private key", true="usable", false="not usable")}
 
     def desired(self, site: Prepared) -> State:
         if site.public is None:

@@ -1,10 +1,11 @@
-"""The conditions that tell the farms' rules apart."""
+"""The conditions that select the farm of a request by its host name."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lyncarr.core.model import State, Step
+from lyncarr.core.model import Attribute, State, Step
 from lyncarr.steps.rules import all_rules
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ class HostConditions(Step):
     name = "host-conditions"
     noun = "HostConditions"
     snippet = "host_conditions.ps1"
+    attributes: Mapping[str, Attribute] = {
+        "conditions": Attribute("conditions"),
+        "grouping": Attribute("condition grouping", quiet="MatchAll"),
+    }
     unit = "rules"
 
     def desired(self, site: Prepared) -> State:

@@ -1,12 +1,12 @@
-"""What answers without TLS, and rules that lead to a farm and must not be there."""
+"""The rules of the farms for HTTP requests, and the removal of other rules that lead to a farm."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lyncarr.core.model import State, Step
-from lyncarr.steps.rules import http_rules, rules_parameters, rules_state
+from lyncarr.core.model import Attribute, State, Step
+from lyncarr.steps.rules import RULE_ATTRIBUTES, http_rules, rules_parameters, rules_state
 
 if TYPE_CHECKING:
     from lyncarr.materials.prepare import Prepared
@@ -16,6 +16,11 @@ class HttpRules(Step):
     name = "http-rules"
     noun = "HttpRules"
     snippet = "http_rules.ps1"
+    attributes: Mapping[str, Attribute] = {
+        **RULE_ATTRIBUTES,
+        "redirect_type": Attribute("redirect type"),
+        "extra_rules": Attribute("extra rules", quiet=(), entry="rule"),
+    }
     unit = "rules"
     unfixable = frozenset({("rules", "taken_by")})
 

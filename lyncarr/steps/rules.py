@@ -1,6 +1,7 @@
-"""The global rules of a farm, and what the three rule steps say of them.
+"""The global rewrite rules of the farms, which the three rule steps share.
 
-Names are IIS Manager's own, so that a hand-made host can be adopted. It makes no redirects: theirs is ours.
+Rewrite rules have the names that IIS Manager gives them, so that lyncarr can adopt a host that was set up by hand. IIS Manager creates no
+redirects; their names are lyncarr's own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from lyncarr.config.farms import host_header
-from lyncarr.core.model import Attributes, State
+from lyncarr.core.model import Attribute, Attributes, State
 
 if TYPE_CHECKING:
     from lyncarr.config.farms import Farm
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: `type` and `url` are its action, `pattern` is the wildcard for the Host header under HTTPS (`https`) or without TLS.
+    """One global rule of a farm.
 
-    `host` is the Host header that a client sends for the farm's name.
+    `type` and `url` are its action. `https` is true for a rule that serves HTTPS requests, false for HTTP. `pattern` is the wildcard
+    pattern that the Host header must match, `host` the Host header that a client sends for the farm's published name.
     """
 
     name: str
@@ -34,17 +36,17 @@ class Rule:
 
     @property
     def address(self) -> str:
-        """The URL that a client outside tries the rule by."""
+        """The URL by which a client on the internet reaches the rule."""
         return f"{'https' if self.https else 'http'}://{self.host}/"
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Canonical text of the conditions, all of which must hold."""
+        """The conditions in the form that the host reports them. All of them must hold."""
         return (f"{{HTTPS}}={'On' if self.https else 'Off'}", f"{{HTTP_HOST}}={self.pattern}")
 
     @property
     def attributes(self) -> Attributes:
-        """All but the conditions."""
+        """The attributes of the rule without its conditions."""
         attributes: dict[str, Any] = {
             "enabled": True,
             "action": self.url,
@@ -58,8 +60,24 @@ class Rule:
         return attributes
 
 
+RULE_ATTRIBUTES = {
+    "enabled": Attribute("enabled", quiet=True),
+    "action": Attribute("target"),
+    "match": Attribute("URL pattern"),
+    "pattern_syntax": Attribute("pattern syntax"),
+    "stop_processing": Attribute("stop processing", quiet=True),
+    "type": Attribute("action"),
+    "order": Attribute("rule order"),
+    "taken_by": Attribute("requests taken by", quiet=()),
+}
+"""The attributes of `rules_state`, but for `redirect_type`, which only a redirect has."""
+
+
 def https_rules(site: Prepared) -> tuple[Rule, ...]:
-    """The rules for requests under HTTPS, in the order of the farms. IIS keeps 'Route to Server Farm' as a rewrite to the farm's name."""
+    """The rules for HTTPS requests, in the order of the farms.
+
+    IIS Manager's action 'Route to Server Farm' is stored as a rewrite to a URL whose host is the name of the farm.
+    """
     rules = []
     for farm in site.farms:
         if farm.https:
@@ -71,7 +89,7 @@ def https_rules(site: Prepared) -> tuple[Rule, ...]:
 
 
 def http_rules(site: Prepared) -> tuple[Rule, ...]:
-    """The rules for requests without TLS, in the order of the farms."""
+    """The rules for HTTP requests, in the order of the farms."""
     rules = []
     for farm in site.farms:
         rule = partial(Rule, https=False, pattern=farm.http_pattern, host=farm.name)
@@ -87,18 +105,24 @@ def all_rules(site: Prepared) -> tuple[Rule, ...]:
 
 
 def redirect_name(farm: Farm) -> str:
-    """The name of the farm's redirect, by which one is known as ours: it rewrites to no farm."""
+    """The name of the farm's redirect.
+
+    Only the name shows that lyncarr manages a redirect, because a redirect leads to no farm.
+    """
     return f"lyncarr_{farm.name}_redirect"
 
 
 def rules_state(rules: Iterable[Rule]) -> State:
-    """Each rule, and "rules" for their order and what takes their requests; nothing where there is no rule."""
+    """Desired state: an item for each rule, and the item "rules" for their order and for foreign rules that take their requests.
+
+    Empty if there is no rule.
+    """
     state: dict[str, Attributes] = {rule.name: rule.attributes for rule in rules}
     return {**state, "rules": {"order": tuple(state), "taken_by": ()}} if state else {}
 
 
 def rules_parameters(site: Prepared, rules: Iterable[Rule]) -> Mapping[str, Any]:
-    """What the host needs to tell our rules from foreign ones, and to judge whose requests a rule takes."""
+    """What the host needs to tell managed rules from foreign ones, and to decide whether a foreign rule takes the requests of a farm."""
     return {
         "keep": [rule.name for rule in all_rules(site)],
         "redirects": {farm.name: redirect_name(farm) for farm in site.farms},

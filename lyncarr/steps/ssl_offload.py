@@ -1,4 +1,4 @@
-"""SSL offloading, off: which rules exist for a farm under HTTPS."""
+"""SSL offloading, which is off: the rewrite rules of the farms for HTTPS requests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lyncarr.core.model import State, Step
-from lyncarr.steps.rules import https_rules, rules_parameters, rules_state
+from lyncarr.steps.rules import RULE_ATTRIBUTES, https_rules, rules_parameters, rules_state
 
 if TYPE_CHECKING:
     from lyncarr.materials.prepare import Prepared
@@ -16,6 +16,7 @@ class SslOffload(Step):
     name = "ssl-offload"
     noun = "SslOffload"
     snippet = "ssl_offload.ps1"
+    attributes = RULE_ATTRIBUTES
     unit = "rules"
     unfixable = frozenset({("rules", "taken_by")})
 

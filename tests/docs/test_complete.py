@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
 
-from lyncarr.config.farms import complete
-from lyncarr.config.tables import FarmTable, Website
 from lyncarr.core import errors
 from lyncarr.core.outcome import HostWord, StepWord
 from lyncarr.lab.replay.machine import preset_names
@@ -20,6 +17,7 @@ from lyncarr.steps import STEPS
 from lyncarr.steps.explanation import explain
 from tests.docs.documents import sections, table_row, text_of
 from tests.docs.generate import COMMANDS, models
+from tests.sites import full_site
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -42,19 +40,6 @@ def test_step_is_told(step: Any) -> None:
     for attributes in step.desired(full_site()).values():
         for attribute in attributes:
             assert f"`{attribute}`" in texts.sets, attribute
-
-
-def full_site() -> Any:
-    """As much of a site as the declarations read."""
-    farm = FarmTable(name="meet.contoso.com", servers=("fepool.contoso.local",), http="redirect")
-    authority = SimpleNamespace(label="Root (1234)", store="CA", thumbprint="AB" * 20)
-    return SimpleNamespace(
-        farms=complete([farm], 443).farms,
-        website=Website(),
-        roots=(authority,),
-        public=SimpleNamespace(thumbprint="CD" * 20, intermediates=(authority,)),
-        installers=(),
-    )
 
 
 @pytest.mark.parametrize("table", models())

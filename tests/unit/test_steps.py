@@ -12,6 +12,7 @@ import lyncarr
 from lyncarr.core.model import Step
 from lyncarr.steps import STEPS, explanation
 from lyncarr.steps.explanation import HEADINGS, explain
+from tests.sites import full_site
 
 DERIVED = ("desired", "parameters", "secrets", "files")
 
@@ -72,3 +73,24 @@ def test_a_run_reads_no_text() -> None:
             if isinstance(node, ast.ImportFrom) and node.module == explanation.__name__:
                 importers.add(file.relative_to(root).as_posix())
     assert importers == {"cli/teach.py"}
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_each_attribute_is_declared_and_none_that_the_step_cannot_desire(step: Step) -> None:
+    desired = {name for attributes in step.desired(full_site()).values() for name in attributes}
+    assert set(step.attributes) == desired
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_quiet_values_are_those_that_the_step_desires(step: Step) -> None:
+    """Reports leave a quiet value out of a new item. Only the desired value can mean that nothing is wrong."""
+    for attributes in step.desired(full_site()).values():
+        for name, value in attributes.items():
+            assert step.attributes[name].quiet in (None, value), name
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_labels_are_different_and_for_people(step: Step) -> None:
+    labels = [attribute.label for attribute in step.attributes.values()]
+    assert len(set(labels)) == len(labels)
+    assert not any("_" in label or label != label.strip() for label in labels)
