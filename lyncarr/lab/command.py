@@ -1,4 +1,4 @@
-"""`lyncarr lab`: a simulated host on loopback until Ctrl-C, with a site file that leads to it."""
+"""`lyncarr lab`: serve a simulated host on a loopback address until Ctrl-C, and write a configuration file for it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from lyncarr.core.errors import UsageError
+from lyncarr.lab.folder import EDITED, PREVIOUS, STATE_NAME, used_by_this_lab
 from lyncarr.lab.real.powershell import PowerShellEngine
 from lyncarr.lab.replay.machine import load_preset
 from lyncarr.lab.replay.psrp import ReplayEngine
@@ -27,27 +28,35 @@ from lyncarr.report.events import SCHEMA
 
 HOST = "rp01"
 USER = "Administrator"
-STATE_NAME = "state.json"
 PASSWORD_BYTES = 15
 
 
 def run(preset: str, powershell: str | None, folder: Path, address: str, output: str) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit code.
 
-    `preset` is the state of a replayed host; with `powershell`, the command line of a PowerShell, that runs behind the wire
-    instead and the preset is not used. The site file, the authority's certificate and the passwords are written into `folder`.
-    `output` is "text", or "json" for one line when the host is ready. Raises UsageError and SiteError.
+    `preset` is the first state of the host. `powershell` is the command line of a PowerShell to run behind the wire; without it stored
+    states are replayed. The configuration file, certificates, passwords and the state are written into `folder`. `output` is "text",
+    or "json" for one line when the host is ready. Raises UsageError, SiteError and ConfigurationError.
     """
     folder = folder.absolute()
     _check_loopback(address)
+    machine = load_preset(preset) if powershell is None else None
+    command = [] if powershell is None else _program(powershell)
     password = secrets.token_urlsafe(PASSWORD_BYTES)
-    engine, packages = (_replay(preset, folder), None) if powershell is None else _powershell(powershell, preset, folder)
-    with _stop_signals() as stopped:
+    with _stop_signals() as stopped, used_by_this_lab(folder) as replaced:
+        if machine is None:
+            engine, packages = _powershell(command, preset, folder)
+        else:
+            machine.keep_in(folder / STATE_NAME)
+            engine, packages = ReplayEngine(machine, script=shipped()), None
         server = LabServer(engine, address=address, user=USER, password=password)
         try:
             server.start()
         except OSError as error:
-            raise UsageError(f"The lab cannot listen on {address}: {error.strerror}. Name another --address of 127.0.0.0/8.") from error
+            raise UsageError(
+                f"The lab cannot listen on {address}: {error.strerror}.",
+                hint="Name another loopback address with --address.",
+            ) from error
         try:
             site = write_site(
                 folder,
@@ -59,9 +68,9 @@ def run(preset: str, powershell: str | None, folder: Path, address: str, output:
                 authority=server.ca_file.read_bytes(),
                 packages=packages,
             )
-            if isinstance(engine, ReplayEngine):
-                engine.machine.fill(marks(folder))
-            _say(_json_line(server) if output == "json" else _teaching_text(server, site, preset, powershell))
+            if machine is not None:
+                machine.fill(marks(folder))
+            _print(_json_line(server, replaced) if output == "json" else _text(server, site, preset, powershell, replaced))
             stopped.wait()
         finally:
             server.stop()
@@ -74,32 +83,29 @@ def _check_loopback(address: str) -> None:
             return
     except ValueError:
         pass
-    raise UsageError(f"{address} is not a loopback address; the lab serves on 127.0.0.0/8 or ::1 only.")
+    raise UsageError(f"{address} is not a loopback address.", hint="Give --address an address of 127.0.0.0/8, or ::1.")
 
 
-def _replay(preset: str, folder: Path) -> Engine:
-    machine = load_preset(preset)
-    folder.mkdir(parents=True, exist_ok=True)
-    machine.keep_in(folder / STATE_NAME)
-    return ReplayEngine(machine, script=shipped())
-
-
-def _powershell(command: str, preset: str, folder: Path) -> tuple[Engine, Path | None]:
+def _program(command: str) -> list[str]:
     words = shlex.split(command)
     if not words or shutil.which(words[0]) is None:
-        raise UsageError(f"There is no program '{command}'; give --powershell the path of a PowerShell 7, or the command line of one.")
-    # Locks its templates by fcntl, which only a POSIX system has; the replay lab runs everywhere.
+        raise UsageError(f"The program '{command}' does not exist.", hint="Give --powershell the path of a PowerShell 7.")
+    return words
+
+
+def _powershell(command: list[str], preset: str, folder: Path) -> tuple[Engine, Path | None]:
+    # This module needs fcntl, which only POSIX systems have. The replay lab runs on Windows too.
     from lyncarr.lab.real.wine import WineEngine, open_machine, runs_on_wine
 
-    if runs_on_wine(words[0]):
-        machine = open_machine(words[0], preset, folder / "machine")
+    if runs_on_wine(command[0]):
+        machine = open_machine(command[0], preset, folder / "machine")
         return WineEngine(machine), machine.packages
-    return PowerShellEngine(words), None
+    return PowerShellEngine(command), None
 
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set: both are the regular way to end the lab."""
+    """An event that SIGINT and SIGTERM set: both end the lab as intended."""
     stopped = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -113,7 +119,7 @@ def _stop_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _json_line(server: LabServer) -> str:
+def _json_line(server: LabServer, replaced: tuple[str, ...]) -> str:
     return json.dumps(
         {
             "schema": SCHEMA,
@@ -124,34 +130,36 @@ def _json_line(server: LabServer) -> str:
             "user": server.user,
             "password": server.password,
             "pin": server.pin,
+            "replaced": list(replaced),
         }
     )
 
 
-def _teaching_text(server: LabServer, site: Path, preset: str, powershell: str | None) -> str:
-    where = shlex.quote(str(site))
-    lines = [
-        f"A simulated Windows server answers on {server.address}: https port {server.https_port}, http port {server.http_port}.",
-    ]
+def _text(server: LabServer, site: Path, preset: str, powershell: str | None, replaced: tuple[str, ...]) -> str:
+    path = shlex.quote(str(site))
+    lines = [f"A simulated Windows server runs on {server.address}: HTTPS port {server.https_port}, HTTP port {server.http_port}."]
     if powershell is None:
         lines += [
-            f"It replays stored states, beginning with the preset '{preset}'. It shows how lyncarr works, and runs no PowerShell.",
-            f"What it has stands in {shlex.quote(str(site.parent / STATE_NAME))}: break one thing there and look again.",
+            f"It replays stored states, runs no PowerShell, and starts with the preset '{preset}'.",
+            f"Its state is in {shlex.quote(str(site.parent / STATE_NAME))}. To see drift, change a value there and run plan again.",
         ]
     else:
-        lines.append(f"Behind the wire runs {powershell}: whatever is sent is truly carried out, by that program and as you.")
+        lines.append(f"Requests run in {powershell}, with your rights on this machine.")
+    if replaced:
+        kept = [f"{name}{PREVIOUS}" for name in EDITED if name in replaced]
+        lines.append(f"Replaced from an earlier lab: {', '.join(replaced)}. Kept: {', '.join(kept)}, and all other files of the folder.")
     lines += [
         "",
         "In another terminal:",
         "",
-        f"  lyncarr plan --site {where} --host {HOST}",
-        f"  lyncarr provision --site {where} --host {HOST}",
+        f"  lyncarr plan --site {path} --host {HOST}",
+        f"  lyncarr provision --site {path} --host {HOST}",
         "",
-        "Ctrl-C ends it.",
+        "Press Ctrl-C to stop the server.",
     ]
     return "\n".join(lines)
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

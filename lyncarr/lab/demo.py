@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from lyncarr.lab.command import HOST, STATE_NAME
+from lyncarr.lab.command import HOST
+from lyncarr.lab.folder import STATE_NAME
 
 LYNCARR = [sys.executable, "-m", "lyncarr"]
 COMMAND_S = 120

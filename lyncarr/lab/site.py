@@ -1,4 +1,4 @@
-"""The ready site file of a lab: lyncarr.toml for its host, with the certificates, installer files and passwords that it names."""
+"""The configuration file of a lab: lyncarr.toml for its host, with the certificates, installer files and passwords that it names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from lyncarr.lab.wire.certs import Authority
 from lyncarr.materials.certificates import thumbprint
 
 SITE_NAME = "lyncarr.toml"
-MARK = "# Written by `lyncarr lab`, and written again by its next start."
+MARK = "# Written by `lyncarr lab`"
+"""The first characters of each configuration file that a lab of any version wrote."""
 DOMAIN = "contoso.com"
 FARMS = (
     ("dialin", "fepool.contoso.local", "lync"),
@@ -27,7 +28,7 @@ FARMS = (
     ("wac", "wacfarm.contoso.local", "office-web-apps"),
 )
 INSTALLERS = {"url_rewrite": "rewrite_amd64_en-US.msi", "arr": "requestRouter_amd64.msi"}
-# The first bytes of every compound file, which an MSI is. What follows is never run: the replay engine installs nothing.
+# The first bytes of every compound file, such as an MSI. The replay engine never runs what follows.
 MSI_HEAD = bytes.fromhex("d0cf11e0a1b11ae1")
 PFX_PASSWORD_BYTES = 12
 
@@ -35,13 +36,14 @@ PFX_PASSWORD_BYTES = 12
 def write_site(
     folder: Path, *, host: str, address: str, port: int, user: str, password: str, authority: bytes, packages: Path | None = None
 ) -> Path:
-    """Write the site into `folder`, made where it is missing; returns the path of its lyncarr.toml.
+    """Write the configuration into `folder`, made where it is missing; returns the path of its lyncarr.toml.
 
-    `authority` is the PEM of who signed the host's certificate. Raises SiteError where a site file of somebody else's is there.
+    `authority` is the certificate, in PEM, of the authority that signed the host's certificate. `packages` is a folder with
+    installer packages to copy, else stand-ins are written. Raises SiteError for a lyncarr.toml that no lab wrote.
     """
     path = folder / SITE_NAME
     if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(MARK):
-        raise SiteError(f"{path} was not written by the lab and is left alone; name another folder with --folder.")
+        raise SiteError(f"{path} was not written by lyncarr lab and is not replaced.", hint="Name another folder with --folder.")
     for part in (folder, folder / "certs", folder / "media"):
         part.mkdir(parents=True, exist_ok=True)
     (folder / "ca.pem").write_bytes(authority)
@@ -53,9 +55,9 @@ def write_site(
 
 
 def marks(folder: Path) -> dict[str, str]:
-    """What a recorded preset says in place of the thumbprints, which every site written here has anew: mark -> thumbprint.
+    """The marks in a recorded preset and the thumbprints to replace them by. Each configuration written here has new certificates.
 
-    The marks ending in 8 stand for the first eight digits, as names of items show them.
+    A mark that ends in 8 stands for the first eight digits of the thumbprint, which are part of the names of items.
     """
     root = x509.load_der_x509_certificate((folder / "certs" / "contoso-root.cer").read_bytes())
     password = (folder / "certs" / "public-password.txt").read_bytes()
@@ -69,7 +71,7 @@ def marks(folder: Path) -> dict[str, str]:
 
 
 def _write_private(path: Path, data: bytes) -> None:
-    """A file for its owner alone from its first byte on."""
+    """Write a file that only its owner can read, from its first byte on."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
@@ -89,7 +91,7 @@ def _write_certificates(folder: Path) -> None:
 
 
 def _write_installer(path: Path, packages: Path | None) -> str:
-    """The package of this name in `packages`, else a file that looks like one from outside; returns its SHA-256."""
+    """Copy the package of this name from `packages`, else write a stand-in with the first bytes of one; returns its SHA-256."""
     if packages is not None:
         data = (packages / path.name).read_bytes()
     else:
@@ -106,7 +108,7 @@ def _site_text(host: str, address: str, port: int, user: str, hashes: dict[str, 
     sha256 = ", ".join(f'{role} = "{digest}"' for role, digest in hashes.items())
     files = "\n".join(f'{role} = "media/{name}"' for role, name in INSTALLERS.items())
     return (
-        f"{MARK}\n"
+        f"{MARK}. The next start replaces this file.\n"
         f"# A simulated Windows server on this machine, and five Lync names of {DOMAIN} to publish on it.\n\n"
         f"[hosts.{host}]\n"
         f'address = "{address}"\n'

@@ -338,8 +338,9 @@ def test_the_lab_writes_again_what_is_its_own_and_nothing_else(tmp_path: Path) -
     path = write(tmp_path)
     assert write(tmp_path) == path
     path.write_text("# mine\n")
-    with pytest.raises(SiteError, match="--folder"):
+    with pytest.raises(SiteError, match="not written by lyncarr lab") as caught:
         write(tmp_path)
+    assert "--folder" in caught.value.hint
     assert path.read_text() == "# mine\n"
 
 
@@ -349,8 +350,8 @@ def test_the_lab_writes_again_what_is_its_own_and_nothing_else(tmp_path: Path) -
         ("blank", None, "192.0.2.1", "loopback"),
         ("blank", None, "rp01", "loopback"),
         ("nothing", None, "127.0.0.1", "preset"),
-        ("blank", "no-such-program -x", "127.0.0.1", "no program"),
-        ("blank", "", "127.0.0.1", "no program"),
+        ("blank", "no-such-program -x", "127.0.0.1", "does not exist"),
+        ("blank", "", "127.0.0.1", "does not exist"),
     ],
 )
 def test_what_the_command_refuses(tmp_path: Path, preset: str, powershell: str | None, address: str, words: str) -> None:
@@ -371,7 +372,7 @@ def test_the_command_serves_until_it_is_told_to_end(tmp_path: Path, number: sign
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         assert (ready.pop("schema"), ready.pop("event")) == (1, "lab")
-        assert set(ready) == {"address", "http_port", "https_port", "user", "password", "pin"}
+        assert set(ready) == {"address", "http_port", "https_port", "user", "password", "pin", "replaced"}
         assert (tmp_path / "lab" / "password.txt").read_text() == ready["password"]
         lab = _Elsewhere(tmp_path / "lab" / "ca.pem", ready)
         assert post(lab).status_code == 500  # type: ignore[arg-type]
@@ -401,7 +402,7 @@ def test_the_command_teaches_a_line_that_can_be_pasted(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         lines = []
-        while not (lines and lines[-1].startswith("Ctrl-C")):
+        while not (lines and lines[-1].startswith("Press Ctrl-C")):
             lines.append(process.stdout.readline())
         assert f"  lyncarr plan --site '{tmp_path / 'my lab' / 'lyncarr.toml'}' --host rp01\n" in lines
     finally:
