@@ -132,9 +132,9 @@ def doctor(
     Each comes with what was learned or the next move. Writes nothing, and tries the password once at most.
     """
     from lyncarr.cli.doctor import run_doctor
-    from lyncarr.cli.remote import Connection
+    from lyncarr.runs.connection import Overrides
 
-    return run_doctor(Connection(host, address, user, auth, port, tls, password_from, transport), site, output, verbose)
+    return run_doctor(host, Overrides(address, user, auth, port, tls, password_from, transport), site, output, verbose)
 
 
 @app.command()
@@ -154,10 +154,11 @@ def plan(
     verbose: options.Verbose = False,
 ) -> int:
     """Show what would change on the host, old -> new. Writes nothing and locks nothing. Exit 0: in place, 2: changes pending."""
-    from lyncarr.cli.remote import Connection, run
+    from lyncarr.cli.remote import run
+    from lyncarr.runs.connection import Overrides
 
-    connection = Connection(host, address, user, auth, port, tls, password_from, transport)
-    return run(connection, site, step or [], write=False, yes=False, timeout=timeout, output=output, verbose=verbose)
+    overrides = Overrides(address, user, auth, port, tls, password_from, transport)
+    return run(host, overrides, site, step or [], write=False, yes=False, timeout=timeout, output=output, verbose=verbose)
 
 
 @app.command()
@@ -181,10 +182,11 @@ def provision(
     verbose: options.Verbose = False,
 ) -> int:
     """Bring the host to what the site file says: plan, question, apply, look again. Repairs only what differs."""
-    from lyncarr.cli.remote import Connection, run
+    from lyncarr.cli.remote import run
+    from lyncarr.runs.connection import Overrides
 
-    connection = Connection(host, address, user, auth, port, tls, password_from, transport)
-    return run(connection, site, step or [], write=not dry_run, yes=yes, timeout=timeout, output=output, verbose=verbose)
+    overrides = Overrides(address, user, auth, port, tls, password_from, transport)
+    return run(host, overrides, site, step or [], write=not dry_run, yes=yes, timeout=timeout, output=output, verbose=verbose)
 
 
 @app.command()

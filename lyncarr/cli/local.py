@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lyncarr.cli.ask import asker
 from lyncarr.cli.options import Output
-from lyncarr.cli.remote import Connection
+from lyncarr.cli.paste import command_line
 from lyncarr.core.errors import UsageError
 from lyncarr.report.events import SCHEMA
 
@@ -35,7 +35,7 @@ def check_site(path: Path, output: Output) -> None:
         print(f"warning: {warning}")
     # Which of several comes next only the reader knows.
     host = next(iter(site.hosts)) if len(site.hosts) == 1 else None
-    print(f"{path} is good. Next: {Connection(host).line('doctor', path)}")
+    print(f"{path} is good. Next: {command_line('doctor', path, host)}")
 
 
 def show_schema(path: Path | None) -> None:

@@ -6,19 +6,16 @@ import difflib
 import re
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from types import FrameType
 
 from typer.exceptions import Abort, Exit, TyperException
 from typer.main import get_command
 
+from lyncarr.cli.output import print_error, print_line
 from lyncarr.cli.streams import lost_output, prepare_streams
-from lyncarr.core.errors import INTERRUPTED, MISUSE, FaultError, LyncarrError, SiteError
+from lyncarr.core.errors import INTERRUPTED, MISUSE, FaultError, LyncarrError
 from lyncarr.core.interrupts import StopNow
-from lyncarr.core.text import safe
-
-MAX_ERROR_CHARS = 2_000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Pressed when all was said.
         code = INTERRUPTED
     if reason := lost_output():
-        _say(f"Standard output could not take everything ({reason}); the exit code is right all the same.")
+        print_line(f"warning: Standard output is incomplete ({reason}). The exit code is correct.")
     sys.exit(code)
 
 
@@ -49,44 +46,25 @@ def run(arguments: list[str]) -> int:
         answer = command.main(args=arguments or ["--help"], prog_name="lyncarr", standalone_mode=False)
         return answer if isinstance(answer, int) else 0
     except LyncarrError as error:
-        tell(error, verbose="--verbose" in arguments)
+        print_error(error, verbose="--verbose" in arguments)
         return error.exit_code
     except TyperException as error:
-        _say(_usage_sentence(error.format_message(), command, arguments))
+        print_line(f"error: {_usage_sentence(error.format_message(), command, arguments)}")
         return MISUSE
     except Exit as leave:
         return leave.exit_code
     except (StopNow, Abort):
-        _say("Interrupted; nothing was written.")
+        print_line("Interrupted. Nothing was written.")
         return INTERRUPTED
     except Exception as error:
         fault = FaultError(error)
-        tell(fault, verbose=False)
+        print_error(fault, verbose=False)
         return fault.exit_code
-
-
-def tell(error: LyncarrError, *, verbose: bool, more: str = "") -> None:
-    """An error for people: its sentence with `more` behind it, and with --verbose the technical cause.
-
-    The error and its cause may hold text of a hostile host.
-    """
-    if isinstance(error, FaultError):
-        traceback.print_exception(error.__cause__)
-    # Of all errors only those of local files have several lines.
-    lines = str(error).splitlines() if isinstance(error, SiteError) else [str(error)]
-    for line in lines:
-        _say(f"{safe(line, MAX_ERROR_CHARS)} {more}".rstrip())
-    if verbose and error.detail:
-        _say(f"cause: {safe(error.detail, MAX_ERROR_CHARS)}")
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     # Not KeyboardInterrupt, which Typer takes and says nothing of.
     raise StopNow
-
-
-def _say(sentence: str) -> None:
-    print(f"lyncarr: {sentence}", file=sys.stderr)
 
 
 def _usage_sentence(message: str, command: object, arguments: list[str]) -> str:

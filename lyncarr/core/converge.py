@@ -35,7 +35,7 @@ from lyncarr.core.outcome import Failure, HostResult, HostWord, Note, StepResult
 from lyncarr.core.plan import Plan, Unit, make_plan, steps_of, units
 from lyncarr.core.session import Applied, FileReader, Session
 
-RESTART_NOTE = "IIS restarts once after the change (iisreset /noforce); this drops the connections that IIS serves"
+RESTART_NOTE = "IIS restarts once after the change (iisreset /noforce), which drops the connections that it serves"
 MAX_EVENTS_A_RUN = 20_000
 PLAN_DEADLINE_S = 45.0
 INSTALL_DEADLINE_S = 45 * 60.0

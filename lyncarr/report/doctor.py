@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lyncarr.core.text import safe
-from lyncarr.report.events import error_members
-from lyncarr.report.events import json_line as line
+from lyncarr.report.events import error_members, json_line
 
 if TYPE_CHECKING:
-    from lyncarr.hosts.doctor import Finding
+    from lyncarr.runs.doctor import Finding
 
 NAME_CHARS = 8
 WORD_CHARS = 8
@@ -17,7 +16,10 @@ MAX_CHARS = 2_000
 
 
 def text_line(found: Finding) -> str:
-    return f"  {found.check:<{NAME_CHARS}} {found.word:<{WORD_CHARS}} {safe(found.text, MAX_CHARS)}".rstrip()
+    """One line for a check; for a failed one its hint is a line of its own."""
+    line = f"  {found.check:<{NAME_CHARS}} {found.word:<{WORD_CHARS}} {safe(found.text, MAX_CHARS)}".rstrip()
+    hint = "" if found.error is None else found.error.hint
+    return f"{line}\n{' ' * (NAME_CHARS + WORD_CHARS + 4)}hint: {safe(hint, MAX_CHARS)}" if hint else line
 
 
 def verdict(host: str, failed: Finding | None, move: str) -> str:
@@ -27,10 +29,10 @@ def verdict(host: str, failed: Finding | None, move: str) -> str:
     return f"{host}: Stopped at {failed.check}. Mend that, then run this again. Nothing was written."
 
 
-def json_line(host: str, found: Finding) -> str:
+def json_finding(host: str, found: Finding) -> str:
     error = None if found.error is None else error_members(found.error)
-    return line({"event": "finding", "host": host, "check": found.check, "result": found.word, "text": found.text, "error": error})
+    return json_line({"event": "finding", "host": host, "check": found.check, "result": found.word, "text": found.text, "error": error})
 
 
 def json_summary(host: str, failed: Finding | None, exit_code: int) -> str:
-    return line({"event": "summary", "exit_code": exit_code, "hosts": {host: "ok" if failed is None else "failed"}})
+    return json_line({"event": "summary", "exit_code": exit_code, "hosts": {host: "ok" if failed is None else "failed"}})

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from lyncarr.cli.ask import asker
-from lyncarr.cli.remote import Connection, target_of
 from lyncarr.config.loader import load_site
 from lyncarr.config.site import Site
 from lyncarr.core.errors import LyncarrError, UsageError
 from lyncarr.core.text import safe
 from lyncarr.hosts.target import Target
+from lyncarr.runs.connection import Overrides, find_target
 from lyncarr.secrets.sources import resolve
 from tests.acceptance import hands, proxy, secrets_in_log
 from tests.acceptance.course import Course, CourseError
@@ -84,7 +84,7 @@ def judge_log(target: Target, logging: dict[str, Any], secrets: dict[str, str]) 
 def accept(host: str, path: Path) -> int:
     """Run everything; 0 where the course was taken and no secret was logged."""
     site = load_site(path)
-    target = target_of(Connection(host), site)
+    target = find_target(site, host, Overrides(), asker())
     secrets, farm, report = site_secrets(site, target), site.farms[0].name, Report()
     print(f"Acceptance on {target.where}, a server that may be lost: it is changed, and one setting is broken and mended.")
     (logging,) = hands.call(target, "events.ps1", "Get-LyncarrLogging")

@@ -12,8 +12,9 @@ import pytest
 
 from lyncarr.cli.local import run_lab
 from lyncarr.cli.options import DEFAULT_SITE, Auth, Output, Transport
-from lyncarr.cli.remote import Connection
+from lyncarr.cli.paste import command_line
 from lyncarr.core.errors import UsageError
+from lyncarr.runs.connection import Overrides
 
 SITE = """
 [hosts.rp01]
@@ -45,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
     [
         (["plam"], 64, "plan"),
         (["plan", "--hots", "rp01"], 64, "--host"),
-        (["plan"], 64, "rp01"),
+        (["plan"], 78, "LYNCARR_TEST_PASSWORD"),
         (["plan", "--host"], 64, "--host"),
         (["plan", "--host", "rp01", "--port", "0"], 64, "--port"),
         (["plan", "--host", "rp01", "--port", "a"], 64, "--port"),
@@ -144,10 +145,12 @@ def test_init_never_overwrites_and_check_rejects_the_placeholders(tmp_path: Path
 
 
 def test_a_next_move_reaches_the_host_in_the_same_way() -> None:
-    line = Connection("rp01", "192.0.2.7", None, Auth.ntlm, 15985, "off", "command:pass show rp01").line
-    assert line("doctor", DEFAULT_SITE) == "lyncarr doctor --host rp01 --address 192.0.2.7 --auth ntlm --port 15985 --tls off"
-    line = Connection("rp01", password_from="env:RP01", transport=Transport.winrs).line
-    assert line("provision", Path("my lab/lyncarr.toml"), ["farms", "iis"]) == (
+    overrides = Overrides("192.0.2.7", None, Auth.ntlm, 15985, "off", "command:pass show rp01")
+    assert command_line("doctor", DEFAULT_SITE, "rp01", overrides) == (
+        "lyncarr doctor --host rp01 --address 192.0.2.7 --auth ntlm --port 15985 --tls off"
+    )
+    overrides = Overrides(password_from="env:RP01", transport=Transport.winrs)
+    assert command_line("provision", Path("my lab/lyncarr.toml"), "rp01", overrides, ["farms", "iis"]) == (
         "lyncarr provision --site 'my lab/lyncarr.toml' --host rp01 --password-from env:RP01 --transport winrs --step farms --step iis"
     )
 

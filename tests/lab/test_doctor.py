@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from lyncarr.core.model import Secret
-from lyncarr.hosts import doctor
-from lyncarr.hosts.doctor import CHECKS, examine
 from lyncarr.hosts.target import Target, Tls
 from lyncarr.lab.replay.machine import Machine
 from lyncarr.lab.wire.certs import server_identity
 from lyncarr.powershell.bundle import Script, shipped
+from lyncarr.runs import doctor
+from lyncarr.runs.doctor import CHECKS, examine
 from tests.lab.console import PASSWORD, Bench, Done
 from tests.unit.raw_server import RawServer
 
@@ -59,7 +59,7 @@ def failed(done: Done) -> tuple[str, str, int]:
     error = found[at]["error"]
     assert error["message"] == found[at]["text"]
     assert done.events[-1] == {"schema": 1, "event": "summary", "exit_code": done.code, "hosts": {"rp01": "failed"}}
-    return at, error["message"], done.code
+    return at, f"{error['message']} {error['hint']}".strip(), done.code
 
 
 def test_all_is_well_and_nothing_was_written(bench: Bench) -> None:
@@ -127,7 +127,7 @@ CASES = {
     "quota": Case("shell", 69, "allows no further remote shell", faults={"refuse_shell": MAX_SHELLS}),
     "old PowerShell": Case("shell", 77, "has PowerShell 3.0; lyncarr needs 4.0", machine={"powershell": "3.0"}),
     "not elevated": Case("rights", 77, "set LocalAccountTokenFilterPolicy to 1", machine={"elevated": False}),
-    "old Windows": Case("fit", 77, "lyncarr needs Windows Server 2012 R2", machine={"build": 7601}),
+    "old Windows": Case("fit", 77, "Use Windows Server 2012 R2", machine={"build": 7601}),
 }
 
 
@@ -207,7 +207,7 @@ def test_a_host_that_does_not_tell_its_time(date: str) -> None:
     ("prepare", "says"),
     [
         (lambda bench: None, "Does a policy or an antivirus there stop scripts?"),
-        (lambda bench: setattr(bench.machine.faults, "rewrite", _denying), "The host failed: access to the path is denied."),
+        (lambda bench: setattr(bench.machine.faults, "rewrite", _denying), "rp01 refused access: access to the path is denied"),
     ],
 )
 def test_a_script_that_does_not_run(bench: Bench, prepare: Callable[[Bench], None], says: str) -> None:

@@ -12,8 +12,9 @@ from typing import Any, Literal
 import requests
 
 from lyncarr.core import fitness
-from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, StepFailedError, UnreachableError
-from lyncarr.core.model import Deadline, Event, Request
+from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, UnreachableError
+from lyncarr.core.model import Deadline, Event
+from lyncarr.core.session import Session
 from lyncarr.core.text import safe
 from lyncarr.hosts.answers import judge, offered_methods, require_method
 from lyncarr.hosts.choose import host_by
@@ -24,6 +25,7 @@ from lyncarr.hosts.sockets import TimedSocket, dial, resolve
 from lyncarr.hosts.target import Target
 from lyncarr.hosts.tls import described, secure, speaks_tls
 from lyncarr.powershell.bundle import Script
+from lyncarr.runs.connection import identity
 
 Word = Literal["ok", "warning", "failed", "skipped"]
 CHECKS = ("name", "port", "tls", "winrm", "clock", "logon", "shell", "script", "rights", "fit")
@@ -154,15 +156,20 @@ class _Examination:
         """Log on, open a shell and let the script say hello, as a run does."""
         target = self._target
         identities: list[Identity] = []
-        said: dict[str, Any] = {}
+        hello: dict[str, Any] = {}
         error: LyncarrError | None = None
-        host = host_by(target)(target, script=self._script, connect_timeout_s=CONNECT_S, on_identity=identities.append)
-        with host:
+        shell = host_by(target)(target, script=self._script, connect_timeout_s=CONNECT_S, on_identity=identities.append)
+
+        def keep(event: Event) -> None:
+            if event.name == "hello":
+                hello.update(event.data)
+
+        with Session(lambda: shell, host=target.name, run=str(uuid.uuid4()), who=identity(), on_event=keep) as session:
             try:
-                host.request(Request(str(uuid.uuid4()), 1, "observe"), lambda event: _keep(event, said), Deadline(REQUEST_S))
+                session.observe((), lock=False, deadline=Deadline(REQUEST_S))
             except LyncarrError as raised:
                 error = raised
-        if error is not None and not host.logged_on:
+        if error is not None and not shell.logged_on:
             raise _Stopped(_failed("logon", error))
         yield Finding("logon", "ok", f"as {target.user}, by {target.auth}" if target.user else f"by {target.auth}")
         if error is not None and not identities:
@@ -170,7 +177,6 @@ class _Examination:
         yield Finding("shell", "ok", f"PowerShell {safe(identities[0].powershell)}")
         if error is not None:
             raise _Stopped(_failed("script", error))
-        hello = said["hello"]
         yield Finding("script", "ok", f"ran on {hello['computer']}, {hello['os']} (build {hello['build']})")
         yield _run("rights", lambda: _rights(hello))
         yield _run("fit", lambda: _fit(hello))
@@ -185,12 +191,6 @@ def _run(check: str, look: Callable[[], str]) -> Finding:
 
 def _failed(check: str, error: LyncarrError) -> Finding:
     return Finding(check, "failed", str(error), error)
-
-
-def _keep(event: Event, said: dict[str, Any]) -> None:
-    if event.name == "failed":
-        raise StepFailedError(f"The host failed: {event.data['text']}.", kind=event.data["kind"])
-    said[event.name] = event.data
 
 
 def _clock(answer: requests.Response) -> Finding:
