@@ -15,7 +15,7 @@ from lyncarr.lab.replay.machine import Machine
 from lyncarr.lab.replay.psrp import ReplayEngine
 from lyncarr.lab.wire.engine import Engine
 from lyncarr.powershell.bundle import shipped
-from lyncarr.steps import RUNBOOK, STEPS
+from lyncarr.steps import STAGES, STEPS
 
 
 class Ground(Protocol):
@@ -37,7 +37,7 @@ class ReplayGround:
         self._finished = "{}"
 
     def pending(self) -> None:
-        installed = {step.name for step in RUNBOOK[0].steps}
+        installed = {step.name for step in STAGES[0].steps}
         states = json.loads(self._finished)
         self._machine.states = {step.name: states.get(step.name, {}) if step.name in installed else {} for step in STEPS}
 

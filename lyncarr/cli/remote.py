@@ -21,7 +21,7 @@ from lyncarr.core.text import safe
 from lyncarr.powershell.bundle import shipped, winrs_bootstrap
 from lyncarr.runs.connection import Overrides
 from lyncarr.runs.job import Confirm, Job, open_job
-from lyncarr.steps import RUNBOOK
+from lyncarr.steps import STAGES
 
 LONGEST_TIMEOUT_S = 3600
 
@@ -43,7 +43,7 @@ def run(
     verbose: bool,
 ) -> int:
     """Plan or provision one host; returns the exit code. What can be refused locally is refused before any contact."""
-    select(RUNBOOK, steps)
+    select(STAGES, steps)
     _check_options(write=write, yes=yes, timeout=timeout, output=output)
     report = _report(output, command_line("provision", site, host, overrides, steps))
     job = open_job(site, host, steps=steps, timeout_s=timeout, listener=report, ask=asker(), **vars(overrides))

@@ -14,17 +14,17 @@ from lyncarr.cli.options import Output
 from lyncarr.core.model import Stage, Step
 from lyncarr.core.plan import select
 from lyncarr.report.events import SCHEMA
-from lyncarr.steps import RUNBOOK, STEPS
+from lyncarr.steps import STAGES, STEPS
 from lyncarr.steps.explanation import HEADINGS, explain
 
 
 def list_steps(output: Output) -> None:
     if output is Output.json:
-        rows = [_row(stage, step) for stage in RUNBOOK for step in stage.steps]
+        rows = [_row(stage, step) for stage in STAGES for step in stage.steps]
         print(json.dumps({"schema": SCHEMA, "event": "steps", "steps": rows}))
         return
     say = _speaker()
-    for stage in RUNBOOK:
+    for stage in STAGES:
         say(stage.name, "bold")
         for step in stage.steps:
             say(f"  {step.name:<16} {explain(step.name).title}")
@@ -33,7 +33,7 @@ def list_steps(output: Output) -> None:
 
 def explain_step(name: str) -> None:
     """Raises UsageError with the nearest name for a step that does not exist."""
-    select(RUNBOOK, [name])
+    select(STAGES, [name])
     step = next(step for step in STEPS if step.name == name)
     say = _speaker()
     say(step.name, "bold")

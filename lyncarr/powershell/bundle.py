@@ -1,4 +1,4 @@
-"""The script that goes to a host: the snippets in a fixed order, with the dispatch of RUNBOOK filled in, in two halves.
+"""The script that goes to a host: the snippets in a fixed order, with the dispatch of STAGES filled in, in two halves.
 
 `look` goes with a shell's first request and holds what answers it; `write` goes with the first request that writes, and holds the
 rest. So a plan sends no function that could change the host. A snippet's functions for writing stand below its line `#:write`.

@@ -13,7 +13,7 @@ from lyncarr.core.outcome import HostResult, Note
 from lyncarr.core.plan import Plan, select
 from lyncarr.powershell.bundle import shipped
 from lyncarr.runs.connection import Ask, Overrides, find_target, identity
-from lyncarr.steps import RUNBOOK
+from lyncarr.steps import STAGES
 from lyncarr.steps.rules import all_rules
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def open_job(
     from lyncarr.hosts.tls import context_for
     from lyncarr.materials.prepare import prepare
 
-    stages = select(RUNBOOK, steps)
+    stages = select(STAGES, steps)
     loaded = load_site(Path(site)) if isinstance(site, str | Path) else site
     target = find_target(loaded, host, Overrides(**overrides), ask)
     if target.tls.mode != "off":

@@ -15,7 +15,7 @@ from lyncarr.steps.proxy_timeout import ProxyTimeout
 from lyncarr.steps.ssl_offload import SslOffload
 from lyncarr.steps.trusted_roots import TrustedRoots
 
-RUNBOOK: tuple[Stage, ...] = (
+STAGES: tuple[Stage, ...] = (
     # The packages extend the schema of IIS, and a process that started before their installation does not see that: hence a new shell.
     Stage("install", (Iis(), Arr()), fresh_shell_after=True, may_reboot=True),
     Stage("certificates", (TrustedRoots(), Certificate())),
@@ -27,4 +27,4 @@ RUNBOOK: tuple[Stage, ...] = (
     ),
 )
 
-STEPS: tuple[Step, ...] = tuple(step for stage in RUNBOOK for step in stage.steps)
+STEPS: tuple[Step, ...] = tuple(step for stage in STAGES for step in stage.steps)

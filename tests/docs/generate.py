@@ -21,7 +21,7 @@ from lyncarr.config.schema import site_schema
 from lyncarr.config.tables import Table
 from lyncarr.core.errors import EXIT_CODES
 from lyncarr.report.events import LIVE
-from lyncarr.steps import RUNBOOK, STEPS
+from lyncarr.steps import STAGES, STEPS
 from lyncarr.steps.explanation import explain
 from tests.docs.documents import DOCS, MEND, renewed
 
@@ -171,7 +171,7 @@ def _default(parameter: Any) -> str:
 
 def stages() -> str:
     rows = []
-    for stage in RUNBOOK:
+    for stage in STAGES:
         how = "all together in one commit" if stage.transaction else "one after the other" if len(stage.steps) > 1 else "by itself"
         if stage.fresh_shell_after:
             how += "; then a new remote shell, because a running process does not see new parts of IIS' schema"

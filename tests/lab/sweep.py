@@ -26,14 +26,14 @@ from lyncarr.lab.wire.connection import RequestRecord
 from lyncarr.lab.wire.faults import At
 from lyncarr.lab.wire.wsman import CMD_RESOURCE, NAMESPACES, Message, decode
 from lyncarr.powershell.lines import RUN
-from lyncarr.steps import RUNBOOK
+from lyncarr.steps import STAGES
 from tests.lab.console import Bench, Done
 
 Operation = Literal["plan", "farms", "install"]
 
 WORDS: dict[Operation, tuple[str, ...]] = {"plan": ("plan",), "farms": ("provision", "--yes"), "install": ("provision", "--yes")}
 """`farms` has one unit to write, `install` all of them, with packages and a certificate."""
-FARM_STEPS = tuple(step.name for step in RUNBOOK[-1].steps)
+FARM_STEPS = tuple(step.name for step in STAGES[-1].steps)
 READS = ("Receive", "Delete")
 """Messages that may be sent again."""
 IDLE_S = 0.2

@@ -10,7 +10,7 @@ import pytest
 from lyncarr.core.plan import make_plan, units
 from lyncarr.lab.site import write_site
 from lyncarr.lab.wire.server import RequestRecord
-from lyncarr.steps import RUNBOOK
+from lyncarr.steps import STAGES
 from tests.lab.console import Bench
 
 pytestmark = pytest.mark.usefixtures("transport")
@@ -71,8 +71,8 @@ def test_a_run_that_finds_nothing_to_do(bench: Bench, transport: str) -> None:
 
 def test_a_whole_run(bench: Bench, transport: str) -> None:
     """Each unit, the certificate's secrets and the fresh shell after the install. Uploads are not part of the budget."""
-    plan = make_plan(RUNBOOK, bench.site, {step.name: {} for stage in RUNBOOK for step in stage.steps})
-    due = [unit for stage in RUNBOOK for unit in units(stage, plan)]
+    plan = make_plan(STAGES, bench.site, {step.name: {} for stage in STAGES for step in stage.steps})
+    due = [unit for stage in STAGES for unit in units(stage, plan)]
     secrets = [unit for unit in due if any(step.secrets(bench.site, 9600) for step in unit.steps)]
     assert (len(due), len(secrets)) == (6, 1)
     assert bench.here("provision", "--yes").code == 0

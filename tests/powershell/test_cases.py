@@ -11,7 +11,7 @@ import pytest
 
 from lyncarr.core.diff import diff
 from lyncarr.core.plan import steps_of
-from lyncarr.steps import RUNBOOK
+from lyncarr.steps import STAGES
 from tests.powershell.engine import Engine, Machine, Session
 from tests.powershell.hosts import configuration, inner
 from tests.sites import site_of
@@ -19,7 +19,7 @@ from tests.sites import site_of
 CASES = sorted((Path(__file__).parents[1] / "cases").glob("*/*.json"))
 FINISHED = json.loads((Path(__file__).parent / "finished.json").read_text())
 FARMS = [{"name": f"{label}.contoso.com", "servers": ["fepool.contoso.local"]} for label in ("dialin", "meet")]
-STAGES = tuple(stage for stage in RUNBOOK if stage.name == "farms")
+STAGES = tuple(stage for stage in STAGES if stage.name == "farms")
 
 
 def squeezed(xml: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from lyncarr.core.model import Stage
 from lyncarr.core.plan import select, steps_of
-from lyncarr.steps import RUNBOOK
+from lyncarr.steps import STAGES
 from tests.powershell.engine import Engine, Machine, Session
 from tests.powershell.hosts import configuration, inner
 from tests.sites import site_of
@@ -20,7 +20,7 @@ from tests.sites import site_of
 FINISHED = json.loads((Path(__file__).parent / "finished.json").read_text())
 FARMS: list[dict[str, Any]] = [{"name": f"{label}.contoso.com", "servers": ["fepool.contoso.local"]} for label in ("dialin", "meet")]
 WITH_HTTP = [{**FARMS[0], "http": "forward"}, {**FARMS[1], "http": "redirect"}]
-(STAGE,) = (stage for stage in RUNBOOK if stage.name == "farms")
+(STAGE,) = (stage for stage in STAGES if stage.name == "farms")
 NAMES = [step.name for step in STAGE.steps]
 BARE = ""
 LOOSE = """<rule name="ARR_meet.contoso.com_loadbalance_SSL" patternSyntax="Wildcard" stopProcessing="true">
@@ -61,7 +61,7 @@ SELECTIONS = [(name,) for name in NAMES] + list(itertools.combinations(NAMES, 2)
 @pytest.mark.parametrize("names", SELECTIONS, ids="+".join)
 def test_no_selection_leaves_a_rule_without_its_host(names: tuple[str, ...], start: str, engine: Engine, tmp_path: Path) -> None:
     site = site_of(FARMS, tmp_path)
-    stages = select(RUNBOOK, names)
+    stages = select(STAGES, names)
     machine = Machine(tmp_path / "host", STARTS[start])
     session = Session(engine, machine, site, stages)
     session.observe()
@@ -156,7 +156,7 @@ def test_a_restart_that_is_owed_is_drift_and_is_paid_once(engine: Engine, tmp_pa
 @pytest.mark.powershell
 def test_the_rules_alone_tell_which_farms_they_need(engine: Engine, tmp_path: Path) -> None:
     farms = FINISHED["farms"].replace("meet.contoso.com", "intranet")
-    session = Session(engine, Machine(tmp_path / "host", configuration(farms)), site_of(FARMS, tmp_path), select(RUNBOOK, ["ssl-offload"]))
+    session = Session(engine, Machine(tmp_path / "host", configuration(farms)), site_of(FARMS, tmp_path), select(STAGES, ["ssl-offload"]))
     session.observe()
     assert [note["text"] for note in session.notes] == ["needs step farms: there is no farm 'meet.contoso.com' on this host yet"]
 

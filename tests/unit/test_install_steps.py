@@ -19,7 +19,7 @@ from lyncarr.core.plan import steps_of
 from lyncarr.materials.installers import MSI_MAGIC, Installer
 from lyncarr.materials.prepare import Prepared, prepare
 from lyncarr.materials.upload import PIECE_BYTES, pieces
-from lyncarr.steps import RUNBOOK
+from lyncarr.steps import STAGES
 from lyncarr.steps.arr import PRODUCTS, WEBPI_LIMIT_S, Arr
 from lyncarr.steps.certificate import Certificate
 from lyncarr.steps.https_binding import HttpsBinding
@@ -68,10 +68,10 @@ def with_packages(folder: Path, extra: str = "") -> Prepared:
 
 
 def test_runbook_installs_before_it_configures() -> None:
-    assert [step.name for step in steps_of(RUNBOOK)][:6] == ["iis", "arr", "trusted-roots", "certificate", "https-binding", "farms"]
-    install = RUNBOOK[0]
+    assert [step.name for step in steps_of(STAGES)][:6] == ["iis", "arr", "trusted-roots", "certificate", "https-binding", "farms"]
+    install = STAGES[0]
     assert (install.may_reboot, install.fresh_shell_after) == (True, True)
-    assert not any(stage.may_reboot for stage in RUNBOOK[1:])
+    assert not any(stage.may_reboot for stage in STAGES[1:])
 
 
 def test_iis(folder: Path) -> None:

@@ -10,14 +10,14 @@ import pytest
 
 from lyncarr.core.diff import diff
 from lyncarr.core.plan import steps_of
-from lyncarr.steps import RUNBOOK
+from lyncarr.steps import STAGES
 from tests.sites import site_of
 from tests.windows.conftest import MakeMachine
 from tests.windows.wire import RUN, served, shell_on
 
 pytestmark = pytest.mark.wine
 
-STAGES = tuple(stage for stage in RUNBOOK if stage.name == "farms")
+STAGES = tuple(stage for stage in STAGES if stage.name == "farms")
 # With no rules there is none too many: http-rules is in place on a server without any.
 ALL_BUT_HTTP_RULES = {step.name for step in steps_of(STAGES)} - {"http-rules"}
 FARMS: list[dict[str, Any]] = [

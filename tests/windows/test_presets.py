@@ -17,7 +17,7 @@ from lyncarr.lab.replay.machine import PRESETS
 from lyncarr.lab.site import marks
 from lyncarr.lab.wire.server import LabServer
 from lyncarr.materials.prepare import prepare
-from lyncarr.steps import RUNBOOK
+from lyncarr.steps import STAGES
 from tests.windows.conftest import MakeMachine
 from tests.windows.sites import write_full_site
 from tests.windows.test_runbook import lyncarr
@@ -31,7 +31,7 @@ MACHINE = {"computer": "RP01", "os": "Windows Server 2012 R2 Standard", "build":
 
 def look(machine: WineMachine, site: Path) -> dict[str, State]:
     with served(machine) as lab, shell_on(lab) as shell:
-        return shell.observe(RUNBOOK, prepare(load_site(site), None), lock=False)
+        return shell.observe(STAGES, prepare(load_site(site), None), lock=False)
 
 
 def settle(name: str, states: dict[str, State], site: Path) -> None:
