@@ -1,9 +1,9 @@
-"""`lyncarr steps` and `lyncarr explain`: the runbook as declared."""
+"""`lyncarr steps` and `lyncarr explain`: what the steps set, and why."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import textwrap
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lyncarr.cli.options import Output
-from lyncarr.core.model import Stage, Step
+from lyncarr.core.model import Attribute, Stage, Step
 from lyncarr.core.plan import select
 from lyncarr.report.events import SCHEMA
 from lyncarr.steps import STAGES, STEPS
@@ -23,35 +23,46 @@ def list_steps(output: Output) -> None:
         rows = [_row(stage, step) for stage in STAGES for step in stage.steps]
         print(json.dumps({"schema": SCHEMA, "event": "steps", "steps": rows}))
         return
-    say = _speaker()
+    page = _Page()
     for stage in STAGES:
-        say(stage.name, "bold")
+        page.heading(stage.name)
         for step in stage.steps:
-            say(f"  {step.name:<16} {explain(step.name).title}")
-    say("lyncarr explain STEP tells what it sets, and why.")
+            page.paragraph(f"{step.name:<16} {explain(step.name).title}", indent=2, hanging=17)
+    page.paragraph("lyncarr explain STEP shows what a step sets, and why.")
 
 
 def explain_step(name: str) -> None:
     """Raises UsageError with the nearest name for a step that does not exist."""
     select(STAGES, [name])
     step = next(step for step in STEPS if step.name == name)
-    say = _speaker()
-    say(step.name, "bold")
-    say(explain(step.name).title)
-    for heading, text in told(step):
-        say(f"\n{heading}: {text}")
+    page = _Page()
+    page.heading(step.name)
+    page.paragraph(explain(step.name).title)
+    for heading, text in sections(step):
+        page.heading(f"\n{heading}")
+        for line in text.splitlines():
+            page.paragraph(line, indent=2, hanging=2 if line.startswith("- ") else 0)
 
 
-def told(step: Step) -> list[tuple[str, str]]:
-    """(heading, text) of what is to be said of a step beside its name and title: `lyncarr explain` and docs/steps.md say the same."""
+def sections(step: Step) -> list[tuple[str, str]]:
+    """(heading, markdown) for all that is known about a step but its name and title. docs/steps.md has the same sections."""
     texts = explain(step.name)
     parts = [(heading, texts.section(heading)) for heading in HEADINGS]
     if others := _others_of_unit(step):
         parts.append(("Written together with", f"{' and '.join(f'`{name}`' for name in others)}: all of them or none."))
     if step.restarts_iis:
         parts.append(("Restart", "A change is followed by one `iisreset /noforce`, which drops the connections that IIS serves."))
-    parts.append(("Its PowerShell", f"`ps_snippets/{step.snippet}`"))
+    if names := [f"- {_attribute(name, shown)}" for name, shown in step.attributes.items() if shown.label != name]:
+        parts.append(("Names in a plan", "\n".join(names)))
+    parts.append(("PowerShell", f"`ps_snippets/{step.snippet}`"))
     return parts
+
+
+def _attribute(name: str, shown: Attribute) -> str:
+    """The name of an attribute in JSON, and how a plan shows it."""
+    words = "" if (shown.true, shown.false) == ("yes", "no") else f", {shown.true} or {shown.false}"
+    unit = f", in {shown.unit}" if shown.unit else ""
+    return f'`{name}`: "{shown.label}"{unit}{words}'
 
 
 def _row(stage: Stage, step: Step) -> dict[str, Any]:
@@ -61,6 +72,7 @@ def _row(stage: Stage, step: Step) -> dict[str, Any]:
         **asdict(explain(step.name)),
         "written_with": _others_of_unit(step),
         "restarts_iis": step.restarts_iis,
+        "attributes": {name: {"label": shown.label, "unit": shown.unit} for name, shown in step.attributes.items()},
     }
 
 
@@ -68,11 +80,20 @@ def _others_of_unit(step: Step) -> list[str]:
     return [other.name for other in STEPS if step.unit and other.unit == step.unit and other is not step]
 
 
-def _speaker() -> Callable[..., None]:
-    """Prints a paragraph of the declarations' markdown; broken between words on a terminal, in one line elsewhere."""
-    console = Console(highlight=False)
+class _Page:
+    """Standard output: a terminal gets paragraphs of its width, a pipe gets each paragraph on one line, for tools such as grep."""
 
-    def say(text: str, style: str = "") -> None:
-        console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
 
-    return say
+    def heading(self, text: str) -> None:
+        self._console.print(Text(text, style="bold"), soft_wrap=True)
+
+    def paragraph(self, text: str, indent: int = 0, hanging: int = 0) -> None:
+        """`hanging` is the further indentation of all lines but the first."""
+        lines = [" " * indent + text]
+        if self._console.is_terminal and text:
+            first, others = " " * indent, " " * (indent + hanging)
+            lines = textwrap.wrap(text, self._console.width, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
+        for line in lines:
+            self._console.print(Text(line.rstrip()), soft_wrap=True)

@@ -16,10 +16,11 @@ from typing import Any
 from typer.main import get_command
 
 from lyncarr.cli.app import app
-from lyncarr.cli.teach import told
+from lyncarr.cli.teach import sections
 from lyncarr.config.schema import site_schema
 from lyncarr.config.tables import Table
 from lyncarr.core.errors import EXIT_CODES
+from lyncarr.core.model import Step
 from lyncarr.report.events import LIVE
 from lyncarr.steps import STAGES, STEPS
 from lyncarr.steps.explanation import explain
@@ -180,11 +181,13 @@ def stages() -> str:
 
 
 def steps() -> str:
-    """A section for each step: what `lyncarr explain` tells."""
-    return "\n".join(
-        f"## {step.name}\n\n{explain(step.name).title}\n\n" + "".join(f"- **{heading}**: {text}\n" for heading, text in told(step))
-        for step in STEPS
-    )
+    """A section for each step, with the text of `lyncarr explain`."""
+    return "\n".join(f"## {step.name}\n\n{explain(step.name).title}\n\n{_sections(step)}" for step in STEPS)
+
+
+def _sections(step: Step) -> str:
+    """Short sections on the line of their heading, others below it."""
+    return "\n".join(f"**{heading}.**{chr(10) * 2 if text.startswith('- ') else ' '}{text}\n" for heading, text in sections(step))
 
 
 # docs/output.md
