@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lyncarr.core.plan import make_plan, units
+from lyncarr.core.plan import make_plan, steps_of, units
 from lyncarr.lab.site import write_site
 from lyncarr.lab.wire.server import RequestRecord
 from lyncarr.steps import STAGES
@@ -71,7 +71,8 @@ def test_a_run_that_finds_nothing_to_do(bench: Bench, transport: str) -> None:
 
 def test_a_whole_run(bench: Bench, transport: str) -> None:
     """Each unit, the certificate's secrets and the fresh shell after the install. Uploads are not part of the budget."""
-    plan = make_plan(STAGES, bench.site, {step.name: {} for stage in STAGES for step in stage.steps})
+    steps = steps_of(STAGES)
+    plan = make_plan(steps, {step.name: step.desired(bench.site) for step in steps}, {step.name: {} for step in steps})
     due = [unit for stage in STAGES for unit in units(stage, plan)]
     secrets = [unit for unit in due if any(step.secrets(bench.site, 9600) for step in unit.steps)]
     assert (len(due), len(secrets)) == (6, 1)
