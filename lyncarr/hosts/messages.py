@@ -14,7 +14,7 @@ from pypsrp.powershell import Fragmenter
 from pypsrp.serializer import Serializer
 
 from lyncarr.core.errors import ProtocolError
-from lyncarr.hosts.guard import MAX_BODY_BYTES, refuse_document_type
+from lyncarr.hosts.http.guard import MAX_BODY_BYTES, refuse_document_type
 from lyncarr.hosts.target import Target
 
 # [MS-PSRP] 2.2.4: object id, fragment id, flags, length, all big-endian. 2.2.1: destination, type, pool, pipeline, little-endian.

@@ -40,7 +40,7 @@ class PsrpHost(RemoteShell):
         with translated(self._target, opened=False):
             # WSMan builds a transport of its own, which only keeps what it is given: no account, no password.
             wsman = WSMan(self._target.address, operation_timeout=self._operation_timeout_s)
-            wsman.transport = self._transport  # type: ignore[assignment]  # (see hosts/transport.py)
+            wsman.transport = self._transport  # type: ignore[assignment]  # (see hosts/http/transport.py)
             self._pool = _Pool(wsman, self._target)
             self._pool.open()
             return _version(self._pool)

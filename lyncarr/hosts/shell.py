@@ -13,8 +13,8 @@ from lyncarr.core.errors import LostConnectionError, LyncarrError, RefusedError,
 from lyncarr.core.fitness import OLDEST_POWERSHELL, powershell_version
 from lyncarr.core.model import Deadline, Event, Request, Secret
 from lyncarr.core.text import safe
+from lyncarr.hosts.http.transport import Transport
 from lyncarr.hosts.target import Target
-from lyncarr.hosts.transport import Transport
 from lyncarr.powershell.bundle import Script
 from lyncarr.powershell.protocol import EventReader, encode_request
 

@@ -16,10 +16,10 @@ from lyncarr.core.errors import LostConnectionError, ProtocolError, RefusedError
 from lyncarr.core.model import Deadline, Event, Secret
 from lyncarr.core.text import safe
 from lyncarr.hosts.faults import TIMED_OUT, of_fault, translated
-from lyncarr.hosts.retry import asking
+from lyncarr.hosts.http.retry import asking
+from lyncarr.hosts.http.transport import Transport
 from lyncarr.hosts.shell import IDLE_TIMEOUT_S, RemoteShell
 from lyncarr.hosts.target import Target
-from lyncarr.hosts.transport import Transport
 from lyncarr.powershell import lines
 from lyncarr.powershell.protocol import EventReader
 

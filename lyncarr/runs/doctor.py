@@ -16,14 +16,14 @@ from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError
 from lyncarr.core.model import Deadline, Event
 from lyncarr.core.session import Session
 from lyncarr.core.text import safe
-from lyncarr.hosts.answers import judge, offered_methods, require_method
 from lyncarr.hosts.choose import host_by
-from lyncarr.hosts.guard import GuardedSession
-from lyncarr.hosts.retry import TransientError
+from lyncarr.hosts.http.answers import judge, offered_methods, require_method
+from lyncarr.hosts.http.guard import GuardedSession
+from lyncarr.hosts.http.retry import TransientError
+from lyncarr.hosts.http.sockets import TimedSocket, dial, resolve
+from lyncarr.hosts.http.tls import described, secure, speaks_tls
 from lyncarr.hosts.shell import Identity
-from lyncarr.hosts.sockets import TimedSocket, dial, resolve
 from lyncarr.hosts.target import Target
-from lyncarr.hosts.tls import described, secure, speaks_tls
 from lyncarr.powershell.bundle import Script
 from lyncarr.runs.connection import identity
 

@@ -53,7 +53,7 @@ def open_job(
     Raises UsageError, SiteError or ConfigurationError of lyncarr.core.errors.
     """
     from lyncarr.config.loader import load_site
-    from lyncarr.hosts.tls import context_for
+    from lyncarr.hosts.http.tls import context_for
     from lyncarr.materials.prepare import prepare
 
     stages = select(STAGES, steps)

@@ -13,9 +13,9 @@ from lyncarr.core.errors import StepFailedError
 from lyncarr.core.model import Deadline
 from lyncarr.core.text import safe
 from lyncarr.hosts.faults import translated
+from lyncarr.hosts.http.transport import Transport
 from lyncarr.hosts.shell import OPERATION_TIMEOUT_S, quiet_libraries
 from lyncarr.hosts.target import Target
-from lyncarr.hosts.transport import Transport
 from lyncarr.powershell.bundle import SHARED, read_snippet
 
 LONGEST_S = 300.0

@@ -27,8 +27,8 @@ from lyncarr.core.errors import (
 )
 from lyncarr.core.model import Deadline, Event, Request, Secret, StepRequest
 from lyncarr.hosts import retry
+from lyncarr.hosts.http.retry import FIRST_ATTEMPTS
 from lyncarr.hosts.psrp import PsrpHost
-from lyncarr.hosts.retry import FIRST_ATTEMPTS
 from lyncarr.hosts.shell import Identity, RemoteShell
 from lyncarr.hosts.target import Auth, Target, Tls
 from lyncarr.hosts.winrs import WinrsHost
@@ -571,7 +571,7 @@ def test_a_read_that_is_lost_again_and_again_is_given_up(transport: str) -> None
 
 
 def test_a_stalled_answer_ends_at_the_operations_time_and_is_read_again(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
-    monkeypatch.setattr("lyncarr.hosts.transport.GRACE_S", 0.2)
+    monkeypatch.setattr("lyncarr.hosts.http.transport.GRACE_S", 0.2)
     with Bench(faults=Faults(stall=At(FIRST_OUTPUT[transport]))) as bench, bench.host(wait_s=1) as host:
         assert names(observe(host)) == ["hello", "observed", "done"]
         assert len(bench.machine.exchanges) == 1

@@ -15,8 +15,8 @@ import requests
 
 from lyncarr.core.errors import LostConnectionError, ProtocolError, UnreachableError, UntrustedError
 from lyncarr.core.model import Deadline, Secret
-from lyncarr.hosts.guard import MAX_BODY_BYTES, GuardedSession, refuse_document_type
-from lyncarr.hosts.retry import StaleConnectionError, TransientError, UnavailableError, connecting
+from lyncarr.hosts.http.guard import MAX_BODY_BYTES, GuardedSession, refuse_document_type
+from lyncarr.hosts.http.retry import StaleConnectionError, TransientError, UnavailableError, connecting
 from lyncarr.hosts.target import Target, Tls
 from lyncarr.lab.wire.certs import Authority, Identity, Variant, server_identity
 from tests.unit.raw_server import RawServer, http

@@ -17,12 +17,12 @@ from pypsrp.serializer import Serializer
 from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, RefusedError, SiteError, UnreachableError
 from lyncarr.core.model import Deadline, Secret
 from lyncarr.hosts.faults import QUOTAS, TIMED_OUT, UNKNOWN_SHELL, translated
-from lyncarr.hosts.logon import channel_binding
+from lyncarr.hosts.http.logon import channel_binding
+from lyncarr.hosts.http.tls import context_for
+from lyncarr.hosts.http.transport import Transport
 from lyncarr.hosts.messages import MAX_OPEN, GuardedFragmenter
 from lyncarr.hosts.shell import LOGGERS, quiet_libraries
 from lyncarr.hosts.target import Auth, Target, Tls
-from lyncarr.hosts.tls import context_for
-from lyncarr.hosts.transport import Transport
 from lyncarr.lab.wire.certs import server_identity
 from tests.unit.raw_server import RawServer, http
 

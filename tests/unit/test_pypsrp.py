@@ -8,8 +8,8 @@ import re
 from pypsrp import powershell, shell, wsman
 from pypsrp.serializer import Serializer
 
+from lyncarr.hosts.http.transport import PYPSRP_GRACE_S, Transport
 from lyncarr.hosts.psrp import ESCAPED
-from lyncarr.hosts.transport import PYPSRP_GRACE_S, Transport
 
 
 def used(of: object, name: str) -> set[str]:
@@ -17,7 +17,7 @@ def used(of: object, name: str) -> set[str]:
 
 
 def test_wsman_asks_its_transport_for_three_things_only() -> None:
-    """hosts/transport.py stands in for it, and has no more."""
+    """hosts/http/transport.py stands in for it, and has no more."""
     assert used(wsman.WSMan, "self.transport") == {"endpoint", "send", "close"}
     for name in ("endpoint", "send", "close"):
         assert name in {*dir(Transport), "endpoint"}

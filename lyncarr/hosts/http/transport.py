@@ -17,11 +17,11 @@ from requests.auth import HTTPBasicAuth
 
 from lyncarr.core.errors import LostConnectionError, ProtocolError, RefusedError
 from lyncarr.core.model import Deadline
-from lyncarr.hosts.answers import judge
-from lyncarr.hosts.guard import SOAP, GuardedSession, refuse_document_type
-from lyncarr.hosts.logon import log_on
-from lyncarr.hosts.retry import TransientError, UnavailableError, connecting
-from lyncarr.hosts.sockets import Clock
+from lyncarr.hosts.http.answers import judge
+from lyncarr.hosts.http.guard import SOAP, GuardedSession, refuse_document_type
+from lyncarr.hosts.http.logon import log_on
+from lyncarr.hosts.http.retry import TransientError, UnavailableError, connecting
+from lyncarr.hosts.http.sockets import Clock
 from lyncarr.hosts.target import Target
 
 GRACE_S = 10.0

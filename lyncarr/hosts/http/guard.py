@@ -20,10 +20,10 @@ from urllib3.connection import HTTPConnection
 from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError
 from lyncarr.core.model import Deadline
 from lyncarr.core.text import safe
-from lyncarr.hosts.retry import StaleConnectionError
-from lyncarr.hosts.sockets import Clock, TimedSocket, TimedTlsSocket, dial, shut_down
+from lyncarr.hosts.http.retry import StaleConnectionError
+from lyncarr.hosts.http.sockets import Clock, TimedSocket, TimedTlsSocket, dial, shut_down
+from lyncarr.hosts.http.tls import refused_certificate, secure
 from lyncarr.hosts.target import Target
-from lyncarr.hosts.tls import refused_certificate, secure
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
@@ -126,7 +126,7 @@ class _Adapter(HTTPAdapter):
         return self._pool
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: hosts/tls.py did it when the connection was made."""
+        """Nothing: hosts/http/tls.py did it when the connection was made."""
 
     def close(self) -> None:
         super().close()

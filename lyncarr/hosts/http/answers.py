@@ -8,8 +8,8 @@ import requests
 
 from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, RefusedError
 from lyncarr.core.text import safe
-from lyncarr.hosts.guard import SEALED
-from lyncarr.hosts.retry import UnavailableError
+from lyncarr.hosts.http.guard import SEALED
+from lyncarr.hosts.http.retry import UnavailableError
 from lyncarr.hosts.target import Target
 
 _METHODS = ("Negotiate", "Kerberos", "NTLM", "Basic", "CredSSP", "Digest")

@@ -15,7 +15,7 @@ from typing import Any
 
 from lyncarr.core.errors import UnreachableError
 from lyncarr.core.model import Deadline
-from lyncarr.hosts.retry import TransientError
+from lyncarr.hosts.http.retry import TransientError
 
 
 class Clock:

@@ -15,9 +15,9 @@ from spnego.channel_bindings import GssChannelBindings
 
 from lyncarr.core.errors import LostConnectionError, ProtocolError, RefusedError
 from lyncarr.core.model import Deadline
-from lyncarr.hosts.answers import judge, offered_methods, refused
-from lyncarr.hosts.guard import GuardedSession
-from lyncarr.hosts.retry import TransientError
+from lyncarr.hosts.http.answers import judge, offered_methods, refused
+from lyncarr.hosts.http.guard import GuardedSession
+from lyncarr.hosts.http.retry import TransientError
 from lyncarr.hosts.target import Target
 
 MAX_LEGS = 4

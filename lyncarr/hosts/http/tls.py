@@ -12,8 +12,8 @@ from pathlib import Path
 from lyncarr.core.errors import LyncarrError, ProtocolError, RefusedError, SiteError, UntrustedError
 from lyncarr.core.model import Deadline
 from lyncarr.core.text import safe
-from lyncarr.hosts.retry import TransientError
-from lyncarr.hosts.sockets import TimedSocket, TimedTlsSocket
+from lyncarr.hosts.http.retry import TransientError
+from lyncarr.hosts.http.sockets import TimedSocket, TimedTlsSocket
 from lyncarr.hosts.target import Target, Tls
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
