@@ -19,7 +19,7 @@ from typing import Any, Literal
 import pytest
 
 from lyncarr.core import converge
-from lyncarr.hosts import transport
+from lyncarr.hosts.http import transport
 from lyncarr.hosts.shell import RemoteShell
 from lyncarr.lab.site import write_site
 from lyncarr.lab.wire.connection import RequestRecord

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lyncarr.core import converge
-from lyncarr.hosts import psrp, retry, winrs
+from lyncarr.hosts import psrp, winrs
+from lyncarr.hosts.http import retry
 from lyncarr.lab.wire.faults import At
 from tests.lab.console import Bench, wait_for
 

@@ -26,7 +26,7 @@ from lyncarr.core.errors import (
     UntrustedError,
 )
 from lyncarr.core.model import Deadline, Event, Request, Secret, StepRequest
-from lyncarr.hosts import retry
+from lyncarr.hosts.http import retry
 from lyncarr.hosts.http.retry import FIRST_ATTEMPTS
 from lyncarr.hosts.psrp import PsrpHost
 from lyncarr.hosts.shell import Identity, RemoteShell
