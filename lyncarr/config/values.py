@@ -18,7 +18,14 @@ from lyncarr.secrets.sources import REFERENCE, check_reference
 
 Role: TypeAlias = Literal["url_rewrite", "web_farm", "arr", "external_cache"]
 ROLES: tuple[Role, ...] = get_args(Role)
-"""In the order of installation: URL Rewrite and Web Farm Framework must be there before ARR."""
+"""In the order of installation: the package of ARR requires the two before it."""
+PRODUCTS: dict[Role, str] = {
+    "url_rewrite": "URL Rewrite",
+    "web_farm": "Web Farm Framework",
+    "arr": "Application Request Routing",
+    "external_cache": "External Cache",
+}
+"""Key in [installers] -> the product's name, in the order of installation."""
 
 _HEX64 = re.compile(r"[0-9A-Fa-f]{64}")
 # Both stand between quotes on a command line of the host: no quote, and no backslash at the end.

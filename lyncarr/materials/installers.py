@@ -11,8 +11,7 @@ from typing import cast
 from urllib.parse import unquote, urlsplit
 
 from lyncarr.config.tables import Installers
-from lyncarr.config.values import ROLES, Role
-from lyncarr.steps.arr import PRODUCTS
+from lyncarr.config.values import PRODUCTS, ROLES, Role
 
 MAX_BYTES = 2 * 1024**3
 MSI_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")

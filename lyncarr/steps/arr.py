@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from lyncarr.config.values import PRODUCTS
 from lyncarr.core.model import Attribute, State, Step
 
 if TYPE_CHECKING:
     from lyncarr.materials.prepare import Prepared
-
-PRODUCTS = {
-    "url_rewrite": "URL Rewrite",
-    "web_farm": "Web Farm Framework",
-    "arr": "Application Request Routing",
-    "external_cache": "External Cache",
-}
-"""Key in [installers] -> product, in the order of installation: the package of ARR requires the two before it."""
 
 NEEDED = ("url_rewrite", "arr")
 WEBPI_PRODUCTS = {"url_rewrite": "UrlRewrite2", "arr": "ARRv3_0"}
