@@ -19,7 +19,7 @@ from lyncarr.secrets.sources import REFERENCE, check_reference
 Role: TypeAlias = Literal["url_rewrite", "web_farm", "arr", "external_cache"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """In the order of installation: the package of ARR requires the two before it."""
-PRODUCTS: dict[Role, str] = {
+PRODUCTS: dict[str, str] = {
     "url_rewrite": "URL Rewrite",
     "web_farm": "Web Farm Framework",
     "arr": "Application Request Routing",
