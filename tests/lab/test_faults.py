@@ -77,7 +77,7 @@ def test_once_while_writing_it_finishes_the_unit_and_tells_what_was_not_tried(be
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
-    assert "finishing what is being written now" in err
+    assert "finishes the transaction that is being written" in err
     assert "  iis              applied" in out
     assert "  arr              not tried" in out
     assert "  host-conditions  not tried" in out
@@ -115,7 +115,7 @@ def test_on_a_terminal_the_report_comes_all_the_same(bench: Bench) -> None:
         terminal.wait_for("applying iis")
         terminal.type("\x03")
         assert terminal.end() == 130
-    assert "finishing what is being written now" in terminal.text
+    assert "finishes the transaction that is being written" in terminal.text
     assert "iis              applied" in terminal.text
     assert "Traceback" not in terminal.text
 
