@@ -1,4 +1,4 @@
-"""The one comparison: what differs between an observed and a desired state. Pure."""
+"""The only comparison of an observed with a desired state. Pure."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from lyncarr.core.model import Change, State, Value
 
 
 def same(a: Value | None, b: Value | None) -> bool:
-    """Equal and of the same type: True is not 1 here."""
+    """Equal and of the same type: True and 1 differ here."""
     return type(a) is type(b) and a == b
 
 
 def diff(observed: State, desired: State) -> tuple[Change, ...]:
-    """Changes that lead from `observed` to `desired`, in desired's order.
+    """The changes that lead from `observed` to `desired`, in the order of `desired`.
 
-    What `desired` does not mention is nobody's business here: an item or attribute only in `observed` is no difference.
+    An item or attribute that only `observed` has is no difference: lyncarr does not manage it.
     """
     changes: list[Change] = []
     for item, attributes in desired.items():

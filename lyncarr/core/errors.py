@@ -17,21 +17,21 @@ OWN_CONFIGURATION = 78
 INTERRUPTED = 130
 
 EXIT_CODES = {
-    IN_PLACE: "in place; or applied, and seen in place",
+    IN_PLACE: "no changes pending; or the changes were applied and verified",
     STEP_FAILED: "a step failed",
-    PENDING: "changes pending: a plan, an answered no, or the host changed since the plan was shown (nothing written)",
-    REBOOT: "stopped for a restart of the host; the next run goes on",
-    MISUSE: "misuse: the command line, or no terminal and no `--yes`; nothing was contacted",
-    BAD_INPUT: "the site file, a certificate or an installer file is bad; nothing was contacted",
-    UNREACHABLE: "the host cannot be reached, or the connection was lost for good",
-    FAULT: "a fault in lyncarr itself",
-    BUSY: "another run holds the host: who, and since when",
-    PROTOCOL: "the host answered something that is not this protocol, or that cannot be trusted",
-    REFUSED: "refused: authentication, rights, its certificate, or a host that is not fit",
+    PENDING: "changes pending: a plan, a question answered with no, or a host that changed after the plan was shown. Nothing was written",
+    REBOOT: "stopped for a restart of the host; the next run continues",
+    MISUSE: "wrong command line, or no terminal and no `--yes`; no host was contacted",
+    BAD_INPUT: "an error in the configuration file, a certificate or an installer file; no host was contacted",
+    UNREACHABLE: "the host cannot be reached, or the connection was lost and could not be restored",
+    FAULT: "an internal error of lyncarr",
+    BUSY: "another run holds the host; the message names who and since when",
+    PROTOCOL: "the host's answer does not follow the protocol, or cannot be trusted",
+    REFUSED: "refused: logon, rights, the host's certificate, or a host that lyncarr does not support",
     OWN_CONFIGURATION: "a secret reference cannot be used",
-    INTERRUPTED: "Ctrl-C",
+    INTERRUPTED: "interrupted with Ctrl-C",
 }
-"""Exit code -> what it means, as docs/output.md tells it."""
+"""Exit code -> its meaning, as docs/output.md shows it."""
 
 
 class LyncarrError(Exception):
@@ -53,35 +53,35 @@ class LyncarrError(Exception):
 
 
 class UsageError(LyncarrError):
-    """The command line cannot be carried out as typed."""
+    """The command line is wrong."""
 
     code = "usage"
     exit_code = MISUSE
 
 
 class SiteError(LyncarrError):
-    """The site file, a certificate or an installer file is not usable."""
+    """The configuration file, a certificate or an installer file cannot be used."""
 
     code = "site"
     exit_code = BAD_INPUT
 
 
 class ConfigurationError(LyncarrError):
-    """This tool's own configuration: an unusable secret reference."""
+    """A secret reference cannot be used."""
 
     code = "configuration"
     exit_code = OWN_CONFIGURATION
 
 
 class UnreachableError(LyncarrError):
-    """No connection, or it was lost, or the host did not answer in time."""
+    """There is no connection, it was lost, or the host did not answer in time."""
 
     code = "unreachable"
     exit_code = UNREACHABLE
 
 
 class LostConnectionError(UnreachableError):
-    """The connection ended while a request was under way; whether the host carried it out is not known."""
+    """The connection ended during a request; whether the host carried out the request is unknown."""
 
     code = "lost"
 
@@ -94,21 +94,21 @@ class BusyError(LyncarrError):
 
 
 class ProtocolError(LyncarrError):
-    """The host answered something that is not this protocol, or that cannot be trusted."""
+    """The host's answer does not follow the protocol, or cannot be trusted."""
 
     code = "protocol"
     exit_code = PROTOCOL
 
 
 class RefusedError(LyncarrError):
-    """Authentication, rights, or a host that is not fit for this tool."""
+    """The host refused the logon or the rights, or lyncarr does not support the host."""
 
     code = "refused"
     exit_code = REFUSED
 
 
 class UntrustedError(RefusedError):
-    """The host's certificate is expired, of another name, untrusted, or not the pinned one: no HTTP request was sent."""
+    """The host's certificate is expired, untrusted, has another name, or is not the pinned one. No HTTP request was sent."""
 
     code = "untrusted"
 

@@ -1,4 +1,4 @@
-"""What Ctrl-C means at each moment: at once while only looking, after the running unit while writing, at once when pressed again."""
+"""What Ctrl-C does: it stops a reading run at once, and a writing run after the present transaction. A second Ctrl-C stops at once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 
 class StopNow(BaseException):
-    """Ctrl-C that must not wait. A BaseException, as KeyboardInterrupt is: no handler for errors may take it."""
+    """Ctrl-C that stops at once. A BaseException like KeyboardInterrupt, so that no handler for errors catches it."""
 
 
 class Interrupts:
-    """Counts presses. `pressed()` is the signal handler's body; `writing()` surrounds a unit that should be finished.
+    """Counts presses of Ctrl-C. A signal handler calls `pressed()`; `writing()` surrounds a transaction that should be finished.
 
     After `end()` a press does nothing: the run is over, and its report must not be lost.
     """
@@ -22,7 +22,7 @@ class Interrupts:
         self._over = False
 
     def pressed(self) -> bool:
-        """Raise StopNow; only remember the wish, and return True, where a unit is being written and this is the first press."""
+        """Raise StopNow. While a transaction is being written, the first press only sets `requested` and returns True."""
         if self._over:
             return False
         first, self.requested = not self.requested, True

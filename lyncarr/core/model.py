@@ -1,4 +1,4 @@
-"""The words every other module speaks: states, changes, steps, stages, requests, events, secrets, hosts.
+"""The types that all other modules share: states, changes, steps, stages, requests, events, secrets, shells.
 
 Plain data and protocols, no I/O. The contract with the script on the host is in docs/contract.md.
 """
@@ -13,15 +13,15 @@ from typing import Any, Protocol, TypeAlias
 Value: TypeAlias = "bool | int | str | tuple[str, ...]"
 Attributes: TypeAlias = Mapping[str, Value]
 State: TypeAlias = Mapping[str, Attributes]
-"""item -> attribute -> value. An item that is not there is absent; an attribute says only what is desired to be said."""
+"""item -> attribute -> value. An item that does not exist is absent. Only attributes that lyncarr manages appear."""
 
 
 @dataclass(frozen=True)
 class Change:
     """One difference between the observed and the desired state.
 
-    `attribute` None means that the whole item appears: then `before` is None and `after` is its mapping of attributes.
-    Else `before` is the observed value (None where the host said nothing) and `after` the desired one.
+    `attribute` None means a new item: `before` is None and `after` maps its attributes to values.
+    Otherwise `before` is the observed value, None where the host reported none, and `after` the desired value.
     """
 
     item: str
@@ -31,7 +31,7 @@ class Change:
 
 
 class Secret:
-    """A value that shows itself only through `reveal()`.
+    """A value that only `reveal()` returns; every other use shows ***.
 
     `reveal` may be called in hosts/ and materials/certificates.py only; a test greps for it.
     """
@@ -93,11 +93,11 @@ class Step:
     attributes: Mapping[str, Attribute] = {}
     """Every attribute that `desired` may hold, by its name."""
     unit: str | None = None
-    """Steps of one stage with the same word here are selected and written together or not at all."""
+    """Steps of one stage with the same value are selected together and written in one transaction."""
     restarts_iis: bool = False
-    """A change of this step needs one iisreset /noforce, which the plan tells."""
+    """A change of this step requires one iisreset /noforce; the plan shows that."""
     unfixable: frozenset[tuple[str, str]] = frozenset()
-    """(item, attribute) pairs that applying cannot mend: drift in one of them fails the step before anything is written."""
+    """(item, attribute) pairs that lyncarr cannot fix: drift in one of them fails the step before any write."""
 
     def desired(self, site: Any) -> State:
         """The desired state of this step for `site`. Must not need the host.
@@ -107,15 +107,15 @@ class Step:
         raise NotImplementedError
 
     def parameters(self, site: Any) -> Mapping[str, Any]:
-        """What applying needs beyond the state, as JSON-able data (installer sources, hashes). No secrets."""
+        """What the host needs to apply the state besides the state, such as installer sources and hashes: data for JSON, no secrets."""
         return {}
 
     def secrets(self, site: Any, build: int) -> Mapping[str, Secret]:
-        """What applying needs and nobody may read, by name, in the form that Windows of this `build` (such as 9600) understands."""
+        """The secrets that applying needs, by name, in the form that the Windows build (such as 9600) supports."""
         return {}
 
     def files(self, site: Any, items: frozenset[str]) -> Mapping[str, Any]:
-        """What must lie on the host before applying, by the name that the snippet knows it by, where `items` are the drifted ones.
+        """The files that the host needs before applying, by their name in the snippet. `items` are the items that differ.
 
         The values are of materials/installers.py; materials/upload.py reads them.
         """
@@ -124,7 +124,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Stage:
-    """Steps that belong together. `transaction`: all its writes are one commit, and it is one unit."""
+    """A group of steps. With `transaction` all its writes are one commit of the IIS configuration."""
 
     name: str
     steps: tuple[Step, ...]
@@ -144,7 +144,7 @@ class StepRequest:
 
 @dataclass(frozen=True)
 class Request:
-    """One request to the script on the host; `number` counts from 1 within a shell."""
+    """One request to the script on the host; `number` counts from 1 in each shell."""
 
     run: str
     number: int
@@ -156,14 +156,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Event:
-    """One event of the script on the host, already checked by powershell/protocol.py. `data` holds its other members."""
+    """One event of the script on the host, checked by powershell/protocol.py. `data` has its other members."""
 
     name: str
     data: Mapping[str, Any]
 
 
 class Deadline:
-    """A point in monotonic time. `seconds` is measured from construction; a changed wall clock does not move it."""
+    """A point in monotonic time, `seconds` after its construction. A changed wall clock does not move it."""
 
     __slots__ = ("_end", "seconds")
 
