@@ -8,24 +8,13 @@ from typing import Annotated
 
 import typer
 
+from lyncarr.core.kinds import AuthMethod, TransportKind
 from lyncarr.secrets.sources import REFERENCES
 
 
 class Output(StrEnum):
     text = "text"
     json = "json"
-
-
-class Auth(StrEnum):
-    negotiate = "negotiate"
-    ntlm = "ntlm"
-    basic = "basic"
-    certificate = "certificate"
-
-
-class Transport(StrEnum):
-    psrp = "psrp"
-    winrs = "winrs"
 
 
 DEFAULT_SITE = Path("lyncarr.toml")
@@ -44,7 +33,7 @@ Address = Annotated[
     typer.Option("--address", metavar="ADDRESS", help="Connect to this DNS name or address instead of the table's; IPv6 without brackets."),
 ]
 User = Annotated[str | None, typer.Option("--user", metavar="NAME", help="Log on as this account of the host instead of the table's.")]
-AuthBy = Annotated[Auth | None, typer.Option("--auth", help="How to log on, instead of the table's `auth`; basic only under TLS.")]
+AuthBy = Annotated[AuthMethod | None, typer.Option("--auth", help="How to log on, instead of the table's `auth`; basic only under TLS.")]
 Port = Annotated[
     int | None,
     typer.Option(
@@ -61,7 +50,7 @@ Tls = Annotated[
     ),
 ]
 TransportBy = Annotated[
-    Transport | None,
+    TransportKind | None,
     typer.Option(
         "--transport",
         help="How PowerShell is reached, instead of the table's `transport`: psrp is PowerShell remoting; winrs does without its endpoint, "

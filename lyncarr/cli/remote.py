@@ -15,6 +15,7 @@ from lyncarr.cli.paste import command_line
 from lyncarr.cli.signals import stop_signals
 from lyncarr.core.converge import Listener
 from lyncarr.core.errors import LyncarrError, ProtocolError, RefusedError, UnreachableError, UntrustedError, UsageError
+from lyncarr.core.kinds import TransportKind
 from lyncarr.core.outcome import HostResult, Note
 from lyncarr.core.plan import Plan, select
 from lyncarr.core.text import safe
@@ -94,7 +95,7 @@ def _report(output: Output, provision: str) -> Report:
 def _print_scripts(job: Job) -> None:
     for name, digest in shipped().sha256.items():
         print_line(f"script bundle {name}: {len(getattr(shipped(), name))} characters, SHA-256 {digest}")
-    if job.target.transport == "winrs":
+    if job.target.transport == TransportKind.winrs:
         text = winrs_bootstrap()
         print_line(f"bootstrap for WinRS: {len(text)} characters, SHA-256 {sha256(text.encode('ascii')).hexdigest()}")
 

@@ -163,7 +163,7 @@ def _problem(details: Mapping[str, Any]) -> Problem:
         return Problem(_key(place), f"is missing; expected {expected}")
     if place[:1] == ("farms",) and len(place) == 1 and isinstance(value, dict):
         return Problem("farms", "is one table, [farms]; expected [[farms]] in two pairs of brackets for each farm")
-    if kind == "literal_error" and isinstance(value, str):
+    if kind in ("literal_error", "enum") and isinstance(value, str):
         near = difflib.get_close_matches(value, expected.replace(" or ", ", ").split(", "), 1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         return Problem(_key(place), f"{quoted(value)} is none of the words it may be; expected {expected}{hint}")

@@ -17,6 +17,7 @@ from lyncarr.config.kinds import KINDS, TIMEOUT_S, FarmKind, HttpPolicy
 from lyncarr.config.names import MAX_PATTERN, display, parse_server
 from lyncarr.config.values import (
     ROLES,
+    Auth,
     Feed,
     Fqdn,
     HostPattern,
@@ -29,7 +30,9 @@ from lyncarr.config.values import (
     Sha256,
     SitePath,
     Tls,
+    Transport,
 )
+from lyncarr.core.kinds import AuthMethod, TransportKind
 from lyncarr.core.text import quoted
 from lyncarr.secrets.sources import REFERENCES
 
@@ -67,8 +70,8 @@ class HostConfig(Table):
         doc="Where the account's password comes from. The password itself never stands in the site file.",
         examples=["prompt", "env:RP01_PASSWORD", "file:rp01.password", "keyring:rp01"],
     )
-    auth: Literal["negotiate", "ntlm", "basic", "certificate"] = declare(
-        "negotiate",
+    auth: Auth = declare(
+        AuthMethod.negotiate,
         expected="negotiate, ntlm, basic or certificate",
         doc="How to log on. `basic` only under TLS; `certificate` takes the two keys below.",
     )
@@ -89,8 +92,8 @@ class HostConfig(Table):
     port: Port | None = declare(
         None, expected="a port from 1 to 65535", doc="The port of WinRM.", otherwise='5986; with `tls = "off"` 5985'
     )
-    transport: Literal["psrp", "winrs"] = declare(
-        "psrp",
+    transport: Transport = declare(
+        TransportKind.psrp,
         expected="psrp or winrs",
         doc="What PowerShell is reached by: `psrp` is PowerShell remoting, `winrs` a `powershell.exe` in a command shell, for a server "
         "whose PowerShell endpoint is removed, constrained or broken. Port, TLS and logging on are the same.",
@@ -98,16 +101,16 @@ class HostConfig(Table):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.auth == "certificate":
+        if self.auth == AuthMethod.certificate:
             for key in ("certificate", "key"):
                 if getattr(self, key) is None:
                     raise at(key, 'is missing; expected a PEM file, because auth is "certificate"')
         elif self.certificate is not None or self.key is not None:
             unused = "certificate" if self.certificate is not None else "key"
             raise at(unused, f'is not used with auth = "{self.auth}"; expected auth = "certificate", or no such key')
-        if self.tls == "off" and self.auth in ("basic", "certificate"):
+        if self.tls == "off" and self.auth in (AuthMethod.basic, AuthMethod.certificate):
             raise at("auth", f'"{self.auth}" needs TLS; expected another tls than "off", or auth = "negotiate"')
-        if self.auth == "basic" and self.user is not None and ":" in self.user:
+        if self.auth == AuthMethod.basic and self.user is not None and ":" in self.user:
             raise at("user", 'holds a colon, which ends the user name under auth = "basic"; expected a name without one')
         return self
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StrictInt, ValidationInfo, WithJsonSchema
 
 from lyncarr.config.names import MAX_PATTERN, check_host_pattern, parse_fqdn, parse_server
+from lyncarr.core.kinds import AuthMethod, TransportKind
 from lyncarr.core.text import quoted
 from lyncarr.secrets.sources import REFERENCE, check_reference
 
@@ -128,6 +129,8 @@ Server = Annotated[str, AfterValidator(parse_server), WithJsonSchema({"type": "s
 Reference = Annotated[str, AfterValidator(check_reference), WithJsonSchema({"type": "string", "pattern": REFERENCE})]
 Feed = Annotated[str, AfterValidator(_feed), WithJsonSchema({"type": "string", "minLength": 1})]
 Sha256 = Annotated[str, AfterValidator(_sha256), WithJsonSchema({"type": "string", "pattern": "^[0-9A-Fa-f]{64}$"})]
+Auth = Annotated[AuthMethod, WithJsonSchema({"type": "string", "enum": [*AuthMethod]})]
+Transport = Annotated[TransportKind, WithJsonSchema({"type": "string", "enum": [*TransportKind]})]
 Tls = Annotated[
     str,
     AfterValidator(check_tls),

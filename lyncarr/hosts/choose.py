@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lyncarr.core.kinds import TransportKind
+
 if TYPE_CHECKING:
     from lyncarr.hosts.shell import RemoteShell
     from lyncarr.hosts.target import Target
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
 def host_by(target: Target) -> type[RemoteShell]:
     """By the target's `transport`."""
-    if target.transport == "winrs":
+    if target.transport == TransportKind.winrs:
         from lyncarr.hosts.winrs import WinrsHost
 
         return WinrsHost

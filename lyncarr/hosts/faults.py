@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pypsrp.exceptions import InvalidPSRPOperation, WinRMTransportError, WSManFaultError
 
 from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, RefusedError, UnreachableError
+from lyncarr.core.kinds import TransportKind
 from lyncarr.core.text import safe
 from lyncarr.hosts.target import Target
 
@@ -57,7 +58,7 @@ def of_fault(code: int | None, reason: object, target: Target, *, opened: bool, 
     if code == ACCESS_DENIED:
         # PowerShell's endpoint has an access list of its own, and Disable-PSRemoting shuts the network out by it.
         closed = "; or PowerShell's endpoint is closed there (Enable-PSRemoting opens it, --transport winrs does without)"
-        if target.transport == "winrs":
+        if target.transport == TransportKind.winrs:
             closed = ""
         return RefusedError(
             f"{where} denies {target.user or 'this client'} a remote shell; it must be an administrator there, and a local one other than "

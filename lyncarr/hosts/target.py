@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from lyncarr.config.names import parse_server
 from lyncarr.core.errors import UsageError
+from lyncarr.core.kinds import AuthMethod, TransportKind
 from lyncarr.core.model import Secret
 
 if TYPE_CHECKING:
     from lyncarr.config.tables import HostConfig
-
-Auth = Literal["negotiate", "ntlm", "basic", "certificate"]
-Shell = Literal["psrp", "winrs"]
 
 HTTP_PORT = 5985
 HTTPS_PORT = 5986
@@ -55,14 +53,14 @@ class Target:
     port: int
     user: str
     password: Secret | None
-    auth: Auth = "negotiate"
+    auth: AuthMethod = AuthMethod.negotiate
     tls: Tls = Tls()
     certificate: Path | None = None
     key: Path | None = None
-    transport: Shell = "psrp"
+    transport: TransportKind = TransportKind.psrp
 
     def __post_init__(self) -> None:
-        if self.auth != "certificate" and self.password is None:
+        if self.auth != AuthMethod.certificate and self.password is None:
             raise UsageError(f"There is no password for {self.user} on {self.name}; use --password-from, or the site file's key password.")
         _refuse_useless(self.name, self.user, self.auth, self.tls, self.certificate, self.key)
 
@@ -117,13 +115,13 @@ def make_target(
             raise UsageError(f"--tls: {error}.") from None
     else:
         trust = Tls.parse(entry.tls if entry else "verify", base)
-    method = cast(Auth, auth or (entry.auth if entry else "negotiate"))
+    method = AuthMethod(auth or (entry.auth if entry else AuthMethod.negotiate))
     account = user or (entry.user if entry and entry.user else "")
     where = _address(name, entry, address)
     certificate, key = (entry.certificate, entry.key) if entry else (None, None)
     _refuse_useless(name, account, method, trust, certificate, key)
     secret = None
-    if method != "certificate":
+    if method != AuthMethod.certificate:
         what = f"the password of {account} on {name}"
         if password_from is not None:
             secret = resolve(password_from, Path(), what, account)
@@ -139,17 +137,17 @@ def make_target(
         tls=trust,
         certificate=certificate,
         key=key,
-        transport=cast(Shell, transport or (entry.transport if entry else "psrp")),
+        transport=TransportKind(transport or (entry.transport if entry else TransportKind.psrp)),
     )
 
 
-def _refuse_useless(name: str, user: str, auth: Auth, tls: Tls, certificate: Path | None, key: Path | None) -> None:
+def _refuse_useless(name: str, user: str, auth: AuthMethod, tls: Tls, certificate: Path | None, key: Path | None) -> None:
     """Raise UsageError for combinations that would send a password readable, or cannot work at all."""
-    if auth in ("basic", "certificate") and tls.mode == "off":
+    if auth in (AuthMethod.basic, AuthMethod.certificate) and tls.mode == "off":
         raise UsageError(f'Logging on by "{auth}" needs TLS; use another --tls than off, or --auth negotiate.')
-    if auth == "basic" and ":" in user:
+    if auth == AuthMethod.basic and ":" in user:
         raise UsageError("A user name for --auth basic cannot hold a colon; use the name without one, or --auth negotiate.")
-    if auth == "certificate":
+    if auth == AuthMethod.certificate:
         if certificate is None or key is None:
             raise UsageError('Logging on by "certificate" needs the keys certificate and key of the host in the site file.')
     elif not user:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from lyncarr.cli.local import run_lab
-from lyncarr.cli.options import DEFAULT_SITE, Auth, Output, Transport
+from lyncarr.cli.options import DEFAULT_SITE, Output
 from lyncarr.cli.paste import command_line
 from lyncarr.core.errors import UsageError
+from lyncarr.core.kinds import AuthMethod, TransportKind
 from lyncarr.runs.connection import Overrides
 
 SITE = """
@@ -145,11 +146,11 @@ def test_init_never_overwrites_and_check_rejects_the_placeholders(tmp_path: Path
 
 
 def test_a_next_move_reaches_the_host_in_the_same_way() -> None:
-    overrides = Overrides("192.0.2.7", None, Auth.ntlm, 15985, "off", "command:pass show rp01")
+    overrides = Overrides("192.0.2.7", None, AuthMethod.ntlm, 15985, "off", "command:pass show rp01")
     assert command_line("doctor", DEFAULT_SITE, "rp01", overrides) == (
         "lyncarr doctor --host rp01 --address 192.0.2.7 --auth ntlm --port 15985 --tls off"
     )
-    overrides = Overrides(password_from="env:RP01", transport=Transport.winrs)
+    overrides = Overrides(password_from="env:RP01", transport=TransportKind.winrs)
     assert command_line("provision", Path("my lab/lyncarr.toml"), "rp01", overrides, ["farms", "iis"]) == (
         "lyncarr provision --site 'my lab/lyncarr.toml' --host rp01 --password-from env:RP01 --transport winrs --step farms --step iis"
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.model import Secret
 from lyncarr.hosts.target import Target, Tls
 from lyncarr.lab.replay.machine import Machine
@@ -198,7 +199,7 @@ def test_the_clock_is_told_and_decides_nothing(bench: Bench, ahead_s: float, res
 def test_a_host_that_does_not_tell_its_time(date: str) -> None:
     answer = f"HTTP/1.1 401 Unauthorized\r\n{date}WWW-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n".encode()
     with RawServer(answer) as server:
-        target = Target("rp01", "127.0.0.1", server.port, "Administrator", Secret(PASSWORD), "ntlm", Tls("off"))
+        target = Target("rp01", "127.0.0.1", server.port, "Administrator", Secret(PASSWORD), AuthMethod.ntlm, Tls("off"))
         found = {finding.check: finding for finding in examine(target, shipped())}
     assert (found["clock"].word, found["logon"].word) == ("skipped", "failed")
 
@@ -213,7 +214,9 @@ def test_a_host_that_does_not_tell_its_time(date: str) -> None:
 def test_a_script_that_does_not_run(bench: Bench, prepare: Callable[[Bench], None], says: str) -> None:
     prepare(bench)
     script = Script("another", "script") if "antivirus" in says else shipped()
-    target = Target("rp01", "127.0.0.1", bench.lab.https_port, "Administrator", Secret(PASSWORD), "basic", Tls("ca", ca=bench.lab.ca_file))
+    target = Target(
+        "rp01", "127.0.0.1", bench.lab.https_port, "Administrator", Secret(PASSWORD), AuthMethod.basic, Tls("ca", ca=bench.lab.ca_file)
+    )
     *_, at, rights, fit = examine(target, script)
     assert (at.check, at.word, rights.word, fit.word) == ("script", "failed", "skipped", "skipped")
     assert says in at.text

@@ -25,12 +25,13 @@ from lyncarr.core.errors import (
     UnreachableError,
     UntrustedError,
 )
+from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.model import Deadline, Event, Request, Secret, StepRequest
 from lyncarr.hosts.http import retry
 from lyncarr.hosts.http.retry import FIRST_ATTEMPTS
 from lyncarr.hosts.psrp import PsrpHost
 from lyncarr.hosts.shell import Identity, RemoteShell
-from lyncarr.hosts.target import Auth, Target, Tls
+from lyncarr.hosts.target import Target, Tls
 from lyncarr.hosts.winrs import WinrsHost
 from lyncarr.lab.real.powershell import PowerShellEngine
 from lyncarr.lab.replay.machine import Machine
@@ -55,7 +56,7 @@ ASKING = {"psrp": "Command", "winrs": "Send"}
 """The message that carries a request, and with the first one the script."""
 FIRST_OUTPUT = {"psrp": 4, "winrs": 5}
 """The number of the Receive after the first of them."""
-WAYS: list[tuple[Auth, str]] = [("basic", "pin"), ("ntlm", "pin"), ("negotiate", "pin"), ("ntlm", "off"), ("negotiate", "off")]
+WAYS: list[tuple[str, str]] = [("basic", "pin"), ("ntlm", "pin"), ("negotiate", "pin"), ("ntlm", "off"), ("negotiate", "off")]
 
 
 @dataclass
@@ -77,7 +78,7 @@ class Bench:
     def __exit__(self, *exc: object) -> None:
         self.lab.stop()
 
-    def target(self, auth: Auth = "ntlm", tls: str = "pin", **changes: Any) -> Target:
+    def target(self, auth: str = "ntlm", tls: str = "pin", **changes: Any) -> Target:
         trust = {"pin": Tls("pin", pin=self.lab.pin), "ca": Tls("ca", ca=self.lab.ca_file), "off": Tls("off"), "verify": Tls("verify")}[tls]
         values: dict[str, Any] = {
             "name": "rp01",
@@ -85,12 +86,12 @@ class Bench:
             "port": self.lab.http_port if tls == "off" else self.lab.https_port,
             "user": self.lab.user,
             "password": Secret(PASSWORD),
-            "auth": auth,
+            "auth": AuthMethod(auth),
             "tls": trust,
         }
         return Target(**{**values, **changes})
 
-    def host(self, auth: Auth = "ntlm", tls: str = "pin", *, script: Script = SCRIPT, wait_s: int = 3, **changes: Any) -> RemoteShell:
+    def host(self, auth: str = "ntlm", tls: str = "pin", *, script: Script = SCRIPT, wait_s: int = 3, **changes: Any) -> RemoteShell:
         return host_by()(self.target(auth, tls, **changes), script=script, connect_timeout_s=2.0, operation_timeout_s=wait_s)
 
     def actions(self) -> list[str | None]:
@@ -122,7 +123,7 @@ def names(events: list[Event]) -> list[str]:
 
 
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
-def test_a_plan_costs_what_the_budget_allows(auth: Auth, tls: str) -> None:
+def test_a_plan_costs_what_the_budget_allows(auth: str, tls: str) -> None:
     with Bench() as bench:
         with bench.host(auth, tls) as host:
             events = observe(host)
@@ -137,7 +138,7 @@ def test_a_plan_costs_what_the_budget_allows(auth: Auth, tls: str) -> None:
 
 
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
-def test_a_unit_costs_two_requests_and_two_more_with_secrets(auth: Auth, tls: str, transport: str) -> None:
+def test_a_unit_costs_two_requests_and_two_more_with_secrets(auth: str, tls: str, transport: str) -> None:
     with Bench() as bench, bench.host(auth, tls) as host:
         observe(host, lock=True)
         before = len(bench.lab.requests)
@@ -214,7 +215,7 @@ def test_what_takes_longer_than_the_operation_time_out_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
-def test_a_wrong_password_is_shown_once(auth: Auth, tls: str) -> None:
+def test_a_wrong_password_is_shown_once(auth: str, tls: str) -> None:
     with Bench() as bench:
         with bench.host(auth, tls, password=Secret("wrong")) as host, pytest.raises(RefusedError) as caught:
             observe(host)
@@ -285,7 +286,7 @@ HOSTILE: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("auth", "tls"), [("basic", "pin"), ("ntlm", "off")])
 @pytest.mark.parametrize("fault", [fault for _, fault in HOSTILE], ids=[name for name, _ in HOSTILE])
-def test_what_cannot_be_believed_ends_the_run(fault: dict[str, Any], auth: Auth, tls: str, transport: str) -> None:
+def test_what_cannot_be_believed_ends_the_run(fault: dict[str, Any], auth: str, tls: str, transport: str) -> None:
     with Bench(faults=Faults(**fault)) as bench:
         with bench.host(auth, tls) as host, pytest.raises(ProtocolError):
             observe(host)
@@ -371,7 +372,7 @@ def test_what_the_listener_raises_comes_out_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
-def test_503_is_tried_again_while_connecting(auth: Auth, tls: str) -> None:
+def test_503_is_tried_again_while_connecting(auth: str, tls: str) -> None:
     with Bench(faults=Faults(unavailable=2, retry_after_s=0)) as bench, bench.host(auth, tls) as host:
         assert names(observe(host))[-1] == "done"
         assert [record.status for record in bench.lab.requests[:3]].count(503) == 2
@@ -411,7 +412,7 @@ def test_a_port_that_breaks_off_each_log_on_is_given_up_soon() -> None:
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
 @pytest.mark.parametrize("back", [2, 0])
 @pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])
-def test_a_read_that_is_lost_is_read_again(auth: Auth, tls: str, transport: str, back: int, cut: str) -> None:
+def test_a_read_that_is_lost_is_read_again(auth: str, tls: str, transport: str, back: int, cut: str) -> None:
     """A plan has two Receives. Nothing is lost, and nothing comes twice."""
     with Bench(faults=Faults(**{cut: At(FIRST_OUTPUT[transport] - back)})) as bench:
         with bench.host(auth, tls) as host:
@@ -423,7 +424,7 @@ def test_a_read_that_is_lost_is_read_again(auth: Auth, tls: str, transport: str,
 
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
 @pytest.mark.parametrize("message", [1, 2, 3, 4, 5])
-def test_a_connection_closed_while_idle_is_made_again(auth: Auth, tls: str, message: int) -> None:
+def test_a_connection_closed_while_idle_is_made_again(auth: str, tls: str, message: int) -> None:
     with Bench(faults=Faults(cut_after=At(message))) as bench:
         with bench.host(auth, tls) as host:
             assert names(observe(host)) == ["hello", "observed", "done"]
@@ -433,7 +434,7 @@ def test_a_connection_closed_while_idle_is_made_again(auth: Auth, tls: str, mess
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
 @pytest.mark.parametrize("secrets", [{}, {"pfx": Secret("x")}], ids=["whole", "secrets to come"])
 @pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])
-def test_a_request_that_is_lost_is_not_sent_again(auth: Auth, tls: str, transport: str, cut: str, secrets: dict[str, Secret]) -> None:
+def test_a_request_that_is_lost_is_not_sent_again(auth: str, tls: str, transport: str, cut: str, secrets: dict[str, Secret]) -> None:
     """Where only an answer was lost, its output is received, and what it writes is not ended in the middle."""
     whole = transport == "winrs" or not secrets
     with Bench() as bench, bench.host(auth, tls) as host:
@@ -551,7 +552,7 @@ def test_a_create_that_is_lost_is_not_sent_again(cut: str) -> None:
 
 @pytest.mark.parametrize(("auth", "tls"), [("ntlm", "pin"), ("ntlm", "off")])
 @pytest.mark.parametrize("cut", ["cut_request", "cut_answer", "cut_after"])
-def test_a_plan_survives_or_ends_cleanly_wherever_it_is_cut(auth: Auth, tls: str, cut: str) -> None:
+def test_a_plan_survives_or_ends_cleanly_wherever_it_is_cut(auth: str, tls: str, cut: str) -> None:
     """The connection ends at each message of plan and apply in turn: it is done once, or it is an error that says so."""
     for message in range(1, 9):
         with Bench(faults=Faults(**{cut: At(message)})) as bench:
@@ -606,9 +607,9 @@ def real(pwsh: str) -> Iterator[LabServer]:
 
 @pytest.mark.powershell
 @pytest.mark.parametrize(("auth", "tls"), [("basic", "pin"), ("negotiate", "off")])
-def test_a_real_powershell_keeps_its_state_and_gets_the_secrets(real: LabServer, auth: Auth, tls: str) -> None:
+def test_a_real_powershell_keeps_its_state_and_gets_the_secrets(real: LabServer, auth: str, tls: str) -> None:
     trust, port = (Tls("off"), real.http_port) if tls == "off" else (Tls("pin", pin=real.pin), real.https_port)
-    with host_by()(Target("rp01", real.address, port, real.user, Secret(PASSWORD), auth, trust), script=SCRIPT) as host:
+    with host_by()(Target("rp01", real.address, port, real.user, Secret(PASSWORD), AuthMethod(auth), trust), script=SCRIPT) as host:
         first = observe(host, deadline_s=30)
         assert len(real.requests) <= (6 if auth == "basic" else 9)
         assert names(first) == ["hello", "observed", "done"]
@@ -623,7 +624,7 @@ def test_a_real_powershell_keeps_its_state_and_gets_the_secrets(real: LabServer,
     indirect=["transport"],
 )
 def test_what_goes_wrong_in_a_real_powershell_is_told(real: LabServer, parameter: str, text: str) -> None:
-    target = Target("rp01", real.address, real.https_port, real.user, Secret(PASSWORD), "ntlm", Tls("pin", pin=real.pin))
+    target = Target("rp01", real.address, real.https_port, real.user, Secret(PASSWORD), AuthMethod.ntlm, Tls("pin", pin=real.pin))
     with host_by()(target, script=SCRIPT) as host:
         observe(host, deadline_s=30)
         request = Request(RUN, 2, "apply", (StepRequest(STEP, {}, {parameter: True}),), True)
@@ -634,7 +635,7 @@ def test_what_goes_wrong_in_a_real_powershell_is_told(real: LabServer, parameter
 
 @pytest.mark.powershell
 def test_a_real_powershell_is_stopped(real: LabServer) -> None:
-    target = Target("rp01", real.address, real.https_port, real.user, Secret(PASSWORD), "ntlm", Tls("pin", pin=real.pin))
+    target = Target("rp01", real.address, real.https_port, real.user, Secret(PASSWORD), AuthMethod.ntlm, Tls("pin", pin=real.pin))
     with host_by()(target, script=SCRIPT) as host:
         observe(host, deadline_s=30)
         request = Request(RUN, 2, "apply", (StepRequest(STEP, {}, {"seconds": 2}),), True)
@@ -649,7 +650,7 @@ def test_a_real_powershell_is_stopped(real: LabServer) -> None:
 
 
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
-def test_interrupt_stops_what_runs_and_deletes_the_shell(auth: Auth, tls: str) -> None:
+def test_interrupt_stops_what_runs_and_deletes_the_shell(auth: str, tls: str) -> None:
     with Bench() as bench, bench.host(auth, tls) as host:
         observe(host, lock=True)
         bench.machine.faults.pause_s = 30.0
@@ -676,7 +677,7 @@ def test_interrupt_from_the_listener_ends_the_request() -> None:
 
 
 @pytest.mark.parametrize(("auth", "tls"), WAYS)
-def test_a_signal_in_mid_answer_leaves_a_shell_that_can_be_interrupted(auth: Auth, tls: str) -> None:
+def test_a_signal_in_mid_answer_leaves_a_shell_that_can_be_interrupted(auth: str, tls: str) -> None:
     """Ctrl-C raises in the main thread, out of a read: the half-read connection must not be used for stopping."""
 
     class PressedError(BaseException):
@@ -772,7 +773,7 @@ FAILURES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize(("auth", "tls"), [("basic", "pin"), ("ntlm", "pin"), ("ntlm", "off")])
 @pytest.mark.parametrize("fault", FAILURES, ids=lambda fault: next(iter(fault), "none"))
-def test_no_secret_gets_out(auth: Auth, tls: str, fault: dict[str, Any], logs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_secret_gets_out(auth: str, tls: str, fault: dict[str, Any], logs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     said: list[str] = []
     other = "canary-of-the-input"
     with Bench(faults=Faults(**fault)) as bench:

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from lyncarr.core.errors import LostConnectionError, ProtocolError, UnreachableError, UntrustedError
+from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.model import Deadline, Secret
 from lyncarr.hosts.http.guard import MAX_BODY_BYTES, GuardedSession, refuse_document_type
 from lyncarr.hosts.http.retry import StaleConnectionError, TransientError, UnavailableError, connecting
@@ -27,7 +28,7 @@ PASSWORD = "canary-Pa55word"
 
 
 def target(port: int, tls: Tls | None = None, address: str = "127.0.0.1") -> Target:
-    return Target("rp01", address, port, "Administrator", Secret(PASSWORD), "ntlm", tls or Tls("off"))
+    return Target("rp01", address, port, "Administrator", Secret(PASSWORD), AuthMethod.ntlm, tls or Tls("off"))
 
 
 def ask(

@@ -15,6 +15,7 @@ from pypsrp.messages import MessageType
 from pypsrp.serializer import Serializer
 
 from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, RefusedError, SiteError, UnreachableError
+from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.model import Deadline, Secret
 from lyncarr.hosts.faults import QUOTAS, TIMED_OUT, UNKNOWN_SHELL, translated
 from lyncarr.hosts.http.logon import channel_binding
@@ -22,7 +23,7 @@ from lyncarr.hosts.http.tls import context_for
 from lyncarr.hosts.http.transport import Transport
 from lyncarr.hosts.messages import MAX_OPEN, GuardedFragmenter
 from lyncarr.hosts.shell import LOGGERS, quiet_libraries
-from lyncarr.hosts.target import Auth, Target, Tls
+from lyncarr.hosts.target import Target, Tls
 from lyncarr.lab.wire.certs import server_identity
 from tests.unit.raw_server import RawServer, http
 
@@ -38,8 +39,8 @@ NTLM_CHALLENGE = base64.b64encode(
 ).decode()
 
 
-def target(port: int = 5985, auth: Auth = "ntlm", tls: Tls | None = None, password: str = "canary") -> Target:
-    return Target("rp01", "127.0.0.1", port, "Administrator", Secret(password), auth, tls or Tls("off"))
+def target(port: int = 5985, auth: str = "ntlm", tls: Tls | None = None, password: str = "canary") -> Target:
+    return Target("rp01", "127.0.0.1", port, "Administrator", Secret(password), AuthMethod(auth), tls or Tls("off"))
 
 
 def send(server: RawServer, *, read: bool = False) -> bytes:

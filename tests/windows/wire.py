@@ -11,6 +11,7 @@ from typing import Any
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
+from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.model import Deadline, Event, Request, Secret, Stage, State, Step, StepRequest
 from lyncarr.core.plan import steps_of
 from lyncarr.hosts.target import Target, Tls
@@ -36,7 +37,7 @@ def served(machine: WineMachine) -> Iterator[LabServer]:
 def shell_on(lab: LabServer, run: str = RUN, transport: str = "psrp") -> Iterator[Shell]:
     """A PowerShell process of its own, closed at the end."""
     if transport == "winrs":
-        target = Target("rp01", lab.address, lab.http_port, lab.user, Secret(lab.password), "ntlm", Tls("off"))
+        target = Target("rp01", lab.address, lab.http_port, lab.user, Secret(lab.password), AuthMethod.ntlm, Tls("off"))
         with WinrsHost(target, script=shipped()) as host:
             yield WinrsShell(host, run)
         return

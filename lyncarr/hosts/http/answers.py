@@ -7,6 +7,7 @@ import re
 import requests
 
 from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, RefusedError
+from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.text import safe
 from lyncarr.hosts.http.guard import SEALED
 from lyncarr.hosts.http.retry import UnavailableError
@@ -37,7 +38,7 @@ def judge(response: requests.Response, target: Target) -> None:
 def require_method(response: requests.Response, target: Target) -> None:
     """Raise RefusedError where a 401 offers ways to log on, and not the one that is wanted."""
     offered = offered_methods(response)
-    usable = {"basic": ("Basic",), "certificate": ()}.get(target.auth, ("Negotiate", "NTLM"))
+    usable = {AuthMethod.basic: ("Basic",), AuthMethod.certificate: ()}.get(target.auth, ("Negotiate", "NTLM"))
     if offered and usable and not any(name in offered for name in usable):
         raise RefusedError(
             f"{target.where} does not offer the method {target.auth}, only {', '.join(offered)}; "
@@ -50,7 +51,7 @@ def refused(response: requests.Response, target: Target) -> RefusedError:
     require_method(response, target)
     offered = offered_methods(response)
     methods = f"method {target.auth}; the host offers {', '.join(offered) or 'nothing'}"
-    if target.auth == "certificate":
+    if target.auth == AuthMethod.certificate:
         return RefusedError(
             f"{target.where} refused the client certificate {target.certificate} ({methods}). Is it mapped to an account there?"
         )

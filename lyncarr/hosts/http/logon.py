@@ -104,7 +104,7 @@ def _context(target: Target, certificate: bytes | None, *, sealed: bool) -> Any:
             hostname=target.address,
             service="host",
             channel_bindings=binding,
-            protocol=target.auth,
+            protocol=target.auth.value,
             options=spnego.NegotiateOptions.wrapping_winrm if sealed else spnego.NegotiateOptions.none,
         )
     except Exception as error:

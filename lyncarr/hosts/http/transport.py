@@ -16,6 +16,7 @@ from pypsrp.wsman import NAMESPACES
 from requests.auth import HTTPBasicAuth
 
 from lyncarr.core.errors import LostConnectionError, ProtocolError, RefusedError
+from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.model import Deadline
 from lyncarr.hosts.http.answers import judge
 from lyncarr.hosts.http.guard import SOAP, GuardedSession, refuse_document_type
@@ -150,7 +151,7 @@ class Transport:
         return response
 
     def _exchange(self, session: GuardedSession, message: bytes, answer_s: float, connect_by: Deadline) -> requests.Response:
-        if self.target.auth in ("basic", "certificate"):
+        if self.target.auth in (AuthMethod.basic, AuthMethod.certificate):
             return session.exchange(message, SOAP_HEADERS, answer_s=answer_s, connect_by=connect_by)
         if not self._logged_on:
             done = log_on(
@@ -168,9 +169,9 @@ class Transport:
 
     def _new_session(self) -> GuardedSession:
         session = GuardedSession(self.target, self.clock)
-        if self.target.auth == "certificate":
+        if self.target.auth == AuthMethod.certificate:
             session.headers["Authorization"] = CERTIFICATE_LOGON
-        elif self.target.auth == "basic" and self.target.password is not None:
+        elif self.target.auth == AuthMethod.basic and self.target.password is not None:
             # As bytes: requests would make Latin-1 of text.
             session.auth = HTTPBasicAuth(self.target.user.encode("utf-8"), self.target.password.reveal().encode("utf-8"))
         self._session = session
