@@ -30,7 +30,7 @@ from lyncarr.core.errors import (
     UnreachableError,
 )
 from lyncarr.core.interrupts import Interrupts, StopNow
-from lyncarr.core.model import Change, Deadline, Event, Host, Secret, Stage, State, Step, StepRequest
+from lyncarr.core.model import Change, Deadline, Event, Secret, Shell, Stage, State, Step, StepRequest
 from lyncarr.core.outcome import Failure, HostResult, HostWord, Note, StepResult, StepWord, word_of
 from lyncarr.core.plan import Plan, Unit, make_plan, steps_of, units
 from lyncarr.core.session import Applied, FileReader, Session
@@ -61,7 +61,7 @@ class Listener(Protocol):
 class Run:
     """One run on one host.
 
-    `open_host` makes a new shell each time it is called. `site` is what the steps read. `confirm` gets the plan before the first
+    `open_shell` makes a new shell each time it is called. `site` is what the steps read. `confirm` gets the plan before the first
     write; None means that the answer is already yes. With `write` False the run is a plan: it takes no lock and writes nothing.
     `warnings` were found before any contact; they are notes of the result. `read_file` reads what Step.files names.
     """
@@ -69,7 +69,7 @@ class Run:
     host: str
     stages: tuple[Stage, ...]
     site: Any
-    open_host: Callable[[], Host]
+    open_shell: Callable[[], Shell]
     listener: Listener
     who: str
     write: bool
@@ -336,7 +336,7 @@ class Run:
                 self.sleep(LOCK_POLL_S)
 
     def _session(self) -> Session:
-        return Session(self.open_host, host=self.host, run=self._id, who=self.who, on_event=self._on_event)
+        return Session(self.open_shell, host=self.host, run=self._id, who=self.who, on_event=self._on_event)
 
     def _observe(self, session: Session, stages: tuple[Stage, ...], *, lock: bool) -> Mapping[str, State]:
         requests = tuple(self._requests[step.name] for step in steps_of(stages))

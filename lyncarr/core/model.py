@@ -180,10 +180,10 @@ class Deadline:
         return self.left() <= 0.0
 
 
-class Host(Protocol):
+class Shell(Protocol):
     """One remote shell on one machine, a context manager. After an error or interrupt() it is only good for closing."""
 
-    def __enter__(self) -> Host: ...
+    def __enter__(self) -> Shell: ...
 
     def __exit__(self, *exc: object) -> None: ...
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from lyncarr.core.errors import BusyError, LostConnectionError, LyncarrError, RefusedError, StepFailedError, UnfitError
 from lyncarr.core.interrupts import StopNow
-from lyncarr.core.model import Deadline, Event, Host, Request, Secret, State, StepRequest
+from lyncarr.core.model import Deadline, Event, Request, Secret, Shell, State, StepRequest
 
 PERCENT_STEP = 10
 """A progress event of an upload is at least this many percent after the one before."""
@@ -32,13 +32,13 @@ class Session:
     controller for the lock on the host. `on_event` gets `connecting`, each event of the host, and `progress` of an upload.
     """
 
-    def __init__(self, open_shell: Callable[[], Host], *, host: str, run: str, who: str, on_event: Callable[[Event], None]) -> None:
+    def __init__(self, open_shell: Callable[[], Shell], *, host: str, run: str, who: str, on_event: Callable[[Event], None]) -> None:
         self._open_shell = open_shell
         self._host = host
         self._run = run
         self._who = who
         self._on_event = on_event
-        self._shell: Host | None = None
+        self._shell: Shell | None = None
         self._number = 0
 
     def __enter__(self) -> Session:

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from lyncarr.hosts.target import Target
 
 
-def host_by(target: Target) -> type[RemoteShell]:
+def shell_class_for(target: Target) -> type[RemoteShell]:
     """By the target's `transport`."""
     if target.transport == TransportKind.winrs:
-        from lyncarr.hosts.winrs import WinrsHost
+        from lyncarr.hosts.winrs import WinrsShell
 
-        return WinrsHost
-    from lyncarr.hosts.psrp import PsrpHost
+        return WinrsShell
+    from lyncarr.hosts.psrp import PsrpShell
 
-    return PsrpHost
+    return PsrpShell

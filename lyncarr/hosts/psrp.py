@@ -1,4 +1,4 @@
-"""A remote PowerShell by PSRP: core.model.Host over pypsrp, one runspace pool for one shell, one pipeline for each request."""
+"""A remote PowerShell by PSRP: core.model.Shell over pypsrp, one runspace pool for one shell, one pipeline for each request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ESCAPED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\U00010000-\U0010ffff]")
 """What pypsrp's serializer writes as _xHHHH_."""
 
 
-class PsrpHost(RemoteShell):
+class PsrpShell(RemoteShell):
     """One runspace pool on `target`. `secrets` travel as the pipeline's input, in one JSON object."""
 
     _pool: _Pool | None = None

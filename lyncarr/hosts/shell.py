@@ -46,7 +46,7 @@ class Traffic:
 
 
 class RemoteShell(ABC):
-    """One remote shell on `target`, opened by its first request. See core.model.Host.
+    """One remote shell on `target`, opened by its first request. See core.model.Shell.
 
     `script.look` goes with the first request, `script.write` with the first that writes. `on_identity` is called when the shell is open.
     `known` tells that the host answered in this run before: then it is worth waiting for.

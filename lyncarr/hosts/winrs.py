@@ -1,4 +1,4 @@
-"""A remote PowerShell by WinRS: core.model.Host over pywinrm, one process in one shell for all requests, lines on its standard streams."""
+"""A remote PowerShell by WinRS: core.model.Shell over pywinrm, one process in one shell for all requests, lines on its standard streams."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RECEIVE_ACTION = f">{SHELL}/Receive</a:Action>"
 NO_SHELL = "opens no command shell (WinRM fault {code}). Are remote shells allowed there (winrm/config/winrs AllowRemoteShellAccess)?"
 
 
-class WinrsHost(RemoteShell):
+class WinrsShell(RemoteShell):
     """One command shell on `target`, and in it one powershell.exe. `secrets` are a line of its standard input."""
 
     _process: _Process | None = None

@@ -16,7 +16,7 @@ from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError
 from lyncarr.core.model import Deadline, Event
 from lyncarr.core.session import Session
 from lyncarr.core.text import safe
-from lyncarr.hosts.choose import host_by
+from lyncarr.hosts.choose import shell_class_for
 from lyncarr.hosts.http.answers import judge, offered_methods, require_method
 from lyncarr.hosts.http.guard import GuardedSession
 from lyncarr.hosts.http.retry import TransientError
@@ -158,7 +158,7 @@ class _Examination:
         identities: list[Identity] = []
         hello: dict[str, Any] = {}
         error: LyncarrError | None = None
-        shell = host_by(target)(target, script=self._script, connect_timeout_s=CONNECT_S, on_identity=identities.append)
+        shell = shell_class_for(target)(target, script=self._script, connect_timeout_s=CONNECT_S, on_identity=identities.append)
 
         def keep(event: Event) -> None:
             if event.name == "hello":

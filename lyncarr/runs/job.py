@@ -131,11 +131,11 @@ class Job:
         return self._interrupts.pressed()
 
     def _run(self, *, write: bool, confirm: Confirm | None) -> HostResult:
-        from lyncarr.hosts.choose import host_by
+        from lyncarr.hosts.choose import shell_class_for
         from lyncarr.materials.upload import pieces
 
         self._shells, self._interrupts = [], Interrupts()
-        shell_class = host_by(self.target)
+        shell_class = shell_class_for(self.target)
 
         def open_shell() -> RemoteShell:
             self._shells.append(shell_class(self.target, script=shipped(), known=self.logged_on))
@@ -145,7 +145,7 @@ class Job:
             host=self.target.name,
             stages=self.stages,
             site=self.site,
-            open_host=open_shell,
+            open_shell=open_shell,
             listener=self._listener,
             who=self._who,
             write=write,

@@ -29,10 +29,10 @@ from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.model import Deadline, Event, Request, Secret, StepRequest
 from lyncarr.hosts.http import retry
 from lyncarr.hosts.http.retry import FIRST_ATTEMPTS
-from lyncarr.hosts.psrp import PsrpHost
+from lyncarr.hosts.psrp import PsrpShell
 from lyncarr.hosts.shell import Identity, RemoteShell
 from lyncarr.hosts.target import Target, Tls
-from lyncarr.hosts.winrs import WinrsHost
+from lyncarr.hosts.winrs import WinrsShell
 from lyncarr.lab.real.powershell import PowerShellEngine
 from lyncarr.lab.replay.machine import Machine
 from lyncarr.lab.replay.psrp import ReplayEngine
@@ -51,7 +51,7 @@ RUN = "5e0c0b6e-0000-4000-8000-000000000001"
 STEP = "proxy-timeout"
 WANTED = {"meet.contoso.com": {"timeout_s": 900}}
 
-HOSTS: dict[str, type[RemoteShell]] = {"psrp": PsrpHost, "winrs": WinrsHost}
+SHELLS: dict[str, type[RemoteShell]] = {"psrp": PsrpShell, "winrs": WinrsShell}
 ASKING = {"psrp": "Command", "winrs": "Send"}
 """The message that carries a request, and with the first one the script."""
 FIRST_OUTPUT = {"psrp": 4, "winrs": 5}
@@ -92,14 +92,14 @@ class Bench:
         return Target(**{**values, **changes})
 
     def host(self, auth: str = "ntlm", tls: str = "pin", *, script: Script = SCRIPT, wait_s: int = 3, **changes: Any) -> RemoteShell:
-        return host_by()(self.target(auth, tls, **changes), script=script, connect_timeout_s=2.0, operation_timeout_s=wait_s)
+        return shell_class()(self.target(auth, tls, **changes), script=script, connect_timeout_s=2.0, operation_timeout_s=wait_s)
 
     def actions(self) -> list[str | None]:
         return [record.action for record in self.lab.messages]
 
 
-def host_by() -> type[RemoteShell]:
-    return HOSTS[console.Bench.transport]
+def shell_class() -> type[RemoteShell]:
+    return SHELLS[console.Bench.transport]
 
 
 def observe(host: RemoteShell, *, number: int = 1, lock: bool = False, deadline_s: float = 10.0) -> list[Event]:
@@ -180,7 +180,7 @@ def test_the_shell_is_known_before_the_script_is_sent(transport: str) -> None:
     before = {"psrp": ["Create", "Receive"], "winrs": ["Create", "Command", "Receive"]}[transport]
     with Bench() as bench:
         target = bench.target()
-        with host_by()(target, script=SCRIPT, on_identity=lambda known: seen.append((known, bench.actions()))) as host:
+        with shell_class()(target, script=SCRIPT, on_identity=lambda known: seen.append((known, bench.actions()))) as host:
             observe(host)
         assert bench.lab.identity is not None
         assert seen == [(Identity("4.0", bench.lab.identity.der), before)]
@@ -265,7 +265,7 @@ def test_a_relayed_log_on_is_refused() -> None:
         bench.lab.identity = server_identity("127.0.0.1")
         target = bench.target(tls="verify")
         target = Target(**{**target.__dict__, "tls": Tls("pin", pin=seen_by_client)})
-        with host_by()(target, script=SCRIPT) as host, pytest.raises(RefusedError):
+        with shell_class()(target, script=SCRIPT) as host, pytest.raises(RefusedError):
             observe(host)
 
 
@@ -391,7 +391,7 @@ def test_nothing_listening_is_tried_again(known: bool, least_s: float, most_s: f
     with Bench() as bench:
         begun = time.monotonic()
         with (
-            host_by()(bench.target(port=1), script=SCRIPT, connect_timeout_s=5.0, known=known) as host,
+            shell_class()(bench.target(port=1), script=SCRIPT, connect_timeout_s=5.0, known=known) as host,
             pytest.raises(UnreachableError, match="refused the connection"),
         ):
             observe(host)
@@ -403,7 +403,7 @@ def test_a_port_that_breaks_off_each_log_on_is_given_up_soon() -> None:
     with Bench() as bench:
         target = bench.target("ntlm", "off", port=bench.lab.https_port)
         begun = time.monotonic()
-        with host_by()(target, script=SCRIPT) as host, pytest.raises(UnreachableError):
+        with shell_class()(target, script=SCRIPT) as host, pytest.raises(UnreachableError):
             observe(host)
         assert time.monotonic() - begun < 5
         assert host.traffic.connections == FIRST_ATTEMPTS
@@ -609,7 +609,7 @@ def real(pwsh: str) -> Iterator[LabServer]:
 @pytest.mark.parametrize(("auth", "tls"), [("basic", "pin"), ("negotiate", "off")])
 def test_a_real_powershell_keeps_its_state_and_gets_the_secrets(real: LabServer, auth: str, tls: str) -> None:
     trust, port = (Tls("off"), real.http_port) if tls == "off" else (Tls("pin", pin=real.pin), real.https_port)
-    with host_by()(Target("rp01", real.address, port, real.user, Secret(PASSWORD), AuthMethod(auth), trust), script=SCRIPT) as host:
+    with shell_class()(Target("rp01", real.address, port, real.user, Secret(PASSWORD), AuthMethod(auth), trust), script=SCRIPT) as host:
         first = observe(host, deadline_s=30)
         assert len(real.requests) <= (6 if auth == "basic" else 9)
         assert names(first) == ["hello", "observed", "done"]
@@ -625,7 +625,7 @@ def test_a_real_powershell_keeps_its_state_and_gets_the_secrets(real: LabServer,
 )
 def test_what_goes_wrong_in_a_real_powershell_is_told(real: LabServer, parameter: str, text: str) -> None:
     target = Target("rp01", real.address, real.https_port, real.user, Secret(PASSWORD), AuthMethod.ntlm, Tls("pin", pin=real.pin))
-    with host_by()(target, script=SCRIPT) as host:
+    with shell_class()(target, script=SCRIPT) as host:
         observe(host, deadline_s=30)
         request = Request(RUN, 2, "apply", (StepRequest(STEP, {}, {parameter: True}),), True)
         with pytest.raises(StepFailedError, match=text):
@@ -636,7 +636,7 @@ def test_what_goes_wrong_in_a_real_powershell_is_told(real: LabServer, parameter
 @pytest.mark.powershell
 def test_a_real_powershell_is_stopped(real: LabServer) -> None:
     target = Target("rp01", real.address, real.https_port, real.user, Secret(PASSWORD), AuthMethod.ntlm, Tls("pin", pin=real.pin))
-    with host_by()(target, script=SCRIPT) as host:
+    with shell_class()(target, script=SCRIPT) as host:
         observe(host, deadline_s=30)
         request = Request(RUN, 2, "apply", (StepRequest(STEP, {}, {"seconds": 2}),), True)
         with pytest.raises(LostConnectionError, match="interrupted"):

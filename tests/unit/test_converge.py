@@ -57,12 +57,12 @@ class Disk:
         self.many_notes = 0
 
 
-class FakeHost:
+class FakeShell:
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
         self.first = True
 
-    def __enter__(self) -> FakeHost:
+    def __enter__(self) -> FakeShell:
         self.disk.log.append("open")
         return self
 
@@ -136,11 +136,11 @@ DONE: dict[str, State] = {s.name: s.desired(None) for s in (A, B, C, D)}
 
 
 def run(disk: Disk, *, write: bool = True, stages: tuple[Stage, ...] = STAGES, **more: Any) -> HostResult:
-    def opened() -> FakeHost:
-        return FakeHost(disk)
+    def opened() -> FakeShell:
+        return FakeShell(disk)
 
     more.setdefault("listener", Heard())
-    return Run(host="rp01", stages=stages, site=None, open_host=opened, who="me", write=write, sleep=lambda s: None, **more).execute()
+    return Run(host="rp01", stages=stages, site=None, open_shell=opened, who="me", write=write, sleep=lambda s: None, **more).execute()
 
 
 def words(result: HostResult) -> dict[str, str]:
@@ -326,10 +326,10 @@ def test_a_busy_host() -> None:
 
 
 def test_an_unreachable_host() -> None:
-    def opened() -> FakeHost:
+    def opened() -> FakeShell:
         raise UnreachableError("nobody there")
 
-    result = Run(host="rp01", stages=STAGES, site=None, open_host=opened, listener=Heard(), who="me", write=True).execute()
+    result = Run(host="rp01", stages=STAGES, site=None, open_shell=opened, listener=Heard(), who="me", write=True).execute()
     assert (result.result, result.exit_code) == ("unreachable", 69)
 
 

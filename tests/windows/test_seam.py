@@ -23,7 +23,7 @@ from tests.snippets.report import misjudged, seam_part
 from tests.windows import checks
 from tests.windows.conftest import MakeMachine
 from tests.windows.sites import full_site
-from tests.windows.wire import Shell, shell_on
+from tests.windows.wire import Sender, shell_on
 
 pytestmark = pytest.mark.wine
 
@@ -67,7 +67,7 @@ def test_every_statement_ran(answers: checks.Answers, install_answers: checks.An
     assert list(misjudged([seam_part([answers.recording, install_answers.recording])])) == []
 
 
-def held_by(shell: Shell, *, lock: bool) -> tuple[list[Mapping[str, object]], list[Mapping[str, object]]]:
+def held_by(shell: Sender, *, lock: bool) -> tuple[list[Mapping[str, object]], list[Mapping[str, object]]]:
     """Failures and notes of an observation that asks for no step."""
     events = shell.send("observe", (), lock=lock)
     return [e.data for e in events if e.name == "failed"], [e.data for e in events if e.name == "note"]

@@ -15,7 +15,7 @@ from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.model import Deadline, Event, Request, Secret, Stage, State, Step, StepRequest
 from lyncarr.core.plan import steps_of
 from lyncarr.hosts.target import Target, Tls
-from lyncarr.hosts.winrs import WinrsHost
+from lyncarr.hosts.winrs import WinrsShell
 from lyncarr.lab.real.wine import WineEngine, WineMachine
 from lyncarr.lab.wire.server import LabServer
 from lyncarr.materials.upload import pieces
@@ -34,12 +34,12 @@ def served(machine: WineMachine) -> Iterator[LabServer]:
 
 
 @contextmanager
-def shell_on(lab: LabServer, run: str = RUN, transport: str = "psrp") -> Iterator[Shell]:
+def shell_on(lab: LabServer, run: str = RUN, transport: str = "psrp") -> Iterator[Sender]:
     """A PowerShell process of its own, closed at the end."""
     if transport == "winrs":
         target = Target("rp01", lab.address, lab.http_port, lab.user, Secret(lab.password), AuthMethod.ntlm, Tls("off"))
-        with WinrsHost(target, script=shipped()) as host:
-            yield WinrsShell(host, run)
+        with WinrsShell(target, script=shipped()) as shell:
+            yield WinrsSender(shell, run)
         return
     wsman = WSMan(
         lab.address,
@@ -52,10 +52,10 @@ def shell_on(lab: LabServer, run: str = RUN, transport: str = "psrp") -> Iterato
         no_proxy=True,
     )
     with wsman, RunspacePool(wsman) as pool:
-        yield PsrpShell(pool, run)
+        yield PsrpSender(pool, run)
 
 
-class Shell(ABC):
+class Sender(ABC):
     """Sends requests as lyncarr does."""
 
     def __init__(self, run: str) -> None:
@@ -104,7 +104,7 @@ class Shell(ABC):
                 assert [event.name for event in events] == ["done"], events
 
 
-class PsrpShell(Shell):
+class PsrpSender(Sender):
     """The script with the first request, then its function alone; secrets as the pipeline's input."""
 
     def __init__(self, pool: RunspacePool, run: str) -> None:
@@ -131,14 +131,14 @@ class PsrpShell(Shell):
         return events
 
 
-class WinrsShell(Shell):
-    def __init__(self, host: WinrsHost, run: str) -> None:
+class WinrsSender(Sender):
+    def __init__(self, shell: WinrsShell, run: str) -> None:
         super().__init__(run)
-        self._host = host
+        self._shell = shell
 
     def _events(self, request: Request, secrets: Mapping[str, str]) -> list[Event]:
         events: list[Event] = []
-        self._host.request(request, events.append, Deadline(LONGEST_S), {name: Secret(value) for name, value in secrets.items()})
+        self._shell.request(request, events.append, Deadline(LONGEST_S), {name: Secret(value) for name, value in secrets.items()})
         return events
 
 
