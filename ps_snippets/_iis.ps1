@@ -46,10 +46,10 @@ function Get-LyncarrFarmProtocol {
     return ,$Farm.GetChildElement('applicationRequestRouting').GetChildElement('protocol')
 }
 
-function Add-LyncarrNeedsNote {
-    # Tells in the plan what apply would stop for: a farm that is not there and is not going to be made in this run.
+function Add-LyncarrFarmNote {
+    # Reports in a plan what apply would stop for: a farm that does not exist and that this run does not create.
     param([System.Collections.IDictionary]$Context, [string]$Farm)
-    if (@($Context['Steps']) -cnotcontains 'farms') { Add-LyncarrNote -Kind 'needs' -Text "needs step farms: there is no farm '$Farm' on this host yet" }
+    Add-LyncarrNeedNote -Context $Context -Step 'farms' -Item $Farm -Reason "the farm '$Farm' does not exist on this host yet"
 }
 
 function Test-LyncarrSameSet {
@@ -93,7 +93,7 @@ function Get-LyncarrNeededCollection {
     # The same for setters, which cannot go on without it.
     param([System.Collections.IDictionary]$Context, [string]$Section)
     $collection = Get-LyncarrCollection -Context $Context -Section $Section
-    if ($null -eq $collection) { Stop-Lyncarr -Kind 'needs' -Text "needs step arr: this host has no configuration section '$Section'" }
+    if ($null -eq $collection) { Stop-LyncarrNeed -Step 'arr' -Reason "this host has no configuration section '$Section'" }
     return ,$collection
 }
 
@@ -101,6 +101,6 @@ function Get-LyncarrNeededFarm {
     param([System.Collections.IDictionary]$Context, [string]$Name)
     $farms = Get-LyncarrNeededCollection -Context $Context -Section 'webFarms'
     $farm = Find-LyncarrElement -Collection $farms -Attribute 'name' -Value $Name
-    if ($null -eq $farm) { Stop-Lyncarr -Kind 'needs' -Text "needs step farms: there is no farm '$Name' on this host" }
+    if ($null -eq $farm) { Stop-LyncarrNeed -Step 'farms' -Reason "the farm '$Name' does not exist on this host" }
     return ,$farm
 }

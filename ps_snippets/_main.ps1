@@ -13,7 +13,7 @@ function Get-LyncarrStepState {
     param([string]$Step, [System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
     switch ($Step) {
         #:each-step 'STEP' { return Get-NOUNState -Desired $Desired -Parameters $Parameters -Context $Context }
-        default { throw "this script knows no step '$Step'" }
+        default { throw "unknown step '$Step'" }
     }
 }
 
@@ -22,7 +22,7 @@ function Set-LyncarrStepState {
     param([string]$Step, [System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
     switch ($Step) {
         #:each-step 'STEP' { Set-NOUNState -Desired $Desired -Parameters $Parameters -Context $Context -Secrets $Secrets; return }
-        default { throw "this script knows no step '$Step'" }
+        default { throw "unknown step '$Step'" }
     }
 }
 

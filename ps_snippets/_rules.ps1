@@ -157,10 +157,10 @@ function Get-LyncarrShadow {
         }
         $names = [string]::Join(', ', [string[]]$hosts.ToArray())
         if ($certain) {
-            Add-LyncarrNote -Kind 'foreign-rule' -Text "the global rule '$($rule['Name'])' stands before ours and takes the requests for ${names}: disable it, narrow it or move it below them"
+            Add-LyncarrNote -Kind 'foreign-rule' -Item $rule['Name'] -Text "the global rule '$($rule['Name'])' comes before the rules of lyncarr and takes all requests for $names"
             $rule['Name']
         }
-        elseif ($names -cne '') { Add-LyncarrNote -Kind 'foreign-rule' -Text "the global rule '$($rule['Name'])' stands before ours and may take requests for ${names}: check what it is for" }
+        elseif ($names -cne '') { Add-LyncarrNote -Kind 'foreign-rule' -Item $rule['Name'] -Text "the global rule '$($rule['Name'])' comes before the rules of lyncarr and may take requests for ${names}: check its purpose" }
         Add-LyncarrLateNote -Rule $rule -Standing ([string[]]$standing.ToArray()) -Parameters $Parameters
     }
 }
@@ -180,7 +180,7 @@ function Add-LyncarrLateNote {
             foreach ($header in @($plain, [string]$mine['host'])) {
                 if ((Test-LyncarrPattern -Syntax 1 -Pattern ([string]$mine['pattern']) -Text $header) -cne 'yes') { continue }
                 if ((Test-LyncarrRuleApplies -Rule $Rule -HostHeader $header -Https ([bool]$mine['https'])) -ceq 'no') { continue }
-                Add-LyncarrNote -Kind 'foreign-rule' -Text "the global rule '$($Rule['Name'])' is for $pattern, but '$name' stands before it and takes what $($mine['pattern']) matches: set a narrower host_pattern in the site file, or remove that rule where nothing needs it"
+                Add-LyncarrNote -Kind 'foreign-rule' -Item $Rule['Name'] -Text "the global rule '$($Rule['Name'])' is for $pattern, but '$name' comes before it and takes all requests that $($mine['pattern']) matches: set a narrower host_pattern in the configuration file, or remove the rule if nothing needs it"
                 return
             }
         }
@@ -328,7 +328,7 @@ function Set-LyncarrRuleState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
     $rules = Get-LyncarrNeededCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'
     $taken = @(Get-LyncarrShadow -Rules @(Get-LyncarrRule -Context $Context) -Parameters $Parameters)
-    if ($taken.Count -gt 0) { Stop-Lyncarr -Kind 'foreign' -Text "the global rule '$($taken[0])' stands before ours and takes their requests: disable it, narrow it or move it below them, then run again" }
+    if ($taken.Count -gt 0) { Stop-Lyncarr -Kind 'foreign' -Text "the global rule '$($taken[0])' comes before the rules of lyncarr and takes their requests" -Hint 'Disable it, narrow it, or move it below the rules of lyncarr, then run the command again.' }
     $order = [string[]]@($Parameters['rules'].get_Keys())
     foreach ($name in $order) {
         Set-LyncarrRule -Rules $rules -Name $name -Attributes $Desired[$name] -Conditions ([string[]]@($Parameters['rules'][$name]['conditions'])) -Context $Context

@@ -76,15 +76,25 @@ function Send-LyncarrEvent {
 }
 
 function Add-LyncarrNote {
-    param([string]$Kind, [string]$Text)
-    Add-LyncarrEvent -Members @{ event = 'note'; step = $script:LyncarrState['Step']; kind = $Kind; text = $Text }
+    # $Item names what the note is about: a rule, farm, server, web site, binding, product or certificate; '' where it is the host.
+    param([string]$Kind, [string]$Text, [string]$Item)
+    $about = $null
+    if ($Item -cne '') { $about = $Item }
+    Add-LyncarrEvent -Members @{ event = 'note'; step = $script:LyncarrState['Step']; kind = $Kind; item = $about; text = $Text }
 }
 
 function Stop-Lyncarr {
-    # Ends the request with a failure of a kind that the controller knows. The text is one sentence with the next move.
-    param([string]$Kind, [string]$Text)
+    # Ends the request with a failure of a kind that the controller knows. $Text says what is wrong, with the value; $Hint is the next action.
+    param([string]$Kind, [string]$Text, [string]$Hint)
     $script:LyncarrState['Failure'] = $Kind
+    $script:LyncarrState['Hint'] = $Hint
     throw $Text
+}
+
+function Add-LyncarrNeedNote {
+    # Reports in a plan that apply would stop because another step must come first. No note where that step is part of this run.
+    param([System.Collections.IDictionary]$Context, [string]$Step, [string]$Reason, [string]$Item)
+    if (@($Context['Steps']) -cnotcontains $Step) { Add-LyncarrNote -Kind 'needs' -Item $Item -Text "needs step ${Step}: $Reason" }
 }
 
 function New-LyncarrContext {
@@ -126,7 +136,7 @@ function Enter-LyncarrLock {
             since = [datetime]::UtcNow.ToString('yyyy-MM-ddTHH:mm:ssZ', [cultureinfo]::InvariantCulture)
         })
     if ($null -eq $script:LyncarrState['Lock']) {
-        Stop-Lyncarr -Kind 'busy' -Text (Get-LyncarrHolderText -Holder (Read-LyncarrHolder))
+        Stop-Lyncarr -Kind 'busy' -Text (Get-LyncarrHolderText -Holder (Read-LyncarrHolder)) -Hint 'Wait until that run ends, then run the command again.'
     }
 }
 
@@ -162,6 +172,7 @@ function Invoke-LyncarrRequest {
     $script:LyncarrState['Sent'] = 0
     $script:LyncarrState['Step'] = $null
     $script:LyncarrState['Failure'] = $null
+    $script:LyncarrState['Hint'] = ''
     try {
         $table = ConvertTo-LyncarrTable -Value (ConvertFrom-Json -InputObject $Request)
         if ($first) {
@@ -180,14 +191,16 @@ function Invoke-LyncarrRequest {
             }
             'apply' { Invoke-LyncarrApply -Request $table -Secrets $secrets }
             'upload' { Add-LyncarrUpload -Request $table }
-            default { throw "this script knows no operation '$($table['operation'])'" }
+            default { throw "unknown operation '$($table['operation'])'" }
         }
     }
     catch {
         $cause = $_.Exception.GetBaseException()
         $text = [string]$cause.Message
         if ($null -eq $script:LyncarrState['Failure']) { $text = $text.Trim() + " [$($cause.GetType().Name), line $($_.InvocationInfo.ScriptLineNumber)]" }
-        Add-LyncarrEvent -Members @{ event = 'failed'; step = $script:LyncarrState['Step']; kind = (Get-LyncarrFailureKind -Cause $cause); text = $text }
+        $kind = Get-LyncarrFailureKind -Cause $cause
+        if ($kind -ceq 'locked') { $script:LyncarrState['Hint'] = 'Close IIS Manager and other programs that write applicationHost.config on the host, then run the command again.' }
+        Add-LyncarrEvent -Members @{ event = 'failed'; step = $script:LyncarrState['Step']; kind = $kind; text = $text; hint = [string]$script:LyncarrState['Hint'] }
     }
     finally {
         Add-LyncarrEvent -Members @{ event = 'done'; count = [int]$script:LyncarrState['Sent'] }
@@ -196,6 +209,12 @@ function Invoke-LyncarrRequest {
 }
 
 #:write
+
+function Stop-LyncarrNeed {
+    # Ends the request because another step must come first.
+    param([string]$Step, [string]$Reason)
+    Stop-Lyncarr -Kind 'needs' -Text "needs step ${Step}: $Reason" -Hint "Run the command with --step $Step as well, or without --step."
+}
 
 function Add-LyncarrProgress {
     param([string]$Text)
@@ -206,7 +225,7 @@ function Invoke-LyncarrApply {
     # Sets the steps of one unit. What they change in the IIS configuration is one commit; a commit that lost the race for the file
     # is done again from a fresh read, anything else ends the request with nothing committed.
     param([System.Collections.IDictionary]$Request, [System.Collections.IDictionary]$Secrets)
-    if ($null -eq $script:LyncarrState['Lock']) { Stop-Lyncarr -Kind 'error' -Text 'apply without the lock; observe with lock comes first' }
+    if ($null -eq $script:LyncarrState['Lock']) { Stop-Lyncarr -Kind 'error' -Text 'the request apply came without the lock' -Hint 'Send observe with the lock first.' }
     $attempt = 0
     $committed = $false
     $context = $null
@@ -224,7 +243,7 @@ function Invoke-LyncarrApply {
             Save-LyncarrBackup -Name ('lyncarr-' + [string]$Request['run'])
             $committed = Save-LyncarrIis -Context $context -LastAttempt ($attempt -ge 5)
             if (-not $committed) {
-                Add-LyncarrNote -Kind 'retried' -Text 'applicationHost.config was changed or held by something else; read again and retried'
+                Add-LyncarrNote -Kind 'retried' -Text 'another program changed or locked applicationHost.config; lyncarr read it again and retried'
                 Close-LyncarrIis -Context $context
                 [System.Threading.Thread]::Sleep(1000)
             }

@@ -107,7 +107,7 @@ function Protect-LyncarrFolder {
     $icacls = [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::System), 'icacls.exe')
     foreach ($change in @('/setowner *S-1-5-32-544', '/inheritance:r /grant:r *S-1-5-32-544:(OI)(CI)F *S-1-5-18:(OI)(CI)F')) {
         $code = Invoke-LyncarrProgram -Path $icacls -Arguments ('"' + $Path + '" ' + $change + ' /q')
-        if ($code -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "the folder $Path cannot be kept for Administrators only (icacls ended with ${code}): remove it and run again" }
+        if ($code -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "the folder $Path could not be restricted to administrators: icacls ended with exit code $code" -Hint "Remove the folder $Path on the host, then run the command again." }
     }
 }
 
@@ -117,7 +117,7 @@ function New-LyncarrFolder {
     $new = $Path + '-' + [guid]::NewGuid().ToString()
     [void][System.IO.Directory]::CreateDirectory($new)
     Protect-LyncarrFolder -Path $new
-    if (@([System.IO.Directory]::GetFileSystemEntries($new)).Count -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "somebody put files into the folder $new when it was made: see who, remove it and run again" }
+    if (@([System.IO.Directory]::GetFileSystemEntries($new)).Count -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "another account put files into the folder $new when lyncarr created it" -Hint "Find out which account it was, remove the folder, then run the command again." }
     try { [System.IO.Directory]::Move($new, $Path) }
     catch [System.IO.IOException] {
         # Somebody made one in the meantime: another run, or who must not.
@@ -129,10 +129,10 @@ function Confirm-LyncarrOwn {
     # Stops at what another than an administrator made, or what leads elsewhere: what follows would be done to another file or folder,
     # such as System32. The account of this session is an administrator, and may own what it made.
     param([string]$Item, [string]$Folder)
-    if (([int][System.IO.File]::GetAttributes($Item) -band [int][System.IO.FileAttributes]::ReparsePoint) -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "$Item is a link to another place: remove $Folder and run again" }
+    if (([int][System.IO.File]::GetAttributes($Item) -band [int][System.IO.FileAttributes]::ReparsePoint) -ne 0) { Stop-Lyncarr -Kind 'denied' -Text "$Item is a link to another place" -Hint "Remove $Folder on the host, then run the command again." }
     $owner = Get-LyncarrOwner -Path $Item
     if (@('S-1-5-32-544', 'S-1-5-18', [System.Security.Principal.WindowsIdentity]::GetCurrent().User.Value) -cnotcontains $owner) {
-        Stop-Lyncarr -Kind 'denied' -Text "$Item belongs to $owner, who is neither the group of administrators nor SYSTEM: see whose it is, remove $Folder and run again"
+        Stop-Lyncarr -Kind 'denied' -Text "the owner of $Item is $owner, which is neither the Administrators group nor SYSTEM" -Hint "Find out whose account that is, remove $Folder on the host, then run the command again."
     }
 }
 
@@ -432,7 +432,7 @@ function Save-LyncarrIis {
     }
     catch [System.ComponentModel.Win32Exception] {
         # HTTP.sys comes last: the file is written by now.
-        Stop-Lyncarr -Kind 'binding' -Text "the configuration is written, but HTTP.sys refused the certificate ($($_.Exception.GetBaseException().Message.Trim())): see whether its private key is in place with lyncarr plan --step certificate, then run this again"
+        Stop-Lyncarr -Kind 'binding' -Text "the configuration is written, but HTTP.sys refused the certificate ($($_.Exception.GetBaseException().Message.Trim()))" -Hint 'Check its private key with lyncarr plan --step certificate, then run the command again.'
     }
     return $true
 }
@@ -467,7 +467,7 @@ function Restart-LyncarrIis {
     # https://learn.microsoft.com/previous-versions/windows/it-pro/windows-server-2012-r2-and-2012/jj635851(v=ws.11)
     $program = [System.IO.Path]::Combine([Environment]::GetFolderPath([Environment+SpecialFolder]::System), 'iisreset.exe')
     $code = Invoke-LyncarrProgram -Path $program -Arguments '/noforce'
-    if ($code -ne 0) { Stop-Lyncarr -Kind 'restart' -Text "the configuration is written, but iisreset /noforce ended with ${code}: run it on the host, or run this again" }
+    if ($code -ne 0) { Stop-Lyncarr -Kind 'restart' -Text "the configuration is written, but iisreset /noforce ended with exit code $code" -Hint 'Run iisreset /noforce on the host, or run the command again.' }
     Set-LyncarrRestartPending -Pending $false
 }
 
@@ -482,18 +482,18 @@ function Install-LyncarrFeature {
         $why = [string]$result.ExitCode
     }
     catch { $why = $_.Exception.GetBaseException().Message.Trim() }
-    Stop-Lyncarr -Kind 'feature' -Text "Windows did not install $([string]::Join(', ', $Names)) ($why): try Install-WindowsFeature on the host, with -Source where its sources were removed"
+    Stop-Lyncarr -Kind 'feature' -Text "Windows did not install $([string]::Join(', ', $Names)) ($why)" -Hint 'Run Install-WindowsFeature on the host. Add -Source if the installation files were removed.'
 }
 
 function Stop-LyncarrWithoutIis {
     # For what cannot go on without it.
-    if ((Get-LyncarrService -Name 'W3SVC') -ceq 'absent') { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: this host has no IIS' }
+    if ((Get-LyncarrService -Name 'W3SVC') -ceq 'absent') { Stop-LyncarrNeed -Step 'iis' -Reason 'IIS is not installed on this host' }
 }
 
 function Start-LyncarrService {
     param([string]$Name)
     try { Start-Service -Name $Name -ErrorAction Stop -WarningAction SilentlyContinue }
-    catch { Stop-Lyncarr -Kind 'error' -Text "the service $Name does not start ($($_.Exception.GetBaseException().Message.Trim())): look at its start type and the System event log" }
+    catch { Stop-Lyncarr -Kind 'error' -Text "the service $Name does not start ($($_.Exception.GetBaseException().Message.Trim()))" -Hint 'Check its start type and the System event log on the host.' }
 }
 
 function Get-LyncarrData {
@@ -511,7 +511,7 @@ function Get-LyncarrPackagePath {
 function Add-LyncarrUpload {
     # One piece of a package. Pieces come in order: one that does not begin where the file ends, such as one sent twice, is refused.
     param([System.Collections.IDictionary]$Request)
-    if ($null -eq $script:LyncarrState['Lock']) { Stop-Lyncarr -Kind 'error' -Text 'upload without the lock; observe with lock comes first' }
+    if ($null -eq $script:LyncarrState['Lock']) { Stop-Lyncarr -Kind 'error' -Text 'the request upload came without the lock' -Hint 'Send observe with the lock first.' }
     Stop-LyncarrWithoutIis
     $path = Get-LyncarrPackagePath -Run ([string]$Request['run']) -Name ([string]$Request['file'])
     if (([string]$Request['data']).Length -gt 300000) { throw 'a piece of more than 300,000 characters' }
@@ -538,13 +538,13 @@ function Remove-LyncarrUpload {
 function Receive-LyncarrFile {
     # .NET 4.5 must be told to speak TLS 1.2; 0 means that Windows decides, which may be better than that.
     # https://learn.microsoft.com/dotnet/api/system.net.servicepointmanager.securityprotocol
-    param([string]$Url, [string]$Path)
+    param([string]$Url, [string]$Path, [string]$Key)
     [void][System.IO.Directory]::CreateDirectory([System.IO.Path]::GetDirectoryName($Path))
     $protocols = [int][System.Net.ServicePointManager]::SecurityProtocol
     if ($protocols -ne 0) { [System.Net.ServicePointManager]::SecurityProtocol = [System.Net.SecurityProtocolType]($protocols -bor 3072) }
     $client = New-Object System.Net.WebClient
     try { [void]$client.DownloadFile($Url, $Path) }
-    catch { Stop-Lyncarr -Kind 'installer' -Text "the host cannot download $Url ($($_.Exception.GetBaseException().Message.Trim())): download it yourself and name the file in the site file" }
+    catch { Stop-Lyncarr -Kind 'installer' -Text "the host cannot download $Url ($($_.Exception.GetBaseException().Message.Trim()))" -Hint "Download the file to the controller, and set $Key in the configuration file to its path." }
     finally { $client.Dispose() }
 }
 
@@ -620,10 +620,10 @@ function Import-LyncarrKey {
     }
     catch [System.Security.Cryptography.CryptographicException] {
         $cause = $_.Exception.GetBaseException()
-        $move = 'import the PFX on the host by hand to see why'
+        $hint = 'Import the PFX on the host by hand to see the cause.'
         # E_ACCESSDENIED: seen in remote sessions of an account that has no profile on the host yet.
-        if ($cause.get_HResult() -eq -2147024891) { $move = 'an account that never logged on at the host itself meets this: log on there once with it, then run again' }
-        Stop-Lyncarr -Kind 'certificate' -Text "Windows did not import the private key ($($cause.Message.Trim())): $move"
+        if ($cause.get_HResult() -eq -2147024891) { $hint = 'Log on to the host once with this account, because Windows refuses a key to an account without a profile. Then run the command again.' }
+        Stop-Lyncarr -Kind 'certificate' -Text "Windows did not import the private key ($($cause.Message.Trim()))" -Hint $hint
     }
     finally {
         $opened.Close()
@@ -637,11 +637,11 @@ function Start-LyncarrSite {
     for ($attempt = 1; $true; $attempt++) {
         Close-LyncarrIis -Context $Context
         [void](Get-LyncarrConfiguration -Context $Context)
-        $why = 'it was asked to and is not yet'
+        $why = 'Windows reported no error'
         # Start answers with the state, 1 for Started; it may be Starting.
         try { if ([int](Find-LyncarrSite -Context $Context -Name $Context['StartSite']).Start() -eq 1) { return } }
         catch [System.Runtime.InteropServices.COMException] { $why = $_.Exception.GetBaseException().Message.Trim() }
-        if ($attempt -ge 5) { Stop-Lyncarr -Kind 'binding' -Text "the web site '$($Context['StartSite'])' does not start (${why}): does another site or program hold its address and port?" }
+        if ($attempt -ge 5) { Stop-Lyncarr -Kind 'binding' -Text "the web site '$($Context['StartSite'])' does not start ($why)" -Hint 'Check whether another web site or program uses its address and port.' }
         [System.Threading.Thread]::Sleep(1000)
     }
 }

@@ -24,40 +24,52 @@ function Get-ArrState {
         $version = Get-LyncarrProduct -Name $name
         if ($null -ne $version) {
             $state[$name] = @{ installed = $true }
-            Add-LyncarrNote -Kind 'version' -Text ("$name $version".Trim())
+            Add-LyncarrNote -Kind 'version' -Item $name -Text ("$name $version".Trim())
         }
         else {
             $source = Get-LyncarrSource -Name $name -Parameters $Parameters
-            Add-LyncarrNote -Kind $source['Note'] -Text $source['Text']
+            if ($source['Needs'] -cne '') { Add-LyncarrNote -Kind 'needs' -Item $name -Text "$($source['Needs']): $($source['Action'])" }
+            else { Add-LyncarrNote -Kind 'installer' -Item $name -Text $source['Text'] }
         }
     }
     $files = @(Get-LyncarrPendingRename)
     if ($state.get_Count() -lt $Desired.get_Count() -and $files.Count -gt 0) {
         # Drivers of printers and scanners have some replaced at each start: to wait for an empty list would be to wait for ever.
-        Add-LyncarrNote -Kind 'pending-reboot' -Text "Windows replaces or deletes files at its next start, $($files[0]) first; only those of IIS stand in the way of an installation"
+        Add-LyncarrNote -Kind 'pending-reboot' -Text "Windows replaces or deletes files at its next start, the first is $($files[0]); only files of IIS would block an installation"
     }
-    if (@($Context['Steps']) -cnotcontains 'iis' -and (Get-LyncarrService -Name 'W3SVC') -ceq 'absent') { Add-LyncarrNote -Kind 'needs' -Text 'needs step iis: this host has no IIS' }
+    if ((Get-LyncarrService -Name 'W3SVC') -ceq 'absent') { Add-LyncarrNeedNote -Context $Context -Step 'iis' -Reason 'IIS is not installed on this host' }
     return $state
 }
 
 function Get-LyncarrSource {
-    # Where a missing product comes from. Note is the kind of the note about it, 'needs' where it can come from nowhere; Webpi the program
-    # that installs it, '' where a package does.
+    # The source of a missing product. Needs: what the host or the configuration file lacks, and Action: what to do then; '' where nothing is
+    # lacking. Webpi: the program that installs it, '' where a package does. Text: the source, for people.
     param([string]$Name, [System.Collections.IDictionary]$Parameters)
     $key = "installers.$($Parameters['keys'][$Name])"
-    if ($Parameters['packages'].Contains($Name)) { return @{ Note = 'installer'; Webpi = ''; Text = "$Name comes from its package ($key)" } }
+    if ($Parameters['packages'].Contains($Name)) { return @{ Needs = ''; Webpi = ''; Text = "$Name will be installed from its package ($key)" } }
     $program = ''
     $feed = $Parameters['feed']
     $needs = ''
-    if (-not $Parameters['webpi'].Contains($Name)) { $needs = "an installer: set $key in the site file" }
+    $action = ''
+    if (-not $Parameters['webpi'].Contains($Name)) {
+        $needs = "$Name needs an installer"
+        $action = "set $key in the configuration file"
+    }
     else {
         $program = Find-LyncarrWebpi
-        if ($program -ceq '') { $needs = "WebpiCmd, and this host has none: install the Web Platform Installer on it, or set $key to the package, with source = ""auto""" }
-        elseif ($feed -cnotmatch '^$|://' -and $null -eq (Get-LyncarrFileVersion -Path $feed)) { $needs = "the product list ${feed}, which is not on this host: put it there, or mend installers.feed" }
+        if ($program -ceq '') {
+            $needs = "$Name needs WebpiCmd, which is not installed on this host"
+            $action = "install the Web Platform Installer on the host, or set $key to the package, with source = ""auto"""
+        }
+        elseif ($feed -cnotmatch '^$|://' -and $null -eq (Get-LyncarrFileVersion -Path $feed)) {
+            $needs = "$Name needs the product list $feed, which is not on this host"
+            $action = 'copy the file to the host, or correct installers.feed in the configuration file'
+        }
     }
-    if ($needs -cne '') { return @{ Note = 'needs'; Webpi = ''; Text = "$Name needs $needs" } }
-    if ($feed -ceq '') { $feed = 'Microsoft''s product list; it was retired in 2022, so expect this to fail, and name a list of your own in installers.feed' }
-    return @{ Note = 'installer'; Webpi = $program; Text = "$Name comes by WebPI, which takes $($Parameters['webpi'][$Name]), and accepts its licence terms, from $feed" }
+    if ($needs -cne '') { return @{ Needs = $needs; Action = $action } }
+    $text = "$Name will be installed by WebPI as $($Parameters['webpi'][$Name]), which accepts its licence terms, from "
+    if ($feed -ceq '') { $text = $text + 'Microsoft''s product list; Microsoft retired that list in 2022, so set installers.feed to a list of your own' }
+    return @{ Needs = ''; Webpi = $program; Text = $text + $feed }
 }
 
 #:write
@@ -87,10 +99,10 @@ function Compare-LyncarrPackage {
     $signature = Get-LyncarrSignature -Path $Path
     $signer = Get-LyncarrSignerName -Subject $signature['Subject']
     $wrong = ''
-    if ($Hash -cne $Package['sha256']) { $wrong = "has SHA-256 $Hash and not $($Package['sha256'])" }
-    elseif ($signature['Status'] -cne 'Valid') { $wrong = "has a signature that Windows calls $($signature['Status'])" }
-    elseif ($signer -cne $Publisher) { $wrong = "is signed by '$signer' and not by '$Publisher' (installers.publisher)" }
-    if ($wrong -cne '') { Stop-Lyncarr -Kind 'installer' -Text "the package of $Name on the host $wrong, so nothing of it was run: get it from its publisher again" }
+    if ($Hash -cne $Package['sha256']) { $wrong = "has SHA-256 $Hash, not $($Package['sha256'])" }
+    elseif ($signature['Status'] -cne 'Valid') { $wrong = "has a signature with the status $($signature['Status']), not Valid" }
+    elseif ($signer -cne $Publisher) { $wrong = "is signed by '$signer', not by '$Publisher' (installers.publisher)" }
+    if ($wrong -cne '') { Stop-Lyncarr -Kind 'installer' -Text "the package of $Name on the host $wrong; it was not run" -Hint 'Download the package from its publisher again, then run the command again.' }
 }
 
 function Invoke-LyncarrInstaller {
@@ -113,6 +125,14 @@ function Invoke-LyncarrInstaller {
     finally { $process.Close() }
 }
 
+function Get-LyncarrLogQuote {
+    # What the log of an installer says about its failure, to be added to a text; '' where it says nothing.
+    param([string]$Log)
+    $said = Read-LyncarrInstallerLog -Log $Log
+    if ($said -ceq '') { return '' }
+    return ". Its log says: $said"
+}
+
 function Install-LyncarrPackage {
     # Emits live events: a statement, never assigned. Ends the request unless the product is seen to be there or a restart is due.
     # https://learn.microsoft.com/windows/win32/msi/error-codes: 1618 another installation runs, 3010 and 1641 restart needed
@@ -123,7 +143,7 @@ function Install-LyncarrPackage {
     if ($package.Contains('url')) {
         Add-LyncarrProgress -Text "downloading $Name"
         Send-LyncarrEvent
-        Receive-LyncarrFile -Url $package['url'] -Path $path
+        Receive-LyncarrFile -Url $package['url'] -Path $path -Key "installers.$($Parameters['keys'][$Name])"
     }
     $watch = [System.Diagnostics.Stopwatch]::StartNew()
     $held = Open-LyncarrPackage -Path $path
@@ -139,9 +159,9 @@ function Install-LyncarrPackage {
     $code = $Context['ExitCode']
     if (@(3010, 1641) -contains $code) { $Context['Reboot'] = $true; return }
     if ($code -eq 0 -and $null -ne (Get-LyncarrProduct -Name $Name)) { return }
-    $why = 'yet its file or its registry key is missing'
-    if ($code -ne 0) { $why = Get-LyncarrErrorText -Code $code }
-    Stop-Lyncarr -Kind 'installer' -Text ("msiexec ended with $code for ${Name}: $why Read $log on the host. $(Read-LyncarrInstallerLog -Log $log)".TrimEnd())
+    $why = 'its file or its registry key is missing'
+    if ($code -ne 0) { $why = (Get-LyncarrErrorText -Code $code).TrimEnd('.') }
+    Stop-Lyncarr -Kind 'installer' -Text "msiexec ended with exit code $code for ${Name}: $why$(Get-LyncarrLogQuote -Log $log)" -Hint "Read $log on the host."
 }
 
 function Install-LyncarrByWebpi {
@@ -156,13 +176,14 @@ function Install-LyncarrByWebpi {
     $limit = [int]$Parameters['webpi_limit_s']
     Invoke-LyncarrInstaller -Name $Name -Program $Program -Arguments $arguments -Watch ([System.Diagnostics.Stopwatch]::StartNew()) -LimitS $limit -Context $Context
     $code = $Context['ExitCode']
-    $ended = "WebpiCmd ended with $code for ${Name}, and its file or its registry key is missing"
-    if ($null -eq $code) { $ended = "WebpiCmd was ended after $limit s of installing ${Name}, and what it had started may still run" }
+    $ended = "WebpiCmd ended with exit code $code for ${Name}: its file or its registry key is missing"
+    if ($null -eq $code) { $ended = "WebpiCmd was stopped after $limit s while it installed ${Name}; programs that it started may still run" }
     elseif (@(3010, 1641) -contains $code -or (Test-LyncarrPendingReboot)) { $Context['Reboot'] = $true; return }
     elseif ($null -ne (Get-LyncarrProduct -Name $Name)) { return }
-    if ($feed -ceq '') { $move = 'Microsoft retired the product list that it asked, so name one of your own in installers.feed' }
-    else { $move = "see whether the host reaches $feed and the files that it names, and whether it lists $($Parameters['webpi'][$Name])" }
-    Stop-Lyncarr -Kind 'installer' -Text ("${ended}: $move, or set installers.$($Parameters['keys'][$Name]) to the package, with source = ""auto"". Read $log on the host. $(Read-LyncarrInstallerLog -Log $log)".TrimEnd())
+    if ($feed -ceq '') { $hint = 'Microsoft retired its product list, so set installers.feed to a list of your own' }
+    else { $hint = "Check that the host reaches $feed and the files that it names, and that it lists $($Parameters['webpi'][$Name])" }
+    $hint = "$hint, or set installers.$($Parameters['keys'][$Name]) to the package, with source = ""auto"". Read $log on the host."
+    Stop-Lyncarr -Kind 'installer' -Text "$ended$(Get-LyncarrLogQuote -Log $log)" -Hint $hint
 }
 
 function Set-ArrState {
@@ -173,10 +194,12 @@ function Set-ArrState {
         $sources = @{}
         foreach ($name in $due) {
             $sources[$name] = Get-LyncarrSource -Name $name -Parameters $Parameters
-            if ($sources[$name]['Note'] -ceq 'needs') { Stop-Lyncarr -Kind 'needs' -Text $sources[$name]['Text'] }
+            if ($sources[$name]['Needs'] -cne '') {
+                Stop-Lyncarr -Kind 'needs' -Text $sources[$name]['Needs'] -Hint "To continue, $($sources[$name]['Action'])."
+            }
         }
         # Part of Windows since 2016, an update before. https://support.microsoft.com/kb/2999226
-        if ($null -eq (Get-LyncarrFileVersion -Path ([System.IO.Path]::Combine((Get-LyncarrInetsrv), '..', 'ucrtbase.dll')))) { Stop-Lyncarr -Kind 'installer' -Text 'this host lacks the Universal C Runtime, without which the packages fail: install the update KB2999226' }
+        if ($null -eq (Get-LyncarrFileVersion -Path ([System.IO.Path]::Combine((Get-LyncarrInetsrv), '..', 'ucrtbase.dll')))) { Stop-Lyncarr -Kind 'installer' -Text 'this host has no Universal C Runtime, which the packages require' -Hint 'Install the update KB2999226 on the host, then run the command again.' }
         Save-LyncarrBackup -Name ('lyncarr-' + [string]$Context['Run'])
         foreach ($name in $due) {
             if ($Context['Reboot']) { break }

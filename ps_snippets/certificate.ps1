@@ -21,7 +21,7 @@ function Get-CertificateState {
         foreach ($other in @(Get-LyncarrCertificate -Store 'My' -Thumbprint '')) {
             if ([string]$other.Thumbprint -cne $thumbprint -and [string]::Equals($other.GetNameInfo('SimpleName', $false), [string]$Parameters['name'], [StringComparison]::OrdinalIgnoreCase)) {
                 $until = $other.NotAfter.ToUniversalTime().ToString('yyyy-MM-dd', [cultureinfo]::InvariantCulture)
-                Add-LyncarrNote -Kind 'old-certificate' -Text "another certificate for $($Parameters['name']) ($($other.Thumbprint), valid until $until) stays in the store: remove it when nothing uses it"
+                Add-LyncarrNote -Kind 'old-certificate' -Item ([string]$other.Thumbprint) -Text "another certificate for $($Parameters['name']) ($($other.Thumbprint), valid until $until) stays in the store: remove it when nothing uses it"
             }
         }
     }
@@ -41,7 +41,7 @@ function Set-CertificateState {
         if ($null -ne $seen -and $seen['private_key']) { continue }
         Import-LyncarrKey -Secrets $Secrets -Thumbprint $thumbprint
         $seen = Get-LyncarrKeyState -Thumbprint $thumbprint
-        if ($null -eq $seen) { Stop-Lyncarr -Kind 'certificate' -Text "Windows took the certificate $thumbprint and did not keep it in LocalMachine\My: does a policy or a security product guard that store?" }
-        if (-not $seen['private_key']) { Stop-Lyncarr -Kind 'certificate' -Text "the private key of $thumbprint does not open after the import: delete the certificate from LocalMachine\My on the host and run again" }
+        if ($null -eq $seen) { Stop-Lyncarr -Kind 'certificate' -Text "Windows accepted the certificate $thumbprint, but it is not in LocalMachine\My" -Hint 'Check whether a policy or a security product protects that store.' }
+        if (-not $seen['private_key']) { Stop-Lyncarr -Kind 'certificate' -Text "the private key of $thumbprint does not open after the import" -Hint 'Delete the certificate from LocalMachine\My on the host, then run the command again.' }
     }
 }

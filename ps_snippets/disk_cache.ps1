@@ -5,7 +5,7 @@ function Get-DiskCacheState {
     $state = [ordered]@{}
     foreach ($name in $Desired.get_Keys()) {
         $farm = Get-LyncarrFarm -Context $Context -Name $name
-        if ($null -eq $farm) { Add-LyncarrNeedsNote -Context $Context -Farm $name; continue }
+        if ($null -eq $farm) { Add-LyncarrFarmNote -Context $Context -Farm $name; continue }
         $cache = (Get-LyncarrFarmProtocol -Farm $farm).GetChildElement('cache')
         $state[$name] = @{ enabled = [bool]$cache.GetAttributeValue('enabled') }
     }

@@ -2,7 +2,7 @@
 # Items: "<farm>", "<farm>/<server>" and "iisreset" (a restart that an earlier run owes). A farm's rules are not made here: a rule without its host condition takes everybody's traffic.
 
 function Add-LyncarrUnresolvedNote {
-    # Tells which server names this host cannot resolve.
+    # Reports the server names that this host cannot resolve.
     param([System.Collections.IDictionary]$Desired)
     $names = New-Object System.Collections.ArrayList
     foreach ($item in $Desired.get_Keys()) {
@@ -11,7 +11,7 @@ function Add-LyncarrUnresolvedNote {
         if ($parts.Length -eq 2 -and -not [System.Net.IPAddress]::TryParse($parts[1], [ref]$address) -and -not $names.Contains($parts[1])) { [void]$names.Add($parts[1]) }
     }
     foreach ($name in @(Select-LyncarrUnresolved -Names ([string[]]$names.ToArray()))) {
-        Add-LyncarrNote -Kind 'unresolved' -Text "the host cannot resolve ${name}: add it to its hosts file, or give it a DNS server that knows it"
+        Add-LyncarrNote -Kind 'unresolved' -Item $name -Text "the host cannot resolve ${name}: add the name to its hosts file, or set a DNS server that knows it"
     }
 }
 

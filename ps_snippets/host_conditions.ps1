@@ -23,7 +23,7 @@ function Set-HostConditionsState {
     $collection = Get-LyncarrNeededCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'
     foreach ($name in $Desired.get_Keys()) {
         $rule = Find-LyncarrElement -Collection $collection -Attribute 'name' -Value $name
-        if ($null -eq $rule) { Stop-Lyncarr -Kind 'needs' -Text "needs steps ssl-offload and http-rules: there is no global rule '$name' on this host" }
+        if ($null -eq $rule) { Stop-Lyncarr -Kind 'needs' -Text "needs steps ssl-offload and http-rules: the global rule '$name' does not exist on this host" -Hint 'Run the command with both steps as well, or without --step.' }
         Set-LyncarrRuleCondition -Rule $rule -Desired ([string[]]@($Desired[$name]['conditions'])) -Context $Context
     }
 }

@@ -27,7 +27,7 @@ function Add-LyncarrPortNote {
             foreach ($name in $deaf.ToArray()) { if ((Test-LyncarrPattern -Syntax 1 -Pattern $pattern -Text $name) -ceq 'yes') { [void]$deaf.Remove($name) } }
         }
     }
-    if ($deaf.get_Count() -gt 0) { Add-LyncarrNote -Kind 'needs' -Text "no web site has an http binding on port 80 for $([string]::Join(', ', [string[]]$deaf.ToArray())), which the site file wants answered there: add one to '$($Parameters['site'])' in IIS Manager" }
+    if ($deaf.get_Count() -gt 0) { Add-LyncarrNote -Kind 'needs' -Item $Parameters['site'] -Text "no web site has an http binding on port 80 for $([string]::Join(', ', [string[]]$deaf.ToArray())), which the configuration file publishes there: add a binding to '$($Parameters['site'])' in IIS Manager" }
 }
 
 function Get-HttpRulesState {

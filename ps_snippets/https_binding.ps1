@@ -49,7 +49,7 @@ function Find-LyncarrBinding {
 function Get-LyncarrNoSiteText {
     param([System.Collections.IDictionary]$Context, [string]$Name)
     $names = @(foreach ($site in $Context['Manager'].get_Sites()) { "'" + $site.get_Name() + "'" })
-    return "this host has no web site '$Name', it has $([string]::Join(', ', [string[]]$names)): set website.name in the site file"
+    return "the web site '$Name' does not exist on this host, which has $([string]::Join(', ', [string[]]$names))"
 }
 
 function Get-LyncarrForeignBinding {
@@ -61,9 +61,9 @@ function Get-LyncarrForeignBinding {
     foreach ($site in $Context['Manager'].get_Sites()) {
         foreach ($binding in @(Get-LyncarrBinding -Site $site -Port $port)) {
             [void]$known.Add($binding['Endpoint'])
-            if ($site.get_Name() -ine $Parameters['site']) { Add-LyncarrNote -Kind 'other-site' -Text "the web site '$($site.get_Name())' has an https binding on port $port too ($($binding['Text'])): what is meant for it does not reach '$($Parameters['site'])'" }
+            if ($site.get_Name() -ine $Parameters['site']) { Add-LyncarrNote -Kind 'other-site' -Item ([string]$site.get_Name()) -Text "the web site '$($site.get_Name())' also has an https binding on port $port ($($binding['Text'])): its requests do not reach '$($Parameters['site'])'" }
             elseif ($binding['Name'] -ine $Parameters['binding'] -and $binding['Thumbprint'] -cne [string]$Desired[$Parameters['binding']]['certificate']) {
-                Add-LyncarrNote -Kind 'other-record' -Text "the web site '$($Parameters['site'])' has another https binding on port $port ($($binding['Text'])) with another certificate ($($binding['Thumbprint'])), which clients see first: remove it where nothing needs it"
+                Add-LyncarrNote -Kind 'other-record' -Item $binding['Text'] -Text "the web site '$($Parameters['site'])' has another https binding on port $port ($($binding['Text'])) with another certificate ($($binding['Thumbprint'])), which clients see first: remove the binding if nothing needs it"
             }
         }
     }
@@ -71,9 +71,9 @@ function Get-LyncarrForeignBinding {
         $endpoint = [string]$record['Endpoint']
         if (-not $endpoint.EndsWith(":$port", [StringComparison]::Ordinal) -or $known.ToArray() -icontains $endpoint) { continue }
         if ($record['Thumbprint'] -ceq [string]$Desired[$Parameters['binding']]['certificate']) { continue }
-        $what = 'it answers there with its own certificate; remove it with netsh http delete sslcert where nothing needs it'
-        if ($endpoint -ceq $Parameters['endpoint']) { $what = 'the binding of this step takes its place' }
-        Add-LyncarrNote -Kind 'other-record' -Text "HTTP.sys has a record for $endpoint with certificate $($record['Thumbprint']) that IIS does not know: $what"
+        $effect = 'clients see its certificate there; remove the record with netsh http delete sslcert if nothing needs it'
+        if ($endpoint -ceq $Parameters['endpoint']) { $effect = 'the binding of this step replaces it' }
+        Add-LyncarrNote -Kind 'other-record' -Item $endpoint -Text "HTTP.sys has a record for $endpoint with certificate $($record['Thumbprint']) that IIS does not know: $effect"
     }
 }
 
@@ -82,17 +82,17 @@ function Get-HttpsBindingState {
     $state = [ordered]@{}
     if ($Desired.get_Count() -eq 0) { return $state }
     if ($null -eq (Get-LyncarrConfiguration -Context $Context)) {
-        if (@($Context['Steps']) -cnotcontains 'iis') { Add-LyncarrNote -Kind 'needs' -Text 'needs step iis: this host has no IIS' }
+        Add-LyncarrNeedNote -Context $Context -Step 'iis' -Reason 'IIS is not installed on this host'
         return $state
     }
     Get-LyncarrForeignBinding -Desired $Desired -Parameters $Parameters -Context $Context
     $site = Find-LyncarrSite -Context $Context -Name $Parameters['site']
     if ($null -eq $site) {
-        Add-LyncarrNote -Kind 'needs' -Text (Get-LyncarrNoSiteText -Context $Context -Name $Parameters['site'])
+        Add-LyncarrNote -Kind 'needs' -Item $Parameters['site'] -Text "$(Get-LyncarrNoSiteText -Context $Context -Name $Parameters['site']): set website.name in the configuration file"
         return $state
     }
     $started = [bool](Test-LyncarrSiteStarted -Site $site)
-    if (-not $started -and @($Context['Steps']) -cnotcontains 'iis' -and (Get-LyncarrService -Name 'W3SVC') -cne 'running') { Add-LyncarrNote -Kind 'needs' -Text 'needs step iis: the service W3SVC does not run' }
+    if (-not $started -and (Get-LyncarrService -Name 'W3SVC') -cne 'running') { Add-LyncarrNeedNote -Context $Context -Step 'iis' -Reason 'the service W3SVC is not running' }
     $state[$Parameters['site']] = @{ started = $started; autostart = [bool]$site.GetAttributeValue('serverAutoStart') }
     $binding = Find-LyncarrBinding -Site $site -Parameters $Parameters
     if ($null -ne $binding) { $state[$Parameters['binding']] = @{ sni = (($binding['Flags'] -band 1) -ne 0); certificate = $binding['Thumbprint']; store = $binding['Store'] } }
@@ -103,12 +103,12 @@ function Get-HttpsBindingState {
 
 function Set-HttpsBindingState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
-    if ($null -eq (Get-LyncarrConfiguration -Context $Context)) { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: this host has no configuration of IIS' }
+    if ($null -eq (Get-LyncarrConfiguration -Context $Context)) { Stop-LyncarrNeed -Step 'iis' -Reason 'IIS is not installed on this host' }
     $site = Find-LyncarrSite -Context $Context -Name $Parameters['site']
-    if ($null -eq $site) { Stop-Lyncarr -Kind 'binding' -Text (Get-LyncarrNoSiteText -Context $Context -Name $Parameters['site']) }
+    if ($null -eq $site) { Stop-Lyncarr -Kind 'binding' -Text (Get-LyncarrNoSiteText -Context $Context -Name $Parameters['site']) -Hint 'Set website.name in the configuration file.' }
     $want = $Desired[$Parameters['binding']]
     $key = Get-LyncarrKeyState -Thumbprint $want['certificate']
-    if ($null -eq $key -or -not $key['private_key']) { Stop-Lyncarr -Kind 'needs' -Text "needs step certificate: $($want['certificate']) is not in LocalMachine\My with a private key" }
+    if ($null -eq $key -or -not $key['private_key']) { Stop-LyncarrNeed -Step 'certificate' -Reason "$($want['certificate']) is not in LocalMachine\My with a private key" }
     $hash = New-Object byte[] 20
     for ($index = 0; $index -lt 20; $index++) { $hash[$index] = [Convert]::ToByte(([string]$want['certificate']).Substring(2 * $index, 2), 16) }
     $binding = Find-LyncarrBinding -Site $site -Parameters $Parameters
@@ -130,7 +130,7 @@ function Set-HttpsBindingState {
     if (-not [bool]$site.GetAttributeValue('serverAutoStart')) { Set-LyncarrAttribute -Element $site -Name 'serverAutoStart' -Value $true -Context $Context }
     if (-not (Test-LyncarrSiteStarted -Site $site)) {
         # Asked for by its name, because a site cannot be started without it.
-        if ((Get-LyncarrService -Name 'W3SVC') -cne 'running') { Stop-Lyncarr -Kind 'needs' -Text 'needs step iis: the service W3SVC does not run' }
+        if ((Get-LyncarrService -Name 'W3SVC') -cne 'running') { Stop-LyncarrNeed -Step 'iis' -Reason 'the service W3SVC is not running' }
         $Context['StartSite'] = [string]$Parameters['site']
     }
 }

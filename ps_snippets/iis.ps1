@@ -17,7 +17,7 @@ function Get-IisState {
     $features = Get-LyncarrFeature
     if ($features['Web-Server'] -ceq 'Installed') {
         $state['Web-Server'] = @{ installed = $true; missing = @(Get-LyncarrMissingFeature -Features $features) }
-        Add-LyncarrNote -Kind 'version' -Text ('IIS ' + [string](Get-LyncarrRegistryValue -Key 'SOFTWARE\Microsoft\InetStp' -Name 'VersionString'))
+        Add-LyncarrNote -Kind 'version' -Item 'IIS' -Text ('IIS ' + [string](Get-LyncarrRegistryValue -Key 'SOFTWARE\Microsoft\InetStp' -Name 'VersionString'))
     }
     $service = Get-LyncarrService -Name 'W3SVC'
     if ($service -cne 'absent') { $state['W3SVC'] = @{ running = ($service -ceq 'running') } }
@@ -29,16 +29,16 @@ function Get-IisState {
 function Set-IisState {
     param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
     $features = Get-LyncarrFeature
-    if (-not $features.Contains('Web-Server')) { Stop-Lyncarr -Kind 'unfit' -Text 'This Windows does not offer the role Web-Server; lyncarr needs Windows Server.' }
+    if (-not $features.Contains('Web-Server')) { Stop-Lyncarr -Kind 'unfit' -Text 'This Windows does not offer the role Web-Server.' -Hint 'lyncarr requires Windows Server.' }
     $missing = @(Get-LyncarrMissingFeature -Features $features)
     if ($missing.Count -gt 0) {
         Save-LyncarrBackup -Name ('lyncarr-' + [string]$Context['Run'])
-        Add-LyncarrProgress -Text "installing $($missing.Count) roles and features of Windows, which takes minutes"
+        Add-LyncarrProgress -Text "installing $($missing.Count) roles and features of Windows; this takes minutes"
         Send-LyncarrEvent
         $Context['Reboot'] = Install-LyncarrFeature -Names $missing
         # Windows may call that a success and leave one out: the next run would find the same again, and the one after it.
         $left = @(Get-LyncarrMissingFeature -Features (Get-LyncarrFeature))
-        if (-not $Context['Reboot'] -and $left.Count -gt 0) { Stop-Lyncarr -Kind 'feature' -Text "Windows said that it installed $([string]::Join(', ', $left)), and did not: try Install-WindowsFeature on the host, with -Source where its sources were removed" }
+        if (-not $Context['Reboot'] -and $left.Count -gt 0) { Stop-Lyncarr -Kind 'feature' -Text "Windows reported success, but did not install $([string]::Join(', ', $left))" -Hint 'Run Install-WindowsFeature on the host. Add -Source if the installation files were removed.' }
     }
     if (-not $Context['Reboot'] -and (Get-LyncarrService -Name 'W3SVC') -cne 'running') { Start-LyncarrService -Name 'W3SVC' }
 }

@@ -5,7 +5,7 @@ function Get-ProxyTimeoutState {
     $state = [ordered]@{}
     foreach ($name in $Desired.get_Keys()) {
         $farm = Get-LyncarrFarm -Context $Context -Name $name
-        if ($null -eq $farm) { Add-LyncarrNeedsNote -Context $Context -Farm $name; continue }
+        if ($null -eq $farm) { Add-LyncarrFarmNote -Context $Context -Farm $name; continue }
         $timeout = (Get-LyncarrFarmProtocol -Farm $farm).GetAttributeValue('timeout')
         $state[$name] = @{ timeout_s = [int]$timeout.TotalSeconds }
     }

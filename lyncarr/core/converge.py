@@ -210,10 +210,10 @@ class Run:
         items = change.before if isinstance(change.before, tuple) else ()
         # A note may also name a rule that only takes some requests: only the items of the blocked change count.
         note = next((note for note in self._notes if note.step == step.name and note.item in items), None)
-        text = note.text if note else f"{change.item}: lyncarr cannot fix {change.attribute}"
+        text = note.text if note else f"lyncarr cannot fix {change.attribute} of {change.item}"
         error = StepFailedError(
             f"Step {step.name}: {text}.",
-            hint=f"Change or remove it on {self.host}, then run the command again.",
+            hint=f"Disable it, narrow it, or move it below the rules of lyncarr on {self.host}, then run the command again.",
             step=step.name,
             kind="foreign",
         )
@@ -359,7 +359,7 @@ class Run:
             self._keep_backup(event.data["text"])
         elif event.name == "note":
             data = event.data
-            self._note(Note(data["kind"], data["text"][:MAX_NOTE_CHARS], data["step"], data.get("item")))
+            self._note(Note(data["kind"], data["text"][:MAX_NOTE_CHARS], data["step"], data["item"]))
         elif event.name == "applied" and event.data["backup"] is not None:
             self._keep_backup(event.data["backup"])
         self.listener.event(self.host, event.name, event.data)

@@ -112,7 +112,7 @@ class Session:
 
 def failure(data: Mapping[str, Any], host: str) -> LyncarrError:
     """The exception for the members of a `failed` event."""
-    text, step, hint = data["text"], data["step"], data.get("hint", "")
+    text, step, hint = data["text"], data["step"], data["hint"]
     if data["kind"] == "busy":
         return BusyError(f"{host} is {text}.", hint=hint or "Wait until that run ends, or find out who started it.")
     if data["kind"] == "unfit":

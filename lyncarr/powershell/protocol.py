@@ -20,26 +20,37 @@ MAX_EVENTS = 20_000
 MAX_INT = 2**53
 MAX_DEPTH_TEXT = "the host's answer is nested too deeply"
 
-FAILURE_KINDS = frozenset(
-    {"busy", "denied", "unfit", "needs", "locked", "installer", "foreign", "feature", "certificate", "binding", "restart", "error"}
-)
-NOTE_KINDS = frozenset(
-    {
-        "backup",
-        "foreign-rule",
-        "holder",
-        "installer",
-        "needs",
-        "other-site",
-        "other-record",
-        "old-certificate",
-        "pending-reboot",
-        "restart",
-        "retried",
-        "unresolved",
-        "version",
-    }
-)
+FAILURE_KINDS = {
+    "busy": "another run holds the lock",
+    "denied": "Windows refused access, or a file or folder does not belong to an administrator",
+    "unfit": "this Windows does not offer what a step requires",
+    "needs": "another step, a product or a file must come first",
+    "locked": "another program holds applicationHost.config",
+    "installer": "a package or an installer failed",
+    "foreign": "a rule that lyncarr does not manage takes the requests",
+    "feature": "Windows did not install a role or feature",
+    "certificate": "a certificate or its private key could not be stored",
+    "binding": "the web site, its binding or its certificate in HTTP.sys",
+    "restart": "the configuration is written, but IIS did not restart",
+    "error": "any other error",
+}
+"""Kinds of the event `failed` -> meaning. The only declaration: docs/contract.md and the lint of the snippets read it."""
+NOTE_KINDS = {
+    "backup": "the name of the configuration backup, as soon as it exists",
+    "foreign-rule": "a global rule that lyncarr does not manage and that affects published names",
+    "holder": "another run holds the lock",
+    "installer": "the source of a product that is not installed",
+    "needs": "what apply would stop for",
+    "old-certificate": "another certificate of the same name",
+    "other-record": "another binding or HTTP.sys record on the same port",
+    "other-site": "another web site on the same port",
+    "pending-reboot": "why Windows must restart",
+    "restart": "IIS restarts after the change; the controller adds this note",
+    "retried": "applicationHost.config was read again, because another program changed or locked it",
+    "unresolved": "a server name that the host cannot resolve",
+    "version": "the version of an installed product",
+}
+"""Kinds of the event `note` -> meaning, in the same way."""
 
 
 def encode_request(request: Request) -> str:
@@ -160,7 +171,7 @@ class EventReader:
         m["steps"] = self._states(m["steps"])
 
     def _failed(self, m: dict[str, Any]) -> None:
-        _shape(m, step=(str, type(None)), kind=str, text=str)
+        _shape(m, step=(str, type(None)), kind=str, text=str, hint=str)
         self._settle("failed")
         self._step_known(m["step"])
         if m["kind"] not in FAILURE_KINDS:
@@ -175,7 +186,7 @@ class EventReader:
         self._step_known(m["step"])
 
     def _note(self, m: dict[str, Any]) -> None:
-        _shape(m, step=(str, type(None)), kind=str, text=str)
+        _shape(m, step=(str, type(None)), kind=str, item=(str, type(None)), text=str)
         self._step_known(m["step"])
         if m["kind"] not in NOTE_KINDS:
             raise _broken(f"an unknown kind of note {quoted(m['kind'])}")

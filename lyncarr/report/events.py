@@ -15,7 +15,7 @@ SCHEMA = 1
 LIVE = {
     "connecting": "a remote shell is being opened",
     "hello": "what the host is: computer, os, build, powershell and more",
-    "note": "kind, step (or null), text",
+    "note": "kind, step (or null), item (or null): what the note is about, text",
     "plan": "pending: step -> number of changes; script_sha256: of both halves of the script, `look` and `write`",
     "applying": "step",
     "progress": "step, text, percent (or null)",

@@ -30,7 +30,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         states["proxy-timeout"]["meet.contoso.com"]["timeout_s"] = 30
         states["http-rules"]["dialin.contoso.com"]["extra_rules"] = ["ARR_dialin.contoso.com_loadbalance"]
         del states["host-conditions"]["ARR_meet.contoso.com_loadbalance_SSL"]
-        text = "the global rule 'Old site' stands before ours and may take requests for meet.contoso.com"
+        text = "the global rule 'Old site' comes before the rules of lyncarr and may take requests for meet.contoso.com: check its purpose"
         bench.machine.notes = [{"step": "ssl-offload", "kind": "foreign-rule", "text": text}]
         yield bench
 

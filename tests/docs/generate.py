@@ -21,6 +21,7 @@ from lyncarr.config.schema import site_schema
 from lyncarr.config.tables import Table
 from lyncarr.core.errors import EXIT_CODES
 from lyncarr.core.model import Step
+from lyncarr.powershell.protocol import FAILURE_KINDS, NOTE_KINDS
 from lyncarr.report.events import LIVE
 from lyncarr.steps import STAGES, STEPS
 from lyncarr.steps.explanation import explain
@@ -201,6 +202,17 @@ def live_events() -> str:
     return table("event|tells", LIVE.items())
 
 
+# docs/contract.md
+
+
+def failure_kinds() -> str:
+    return table("kind of failure|meaning", FAILURE_KINDS.items())
+
+
+def note_kinds() -> str:
+    return table("kind of note|meaning", NOTE_KINDS.items())
+
+
 def parts() -> dict[str, dict[str, Callable[[], str]]]:
     """Page -> name of each part that it must have -> what makes the part."""
     return {
@@ -208,6 +220,7 @@ def parts() -> dict[str, dict[str, Callable[[], str]]]:
         "cli.md": {"commands": commands, "options": options},
         "steps.md": {"stages": stages, "steps": steps},
         "output.md": {"exit codes": exit_codes, "live events": live_events},
+        "contract.md": {"failure kinds": failure_kinds, "note kinds": note_kinds},
     }
 
 

@@ -74,7 +74,7 @@ def test_event(event: str) -> None:
     assert f"\n| {event} |" in sections(text_of("contract.md"))["Events"]
 
 
-@pytest.mark.parametrize("kind", sorted(NOTE_KINDS | FAILURE_KINDS))
+@pytest.mark.parametrize("kind", sorted({*NOTE_KINDS, *FAILURE_KINDS}))
 def test_kind(kind: str) -> None:
     assert kind in sections(text_of("contract.md"))["Events"]
 

@@ -224,7 +224,7 @@ def test_a_script_that_does_not_run(bench: Bench, prepare: Callable[[Bench], Non
 
 def _denying(events: list[str]) -> list[str]:
     """The host says hello, and then that it must not look."""
-    denied = '{"event":"failed","step":null,"kind":"denied","text":"access to the path is denied"}'
+    denied = '{"event":"failed","step":null,"kind":"denied","text":"access to the path is denied","hint":""}'
     return ["\n".join((events[0], denied, '{"event":"done","count":2}'))]
 
 

@@ -197,7 +197,7 @@ def test_iis_on_a_bare_host(bare_engine: Engine, tmp_path: Path) -> None:
     assert host.in_place("iis", host.apply("iis"))
     assert (host.data / "W3SVC.txt").read_text() == "running"
     assert "Available Web-Ftp-Server" in (host.data / "features.txt").read_text()
-    assert host.progress == ["installing 15 roles and features of Windows, which takes minutes"]
+    assert host.progress == ["installing 15 roles and features of Windows; this takes minutes"]
 
 
 def test_iis_is_not_missing_what_the_edition_lacks(bare_engine: Engine, tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_iis_starts_its_service(bare_engine: Engine, tmp_path: Path) -> None:
     [
         ("fails", "(Failed)"),
         ("throws", "(The source files could not be found.)"),
-        ("nothing", "Windows said that it installed Web-Server, Web-WebServer"),
+        ("nothing", "Windows reported success, but did not install Web-Server, Web-WebServer"),
     ],
 )
 def test_iis_that_does_not_install(bare_engine: Engine, tmp_path: Path, how: str, words: str) -> None:
@@ -291,7 +291,7 @@ def test_arr_is_there_only_with_file_and_key(bare_engine: Engine, tmp_path: Path
 def test_arr_needs_iis_before_anything_is_sent(bare_engine: Engine, tmp_path: Path) -> None:
     host = Windows(bare_engine, tmp_path, site_with_packages(tmp_path))
     failed = host.apply("arr")
-    assert (failed["kind"], failed["text"]) == ("needs", "needs step iis: this host has no IIS")
+    assert (failed["kind"], failed["text"]) == ("needs", "needs step iis: IIS is not installed on this host")
     assert host.uploads == []
     assert any(note["text"].startswith("needs step iis") for note in host.notes)
     assert host.apply("arr", send_packages=False)["kind"] == "needs"
@@ -302,15 +302,22 @@ def test_arr_without_a_package(bare_engine: Engine, tmp_path: Path) -> None:
     host.has_iis()
     failed = host.apply("arr")
     assert failed["kind"] == "needs"
-    assert "URL Rewrite needs an installer: set installers.url_rewrite in the site file" in failed["text"]
-    assert any("set installers.arr in the site file" in note["text"] for note in host.notes)
+    assert (failed["text"], failed["hint"]) == (
+        "URL Rewrite needs an installer",
+        "To continue, set installers.url_rewrite in the configuration file.",
+    )
+    needs = [(note["item"], note["text"]) for note in host.notes if note["kind"] == "needs"]
+    assert needs[1] == (
+        "Application Request Routing",
+        "Application Request Routing needs an installer: set installers.arr in the configuration file",
+    )
 
 
 def test_arr_without_the_runtime(bare_engine: Engine, tmp_path: Path) -> None:
     host = Windows(bare_engine, tmp_path, site_with_packages(tmp_path))
     host.has_iis()
     (host.machine.inetsrv.parent / "ucrtbase.dll").unlink()
-    assert "KB2999226" in host.apply("arr")["text"]
+    assert "KB2999226" in host.apply("arr")["hint"]
     assert not (host.data / "installed.log").exists()
     assert host.uploads == []
 
@@ -318,8 +325,8 @@ def test_arr_without_the_runtime(bare_engine: Engine, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("signature", "words"),
     [
-        ("NotSigned", "calls NotSigned"),
-        (f"HashMismatch|{MICROSOFT}", "calls HashMismatch"),
+        ("NotSigned", "a signature with the status NotSigned, not Valid"),
+        (f"HashMismatch|{MICROSOFT}", "a signature with the status HashMismatch, not Valid"),
         ("Valid|CN=Evil, O=Microsoft Corporation", "signed by 'Evil'"),
         ("Valid|CN=Microsoft Corporation Ltd, O=Microsoft Corporation", "signed by 'Microsoft Corporation Ltd'"),
         ('Valid|CN=Evil, OU="x, CN=Microsoft Corporation"', "signed by 'Evil'"),
@@ -388,7 +395,7 @@ def test_arr_waits_for_another_installation(bare_engine: Engine, tmp_path: Path,
     (host.machine.inetsrv / "rewrite.dll").unlink()
     host.write("msiexec.exe.sh", "echo x >> tries.log\necho 1618 > code.txt\n")
     host.write("tries.log", "")
-    assert "msiexec ended with 1618 for URL Rewrite" in host.apply("arr")["text"]
+    assert "msiexec ended with exit code 1618 for URL Rewrite" in host.apply("arr")["text"]
     assert len((host.data / "tries.log").read_text().splitlines()) == 3
 
 
@@ -402,8 +409,8 @@ def test_arr_failure_names_log_and_cause(bare_engine: Engine, tmp_path: Path) ->
     )
     failed = host.apply("arr")
     assert failed["kind"] == "installer"
-    assert "msiexec ended with 1603 for URL Rewrite" in failed["text"]
-    assert "url_rewrite.log" in failed["text"]
+    assert "msiexec ended with exit code 1603 for URL Rewrite" in failed["text"]
+    assert failed["hint"].endswith("url_rewrite.log on the host.")
     assert failed["text"].endswith("CheckIIS: no W3SVC Action ended 1:00:03: CheckIIS. Return value 3.")
     assert host.uploads == []
 
@@ -412,7 +419,7 @@ def test_arr_exit_code_is_not_believed(bare_engine: Engine, tmp_path: Path) -> N
     host = Windows(bare_engine, tmp_path, site_with_packages(tmp_path))
     host.has_iis()
     host.write("msiexec.exe.sh", "exit 0\n")
-    assert "msiexec ended with 0 for URL Rewrite: yet its file or its registry key is missing" in host.apply("arr")["text"]
+    assert "msiexec ended with exit code 0 for URL Rewrite: its file or its registry key is missing" in host.apply("arr")["text"]
 
 
 def test_arr_tells_that_it_still_works(bare_engine: Engine, tmp_path: Path) -> None:
@@ -445,8 +452,8 @@ def test_arr_by_webpi(bare_engine: Engine, tmp_path: Path) -> None:
     host.has_webpi()
     assert host.observe("arr") == {}
     assert host.texts("installer") == [
-        f"URL Rewrite comes by WebPI, which takes UrlRewrite2, and accepts its licence terms, from {FEED}",
-        f"Application Request Routing comes by WebPI, which takes ARRv3_0, and accepts its licence terms, from {FEED}",
+        f"URL Rewrite will be installed by WebPI as UrlRewrite2, which accepts its licence terms, from {FEED}",
+        f"Application Request Routing will be installed by WebPI as ARRv3_0, which accepts its licence terms, from {FEED}",
     ]
     outcome = host.apply("arr")
     assert host.in_place("arr", outcome)
@@ -467,7 +474,7 @@ def test_arr_takes_the_package_that_is_given_and_webpi_for_the_rest(bare_engine:
     host.has_iis()
     host.has_webpi()
     assert host.observe("arr") == {}
-    assert host.texts("installer")[1] == "Application Request Routing comes from its package (installers.arr)"
+    assert host.texts("installer")[1] == "Application Request Routing will be installed from its package (installers.arr)"
     assert host.in_place("arr", host.apply("arr"))
     assert "UrlRewrite2" in (host.data / "webpi.log").read_text()
     assert "ARRv3_0" not in (host.data / "webpi.log").read_text()
@@ -488,14 +495,14 @@ def test_retired_product_list_is_asked_only_where_the_site_says_webpi(bare_engin
     host.has_iis()
     host.has_webpi('echo "$*" >> webpi.log\nexit 0\n')
     failed = host.apply("arr")
-    assert "retired in 2022, so expect this to fail" in host.texts("installer")[0]
+    assert "retired that list in 2022, so set installers.feed to a list of your own" in host.texts("installer")[0]
     assert failed["kind"] == "installer"
-    assert "WebpiCmd ended with 0 for URL Rewrite, and its file or its registry key is missing" in failed["text"]
-    assert "name one of your own in installers.feed" in failed["text"]
+    assert "WebpiCmd ended with exit code 0 for URL Rewrite: its file or its registry key is missing" in failed["text"]
+    assert "set installers.feed to a list of your own" in failed["hint"]
     assert "/XML" not in (host.data / "webpi.log").read_text()
 
     host.site = plain_site(tmp_path)
-    assert host.apply("arr")["text"] == "URL Rewrite needs an installer: set installers.url_rewrite in the site file"
+    assert host.apply("arr")["text"] == "URL Rewrite needs an installer"
 
 
 def test_arr_without_webpi_on_the_host(bare_engine: Engine, tmp_path: Path) -> None:
@@ -503,8 +510,9 @@ def test_arr_without_webpi_on_the_host(bare_engine: Engine, tmp_path: Path) -> N
     host.has_iis()
     failed = host.apply("arr")
     assert failed["kind"] == "needs"
-    assert "URL Rewrite needs WebpiCmd, and this host has none: install the Web Platform Installer on it" in failed["text"]
-    assert host.texts("needs")[0] == failed["text"]
+    assert failed["text"] == "URL Rewrite needs WebpiCmd, which is not installed on this host"
+    assert failed["hint"].startswith("To continue, install the Web Platform Installer on the host")
+    assert host.texts("needs")[0].startswith(f"{failed['text']}: install the Web Platform Installer on the host")
 
 
 def test_product_list_that_is_not_on_the_host(bare_engine: Engine, tmp_path: Path) -> None:
@@ -531,12 +539,13 @@ def test_dead_product_list(bare_engine: Engine, tmp_path: Path) -> None:
     host.has_webpi(f"""printf '{said}' > "$(echo "$5" | cut -d: -f2-)"\nexit 255\n""")
     failed = host.apply("arr")
     assert failed["kind"] == "installer"
-    assert (
-        f"WebpiCmd ended with 255 for URL Rewrite, and its file or its registry key is missing: see whether the host reaches {FEED}"
-        in (failed["text"])
+    assert failed["text"] == (
+        "WebpiCmd ended with exit code 255 for URL Rewrite: its file or its registry key is missing. "
+        "Its log says: WebPiCmd Information: 0 : Nobody answers."
     )
-    assert 'whether it lists UrlRewrite2, or set installers.url_rewrite to the package, with source = "auto". Read' in failed["text"]
-    assert failed["text"].endswith("url_rewrite.log on the host. WebPiCmd Information: 0 : Nobody answers.")
+    assert failed["hint"].startswith(f"Check that the host reaches {FEED} and the files that it names, and that it lists UrlRewrite2")
+    assert 'or set installers.url_rewrite to the package, with source = "auto". Read' in failed["hint"]
+    assert failed["hint"].endswith("url_rewrite.log on the host.")
 
 
 def test_webpi_that_does_not_end(bare_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -546,7 +555,7 @@ def test_webpi_that_does_not_end(bare_engine: Engine, tmp_path: Path, monkeypatc
     host.has_webpi("exec sleep 60\n")
     failed = host.apply("arr")
     assert failed["kind"] == "installer"
-    assert "WebpiCmd was ended after 2 s of installing URL Rewrite, and what it had started may still run: see whether" in failed["text"]
+    assert failed["text"] == "WebpiCmd was stopped after 2 s while it installed URL Rewrite; programs that it started may still run"
 
 
 @pytest.mark.parametrize("sign", ["echo 3010 > code.txt", f"echo '{SERVICING}' >> registry.txt"])
@@ -568,7 +577,7 @@ def test_files_that_wait_for_a_restart(bare_engine: Engine, tmp_path: Path) -> N
     host.write("registry.txt", f"{RENAMES}\n")
     assert host.observe("arr") == {}
     (text,) = host.texts("pending-reboot")
-    assert "C:\\spool\\scan.dll first" in text
+    assert "the first is C:\\spool\\scan.dll" in text
     assert host.in_place("arr", host.apply("arr"))
     assert host.texts("pending-reboot") == []
 
@@ -640,7 +649,7 @@ def test_certificate_with_key_and_intermediate(bare_engine: Engine, tmp_path: Pa
     assert (host.data / "added.log").read_text().split() == ["CA", "CA"], "an intermediate that is there is not added again"
 
 
-@pytest.mark.parametrize(("how", "words"), [("dropped", "did not keep it"), ("without key", "does not open after the import")])
+@pytest.mark.parametrize(("how", "words"), [("dropped", "it is not in LocalMachine"), ("without key", "does not open after the import")])
 def test_certificate_import_is_looked_at(
     bare_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, words: str
 ) -> None:
@@ -659,6 +668,7 @@ def test_older_certificate_is_told_and_kept(bare_engine: Engine, tmp_path: Path,
     assert host.in_place("certificate", host.apply("certificate"))
     (note,) = [note for note in host.notes if note["kind"] == "old-certificate"]
     assert old.stem in note["text"]
+    assert note["item"] == old.stem
     assert old.exists()
 
 
@@ -806,10 +816,11 @@ def test_what_else_answers_on_the_port_is_told(bound: Bound) -> None:
     assert host.drift("https-binding") == {("*:443:", None)}
     texts = [note["text"] for note in host.notes]
     assert bound.kinds() == ["other-site", "other-record", "other-record"]
-    assert "'Other' has an https binding on port 443 too (*:443:owa.contoso.com)" in texts[0]
+    assert "'Other' also has an https binding on port 443 (*:443:owa.contoso.com)" in texts[0]
     assert "192.0.2.1:443" in texts[1]
     assert "0.0.0.0:443" in texts[2]
-    assert "takes its place" in texts[2]
+    assert "the binding of this step replaces it" in texts[2]
+    assert [note["item"] for note in host.notes] == ["Other", "192.0.2.1:443", "0.0.0.0:443"]
     assert host.in_place("https-binding", host.apply("https-binding"))
     assert bound.kinds() == ["other-site", "other-record"]
     assert set(records) <= set(bound.records.splitlines())
@@ -837,7 +848,7 @@ def test_stopped_site_needs_the_service(bound: Bound) -> None:
     (bound.config / "sitestate.txt").write_text("Stopped Default Web Site\n")
     host.write("W3SVC.txt", "stopped")
     failed = host.apply("https-binding")
-    assert (failed["kind"], failed["text"]) == ("needs", "needs step iis: the service W3SVC does not run")
+    assert (failed["kind"], failed["text"]) == ("needs", "needs step iis: the service W3SVC is not running")
     assert bound.kinds() == ["needs"]
     assert host.machine.text == before
 
@@ -858,7 +869,8 @@ def test_binding_needs_its_site(bound: Bound, tmp_path: Path, monkeypatch: pytes
     host.machine.configuration.write_bytes(text.encode())
     failed = host.apply("https-binding")
     assert failed["kind"] == "binding"
-    assert "no web site 'Default Web Site', it has 'Proxy': set website.name" in failed["text"]
+    assert failed["text"] == "the web site 'Default Web Site' does not exist on this host, which has 'Proxy'"
+    assert failed["hint"] == "Set website.name in the configuration file."
     assert host.machine.text == text
 
 

@@ -52,7 +52,12 @@ def test_hello_comes_once(shell: Shell) -> None:
 def test_a_held_lock_is_busy_with_its_holder(shell: Shell) -> None:
     holder = {"run": "x", "since": "2026-11-24T10:00:00Z", "who": "alice@pc"}
     (shell.machine.programdata / "holder.json").write_text(json.dumps(holder, separators=(",", ":")))
-    assert failure(shell.send("observe")) == {"step": None, "kind": "busy", "text": "held by alice@pc since 2026-11-24T10:00:00Z"}
+    assert failure(shell.send("observe")) == {
+        "step": None,
+        "kind": "busy",
+        "text": "held by alice@pc since 2026-11-24T10:00:00Z",
+        "hint": "Wait until that run ends, then run the command again.",
+    }
     notes = [event.data["text"] for event in shell.send("observe", lock=False) if event.name == "note"]
     assert "the host is held by alice@pc since 2026-11-24T10:00:00Z" in notes
 
@@ -77,10 +82,10 @@ def test_apply_without_the_lock_is_refused(shell: Shell) -> None:
 
 
 def test_unknown_words_are_refused(shell: Shell) -> None:
-    assert "no operation 'rollback'" in str(failure(shell.send("rollback"))["text"])
+    assert "unknown operation 'rollback'" in str(failure(shell.send("rollback"))["text"])
     step = (StepRequest("no-such-step", {}),)
-    assert "no step 'no-such-step'" in str(failure(shell.send("observe", step))["text"])
-    assert "no step 'no-such-step'" in str(failure(shell.send("apply", step))["text"])
+    assert "unknown step 'no-such-step'" in str(failure(shell.send("observe", step))["text"])
+    assert "unknown step 'no-such-step'" in str(failure(shell.send("apply", step))["text"])
 
 
 def test_a_broken_configuration_is_an_error_and_no_absence(shell: Shell) -> None:
@@ -102,4 +107,4 @@ def test_a_value_that_the_contract_does_not_know_is_not_sent(shell: Shell) -> No
 
 def test_odd_characters_arrive_as_they_are(shell: Shell) -> None:
     odd = "a'‘’‚‛“”„`$(x)&<>]]>\\\"\r\n\t\x07é中😀"
-    assert f"no operation '{odd}'" in str(failure(shell.send(odd))["text"])
+    assert f"unknown operation '{odd}'" in str(failure(shell.send(odd))["text"])

@@ -158,7 +158,7 @@ def test_the_rules_alone_tell_which_farms_they_need(engine: Engine, tmp_path: Pa
     farms = FINISHED["farms"].replace("meet.contoso.com", "intranet")
     session = Session(engine, Machine(tmp_path / "host", configuration(farms)), site_of(FARMS, tmp_path), select(STAGES, ["ssl-offload"]))
     session.observe()
-    assert [note["text"] for note in session.notes] == ["needs step farms: there is no farm 'meet.contoso.com' on this host yet"]
+    assert [note["text"] for note in session.notes] == ["needs step farms: the farm 'meet.contoso.com' does not exist on this host yet"]
 
 
 @pytest.mark.powershell

@@ -2,7 +2,8 @@
 #
 #   pwsh -NoProfile -NonInteractive -File lint.ps1 request.json
 #
-# request.json  {"bundles": [{"name": "...", "files": [{"name": "farms.ps1", "text": "..."}]}]}; the files of a bundle may call each other.
+# request.json  {"bundles": [{"name": "...", "files": [{"name": "farms.ps1", "text": "..."}]}], "kinds": {"Stop-Lyncarr": ["busy", ...], ...}};
+#               the files of a bundle may call each other; kinds: what -Kind of a function may be, from lyncarr/powershell/protocol.py.
 # output        JSON lines: {"rules": [names]} first, then one
 #               {"bundle","file","line","rule","subject","text","excuse"} for each finding; excuse: the reason of data/exceptions.json, or null.
 param([string]$RequestFile)
@@ -25,6 +26,7 @@ function Write-Line($Value) { ConvertTo-Json -InputObject $Value -Compress }
 
 $Facts = Read-Facts -Folder ([IO.Path]::Combine($Folder, 'data'))
 $request = ConvertFrom-Json -InputObject ([IO.File]::ReadAllText($RequestFile))
+foreach ($property in $request.kinds.PSObject.Properties) { $Facts.Kinds[$property.Name] = @($property.Value) }
 Write-Line @{ rules = @($Rules.Keys) }
 foreach ($wanted in $request.bundles) {
     $bundle = Read-Bundle -Wanted $wanted

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lyncarr.powershell.protocol import FAILURE_KINDS, NOTE_KINDS
+
 FOLDER = Path(__file__).resolve().parent
 SHARED_FILE = "_sample.ps1"
 DICTIONARY = "[System.Collections.IDictionary]"
@@ -56,11 +58,15 @@ class Sample:
     expected: frozenset[str]
 
 
+KINDS = {"Stop-Lyncarr": sorted(FAILURE_KINDS), "Add-LyncarrNote": sorted(NOTE_KINDS)}
+"""Function -> the kinds that its -Kind may be."""
+
+
 def run_lint(powershell: str, bundles: Mapping[str, Mapping[str, str]], scratch: Path) -> Report:
     """Lint `bundles`, bundle name -> file name -> text. `scratch` is a folder for the request."""
     wanted = [{"name": name, "files": [{"name": file, "text": text} for file, text in files.items()]} for name, files in bundles.items()]
     request = scratch / "request.json"
-    request.write_text(json.dumps({"bundles": wanted}), encoding="ascii")
+    request.write_text(json.dumps({"bundles": wanted, "kinds": KINDS}), encoding="ascii")
     command = [powershell, "-NoProfile", "-NonInteractive", "-File", str(FOLDER / "lint.ps1"), str(request)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", stdin=subprocess.DEVNULL, timeout=120, check=False)
     if done.returncode != 0 or done.stderr.strip():

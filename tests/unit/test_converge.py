@@ -98,7 +98,8 @@ class FakeShell:
         for step in request.steps:
             disk.on_apply(step.name)
             if disk.backup_first:
-                on_event(Event("note", {"step": step.name, "kind": "backup", "text": disk.backup_first.replace("RUN", request.run)}))
+                text = disk.backup_first.replace("RUN", request.run)
+                on_event(Event("note", {"step": step.name, "kind": "backup", "item": None, "text": text}))
             if step.name in disk.refuse:
                 kind, text = disk.refuse[step.name]
                 on_event(Event("failed", {"step": step.name, "kind": kind, "text": text, "hint": ""}))

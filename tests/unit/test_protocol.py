@@ -40,7 +40,7 @@ def done(count: int) -> dict[str, object]:
 
 def test_a_plan_in_one_write() -> None:
     one = reader()
-    events = one.feed(lines(HELLO, {"event": "note", "step": None, "kind": "holder", "text": "x"}, OBSERVED, done(3)))
+    events = one.feed(lines(HELLO, {"event": "note", "step": None, "kind": "holder", "item": None, "text": "x"}, OBSERVED, done(3)))
     one.finish()
     assert [event.name for event in events] == ["hello", "note", "observed", "done"]
     assert events[2].data["steps"] == {"a": {"i": {"x": 1}}}
@@ -78,9 +78,9 @@ def test_lists_become_tuples() -> None:
         ("a huge int", lines(HELLO, {"event": "observed", "steps": {"a": {"i": {"x": 2**60}}}})),
         ("observed twice", lines(HELLO, OBSERVED, OBSERVED)),
         ("applied to an observe", lines(HELLO, {"event": "applied", "steps": {"a": {}}, "backup": None, "reboot": False})),
-        ("a note of an unknown kind", lines(HELLO, {"event": "note", "step": None, "kind": "x", "text": ""})),
-        ("a failure of an unknown kind", lines(HELLO, {"event": "failed", "step": None, "kind": "x", "text": ""})),
-        ("a failure of a foreign step", lines(HELLO, {"event": "failed", "step": "b", "kind": "error", "text": ""})),
+        ("a note of an unknown kind", lines(HELLO, {"event": "note", "step": None, "kind": "x", "item": None, "text": ""})),
+        ("a failure of an unknown kind", lines(HELLO, {"event": "failed", "step": None, "kind": "x", "text": "", "hint": ""})),
+        ("a failure of a foreign step", lines(HELLO, {"event": "failed", "step": "b", "kind": "error", "text": "", "hint": ""})),
         ("done counts wrong", lines(HELLO, OBSERVED, done(1))),
         ("done without an answer", lines(HELLO, done(1))),
         ("an event after done", lines(HELLO, OBSERVED, done(2), OBSERVED)),
@@ -101,7 +101,7 @@ def test_what_does_not_fit_ends_the_conversation(why: str, text: str) -> None:
 
 def test_a_host_that_cannot_say_hello_says_why() -> None:
     one = reader()
-    events = one.feed(lines({"event": "failed", "step": None, "kind": "error", "text": "no registry here"}, done(1)))
+    events = one.feed(lines({"event": "failed", "step": None, "kind": "error", "text": "no registry here", "hint": ""}, done(1)))
     one.finish()
     assert [event.name for event in events] == ["failed", "done"]
 
@@ -121,7 +121,7 @@ def test_a_request_without_its_done_is_no_success() -> None:
 def test_a_flood_of_events_ends() -> None:
     one = reader()
     one.feed(lines(HELLO))
-    flood = "\n".join([lines({"event": "note", "step": None, "kind": "holder", "text": ""})] * 200_000)
+    flood = "\n".join([lines({"event": "note", "step": None, "kind": "holder", "item": None, "text": ""})] * 200_000)
     with pytest.raises(ProtocolError, match=str(MAX_EVENTS)):
         one.feed(flood)
 

@@ -99,7 +99,7 @@ def test_package_that_fails(make_machine: MakeMachine, tmp_path: Path) -> None:
         shell.upload(Arr(), site, PRODUCTS)
         failed = shell.refused(ARR, site)
         assert (failed["kind"], failed["step"]) == ("installer", "arr")
-        assert "ended with 1603" in failed["text"]
+        assert "ended with exit code 1603" in failed["text"]
         assert shell.observe(ARR, site, lock=True) == {"arr": {"URL Rewrite": {"installed": True}}}
 
         again = full_site(tmp_path / "reboots", machine, arr=REBOOTING)

@@ -76,23 +76,24 @@ def test_product_lists_that_do_not_work(make_machine: MakeMachine, tmp_path: Pat
         assert shell.observe(ARR, retired, lock=True) == {"arr": {}}
         failed = shell.refused(ARR, retired)
         assert (failed["kind"], failed["step"]) == ("installer", "arr")
-        assert "Microsoft retired the product list" in failed["text"]
+        assert "Microsoft retired its product list" in failed["hint"]
 
         failed = shell.refused(ARR, dead)
-        assert "see whether the host reaches https://127.0.0.1:9/webproductlist.xml" in failed["text"]
+        assert "Check that the host reaches https://127.0.0.1:9/webproductlist.xml" in failed["hint"]
         assert failed["text"].endswith("The product list could not be loaded.")
         how.write_text("quiet")
-        assert "WebpiCmd ended with 0 for URL Rewrite, and its file or its registry key is missing" in shell.refused(ARR, dead)["text"]
+        failed = shell.refused(ARR, dead)
+        assert "WebpiCmd ended with exit code 0 for URL Rewrite: its file or its registry key is missing" in failed["text"]
 
         how.unlink()
         lay_feed(machine, arr=FAILING)
         failed = shell.refused(ARR, listed)
-        assert "for Application Request Routing, and its file" in failed["text"]
+        assert "for Application Request Routing: its file" in failed["text"]
         assert shell.observe(ARR, listed, lock=True) == {"arr": {"URL Rewrite": {"installed": True}}}
 
         monkeypatch.setattr("lyncarr.steps.arr.WEBPI_LIMIT_S", 4)
         how.write_text("hangs")
-        assert "WebpiCmd was ended after 4 s of installing Application Request Routing" in shell.refused(ARR, listed)["text"]
+        assert "WebpiCmd was stopped after 4 s while it installed Application Request Routing" in shell.refused(ARR, listed)["text"]
 
 
 def test_restart_after_webpi(make_machine: MakeMachine, tmp_path: Path) -> None:

@@ -64,9 +64,10 @@ class Exchange:
 
 
 class _Failed(Exception):
-    def __init__(self, kind: str, text: str, step: str | None = None) -> None:
+    def __init__(self, kind: str, text: str, step: str | None = None, hint: str = "") -> None:
         super().__init__(text)
         self.kind = kind
+        self.hint = hint
         self.step = step
 
 
@@ -74,7 +75,7 @@ class _Failed(Exception):
 class Machine:
     """What one simulated machine is and has: `states` by step name, as the contract's `observed` says them.
 
-    Notes are tables with step (or None), kind and text, added to each look.
+    Notes are tables with step (or None), kind, text and perhaps item, added to each look.
     """
 
     computer: str = "RP01"
@@ -160,10 +161,11 @@ class Machine:
                 held.append(_line(event))
         except _Failed as error:
             count += 1
-            held.append(_line({"event": "failed", "step": error.step, "kind": error.kind, "text": str(error)}))
+            held.append(_line({"event": "failed", "step": error.step, "kind": error.kind, "text": str(error), "hint": error.hint}))
         except (ValueError, KeyError, TypeError) as error:
             count += 1
-            held.append(_line({"event": "failed", "step": None, "kind": "error", "text": f"{type(error).__name__}: {error}"}))
+            text = f"{type(error).__name__}: {error}"
+            held.append(_line({"event": "failed", "step": None, "kind": "error", "text": text, "hint": ""}))
         held.append(_line({"event": "done", "count": count}))
         yield held, True
 
@@ -174,25 +176,25 @@ class Machine:
             self._take_lock(request, shell)
         if request["operation"] == "observe":
             if not request["lock"] and self.holder is not None:
-                yield {"event": "note", "step": None, "kind": "holder", "text": f"the host is {self.holder}"}
+                yield {"event": "note", "step": None, "kind": "holder", "item": None, "text": f"the host is {self.holder}"}
             yield from self._observe(request)
         elif request["operation"] == "apply":
             yield from self._apply(request, shell, wait)
         elif request["operation"] != "upload":
-            raise _Failed("error", f"this script knows no operation '{request['operation']}'")
+            raise _Failed("error", f"unknown operation '{request['operation']}'")
 
     def _take_lock(self, request: dict[str, Any], shell: str) -> None:
         with self._lock:
             if self.holder is None:
                 self.holder = Holder(str(request.get("who", "another run")), self.booted, shell)
             elif self.holder.shell != shell:
-                raise _Failed("busy", str(self.holder))
+                raise _Failed("busy", str(self.holder), hint="Wait until that run ends, then run the command again.")
 
     def _observe(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         asked = [step["name"] for step in request["steps"]]
         for note in self.notes:
             if note["step"] is None or note["step"] in asked:
-                yield {"event": "note", **note}
+                yield {"event": "note", "item": None, **note}
         yield {"event": "observed", "steps": self._seen(asked)}
 
     def _seen(self, names: list[str]) -> dict[str, JsonState]:
@@ -202,7 +204,7 @@ class Machine:
 
     def _apply(self, request: dict[str, Any], shell: str, wait: Wait) -> Iterator[dict[str, Any] | None]:
         if self.holder is None or self.holder.shell != shell:
-            raise _Failed("error", "apply without the lock; observe with lock comes first")
+            raise _Failed("error", "the request apply came without the lock", hint="Send observe with the lock first.")
         names = [step["name"] for step in request["steps"]]
         for name in names:
             yield {"event": "applying", "step": name}
@@ -215,8 +217,8 @@ class Machine:
         if self.faults.locked or self.faults.changed_on_disk >= MAX_ATTEMPTS:
             raise _Failed("locked", "applicationHost.config cannot be written: another process holds it", names[-1])
         for _ in range(self.faults.changed_on_disk):
-            text = "applicationHost.config was changed or held by something else; read again and retried"
-            yield {"event": "note", "step": names[-1], "kind": "retried", "text": text}
+            text = "another program changed or locked applicationHost.config; lyncarr read it again and retried"
+            yield {"event": "note", "step": names[-1], "kind": "retried", "item": None, "text": text}
         changed = self._lay_over(request)
         backup = f"lyncarr-{request['run']}"
         if changed:

@@ -32,6 +32,7 @@ function Read-Facts([string]$Folder) {
         Portable = Read-Table ([IO.Path]::Combine($Folder, 'portable.txt'))
         Members = $members
         Exceptions = @($exceptions.exceptions)
+        Kinds = @{}
     }
 }
 

@@ -173,3 +173,18 @@ $Rules['seam'] = {
         if ($node.VariablePath.DriveName -eq 'env') { New-Fault $node "$($node.Extent.Text): the environment is read in _windows.ps1" $node.VariablePath.UserPath }
     }
 }
+
+$Rules['declared-kind'] = {
+    param($File, $Bundle)
+    foreach ($node in (Get-Node $File 'CommandAst')) {
+        $name = [string]$node.GetCommandName()
+        if (-not $Facts.Kinds.ContainsKey($name)) { continue }
+        for ($place = 1; $place -lt $node.CommandElements.Count; $place++) {
+            $element = $node.CommandElements[$place]
+            if ($element -isnot [Management.Automation.Language.CommandParameterAst] -or $element.ParameterName -ne 'Kind') { continue }
+            $kind = $node.CommandElements[$place + 1]
+            if ($kind -isnot [Management.Automation.Language.StringConstantExpressionAst]) { New-Fault $kind "the -Kind of $name must be a constant, so that its declaration can be checked" $name }
+            elseif ($Facts.Kinds[$name] -cnotcontains $kind.Value) { New-Fault $kind "lyncarr/powershell/protocol.py does not declare the kind '$($kind.Value)' of $name" $kind.Value }
+        }
+    }
+}
