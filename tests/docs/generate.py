@@ -174,11 +174,11 @@ def _default(parameter: Any) -> str:
 def stages() -> str:
     rows = []
     for stage in STAGES:
-        how = "all together in one commit" if stage.transaction else "one after the other" if len(stage.steps) > 1 else "by itself"
+        how = "all in one commit" if stage.transaction else "one after the other" if len(stage.steps) > 1 else "alone"
         if stage.fresh_shell_after:
-            how += "; then a new remote shell, because a running process does not see new parts of IIS' schema"
+            how += "; then a new remote shell, because a running process does not see additions to the schema of IIS"
         rows.append((stage.name, ", ".join(f"[{step.name}](#{step.name})" for step in stage.steps), how))
-    return table("stage|steps|written how", rows)
+    return table("stage|steps|how they are written", rows)
 
 
 def steps() -> str:
@@ -199,7 +199,7 @@ def exit_codes() -> str:
 
 
 def live_events() -> str:
-    return table("event|tells", LIVE.items())
+    return table("event|meaning and members", LIVE.items())
 
 
 # docs/contract.md

@@ -117,7 +117,7 @@ RUNS = {
     "lyncarr init contoso.com": Run(before=Reader.forget_site, after=Reader.fill_in),
     "lyncarr check": Run(),
     "lyncarr schema --file lyncarr.schema.json": Run(),
-    "lyncarr bootstrap --controller 192.0.2.50 --name rp01 --file wayin.ps1": Run(),
+    "lyncarr bootstrap --controller 192.0.2.50 --name rp01 --file enable-winrm.ps1": Run(),
     "lyncarr bootstrap --controller 192.0.2.50 --name rp01 --file lyncarr-bootstrap.ps1": Run(),
     "lyncarr doctor --host rp01": Run(),
     "lyncarr plan --host rp01": Run(code=2),
