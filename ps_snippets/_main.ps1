@@ -26,5 +26,5 @@ function Set-LyncarrStepState {
     }
 }
 
-#:both
+#:all
 $input | Invoke-LyncarrRequest -Request $Request

@@ -87,6 +87,6 @@ Verbose = Annotated[
     bool,
     typer.Option(
         "--verbose",
-        help="Add the technical cause to an error, and to a run the SHA-256 of both halves of its script and its cost on the wire.",
+        help="Add the technical cause to an error, and to a run the SHA-256 of each bundle of its script and its cost on the wire.",
     ),
 ]

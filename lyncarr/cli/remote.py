@@ -93,8 +93,9 @@ def _report(output: Output, provision: str) -> Report:
 
 
 def _print_scripts(job: Job) -> None:
-    for name, digest in shipped().sha256.items():
-        print_line(f"script bundle {name}: {len(getattr(shipped(), name))} characters, SHA-256 {digest}")
+    script = shipped()
+    for kind, digest in script.sha256.items():
+        print_line(f"script bundle {kind}: {len(script.bundles[kind])} characters, SHA-256 {digest}")
     if job.target.transport == TransportKind.winrs:
         text = winrs_bootstrap()
         print_line(f"bootstrap for WinRS: {len(text)} characters, SHA-256 {sha256(text.encode('ascii')).hexdigest()}")

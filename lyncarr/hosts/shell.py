@@ -15,10 +15,9 @@ from lyncarr.core.model import Deadline, Event, Request, Secret
 from lyncarr.core.text import safe
 from lyncarr.hosts.http.transport import Transport
 from lyncarr.hosts.target import Target
-from lyncarr.powershell.bundle import Script
+from lyncarr.powershell.bundle import LOOK, Script, bundle_of
 from lyncarr.powershell.protocol import EventReader, encode_request
 
-LOOKING = "observe"
 OPERATION_TIMEOUT_S = 20
 IDLE_TIMEOUT_S = 60
 """The least that Windows takes. A shell asked for output is not idle; one without a controller ends after this, and frees its lock."""
@@ -48,7 +47,7 @@ class Traffic:
 class RemoteShell(ABC):
     """One remote shell on `target`, opened by its first request. See core.model.Shell.
 
-    `script.look` goes with the first request, `script.write` with the first that writes. `on_identity` is called when the shell is open.
+    A bundle of `script` goes with the first request that needs it. `on_identity` is called when the shell is open.
     `known` tells that the host answered in this run before: then it is worth waiting for.
     """
 
@@ -68,7 +67,7 @@ class RemoteShell(ABC):
         self._transport = Transport(target, operation_timeout_s=operation_timeout_s, connect_timeout_s=connect_timeout_s, known=known)
         self._operation_timeout_s = operation_timeout_s
         self._opened = False
-        self._may_write = False
+        self._bundles: set[str] = set()
         self._spent = False
         # Held by whoever uses the connection. Of the same thread it lets on_event interrupt.
         self._lock = threading.RLock()
@@ -105,21 +104,19 @@ class RemoteShell(ABC):
         if self._spent:
             raise LostConnectionError(f"The remote shell on {self._target.where} is closed; run this again.")
         first = not self._opened
-        if first and secrets:
-            raise ValueError("the first request carries the script and no secrets")
+        bundle = bundle_of(request.operation)
+        if first and (secrets or bundle != LOOK):
+            raise ValueError("the first request of a shell carries no secrets, and the bundle look must be enough for it")
         reader = EventReader(request.run, request.number, tuple(step.name for step in request.steps), first, request.operation)
         self._spent = True
         with self._lock:
             self._transport.limit(deadline)
             # After it: an interrupt of a moment ago may have cancelled, which `limit` takes back.
             self._go_on()
-            script = None
             if first:
                 self._connect()
-                script = self._script.look
-            elif request.operation != LOOKING and not self._may_write:
-                self._may_write = True
-                script = self._script.write
+            script = None if bundle in self._bundles else self._script.bundles[bundle]
+            self._bundles.add(bundle)
             self._converse(script, encode_request(request), secrets or {}, reader, on_event)
         self._spent = self._interrupted
 

@@ -16,7 +16,7 @@ LIVE = {
     "connecting": "a remote shell is being opened",
     "hello": "what the host is: computer, os, build, powershell and more",
     "note": "kind, step (or null), item (or null): what the note is about, text",
-    "plan": "pending: step -> number of changes; script_sha256: of both halves of the script, `look` and `write`",
+    "plan": "pending: step -> number of changes; script_sha256: of each bundle of the script, `look` and `write`",
     "applying": "step",
     "progress": "step, text, percent (or null)",
     "reconnecting": "cause: the connection was lost while something was being written",
@@ -25,7 +25,7 @@ LIVE = {
 
 
 class JsonReport:
-    """A Listener and Report that writes JSON lines to `stream`. `script_sha256` are those of the halves of the script, look and write."""
+    """A Listener and Report that writes JSON lines to `stream`. `script_sha256`: kind of bundle -> its SHA-256."""
 
     def __init__(self, stream: TextIO, script_sha256: Mapping[str, str]) -> None:
         self._stream = stream

@@ -21,6 +21,7 @@ from lyncarr.config.schema import site_schema
 from lyncarr.config.tables import Table
 from lyncarr.core.errors import EXIT_CODES
 from lyncarr.core.model import Step
+from lyncarr.powershell.bundle import BUNDLES, shipped
 from lyncarr.powershell.protocol import FAILURE_KINDS, NOTE_KINDS
 from lyncarr.report.events import LIVE
 from lyncarr.steps import STAGES, STEPS
@@ -213,6 +214,14 @@ def note_kinds() -> str:
     return table("kind of note|meaning", NOTE_KINDS.items())
 
 
+def script_bundles() -> str:
+    rows = []
+    for kind, digest in shipped().sha256.items():
+        bundle = BUNDLES[kind]
+        rows.append((f"`{kind}`", bundle.purpose, f"{len(shipped().bundles[kind]):,}", f"{bundle.budget:,}", f"`{digest}`"))
+    return table("bundle|sent before|characters|budget|SHA-256", rows)
+
+
 def parts() -> dict[str, dict[str, Callable[[], str]]]:
     """Page -> name of each part that it must have -> what makes the part."""
     return {
@@ -220,7 +229,7 @@ def parts() -> dict[str, dict[str, Callable[[], str]]]:
         "cli.md": {"commands": commands, "options": options},
         "steps.md": {"stages": stages, "steps": steps},
         "output.md": {"exit codes": exit_codes, "live events": live_events},
-        "contract.md": {"failure kinds": failure_kinds, "note kinds": note_kinds},
+        "contract.md": {"script bundles": script_bundles, "failure kinds": failure_kinds, "note kinds": note_kinds},
     }
 
 

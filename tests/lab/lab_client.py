@@ -20,7 +20,7 @@ from lyncarr.lab.wire import wsman
 from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import Script
 
-SCRIPT = Script("the half that looks", "the half that writes")
+SCRIPT = Script({"look": "the bundle that looks", "write": "the bundle that writes"})
 RUN = "6a3f0f6e-2f0c-4a52-9a55-0d8c1f4b7a10"
 
 TRANSPORTS: dict[str, dict[str, Any]] = {
@@ -87,7 +87,7 @@ def request(operation: str = "observe", *, number: int = 1, lock: bool = False, 
     return json.dumps({"protocol": 1, "run": run, "number": number, "operation": operation, "lock": lock, "steps": steps, "who": "tests"})
 
 
-def first(runspaces: RunspacePool, text: str, script_text: str = SCRIPT.look) -> list[str]:
+def first(runspaces: RunspacePool, text: str, script_text: str = SCRIPT.bundles["look"]) -> list[str]:
     """Output of the pipeline that is the script."""
     output: list[str] = pipeline(runspaces, script_text, Request=text).invoke()
     return output
@@ -97,7 +97,7 @@ def further(runspaces: RunspacePool, text: str, secrets: str | None = None) -> l
     """Output of a pipeline that calls the script's function."""
     shell = PowerShell(runspaces)
     if '"operation": "apply"' in text:
-        shell.add_script(SCRIPT.write)
+        shell.add_script(SCRIPT.bundles["write"])
     else:
         shell.add_cmdlet("Invoke-LyncarrRequest")
     shell.add_parameter("Request", text)

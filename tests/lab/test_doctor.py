@@ -213,7 +213,7 @@ def test_a_host_that_does_not_tell_its_time(date: str) -> None:
 )
 def test_a_script_that_does_not_run(bench: Bench, prepare: Callable[[Bench], None], says: str) -> None:
     prepare(bench)
-    script = Script("another", "script") if "antivirus" in says else shipped()
+    script = Script({"look": "another"}) if "antivirus" in says else shipped()
     target = Target(
         "rp01", "127.0.0.1", bench.lab.https_port, "Administrator", Secret(PASSWORD), AuthMethod.basic, Tls("ca", ca=bench.lab.ca_file)
     )

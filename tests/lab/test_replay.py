@@ -225,7 +225,7 @@ def test_a_stop_ends_a_long_apply_with_nothing_kept(lab: LabServer, machine: Mac
     machine.faults.pause_s = 60
     with pool(lab) as runspaces:
         observe(runspaces, lock=True)
-        shell = pipeline(runspaces, SCRIPT.write, Request=request("apply", lock=True, proxy_timeout=WANTED))
+        shell = pipeline(runspaces, SCRIPT.bundles["write"], Request=request("apply", lock=True, proxy_timeout=WANTED))
         shell.begin_invoke()
         shell.poll_invoke()
         assert [json.loads(text)["event"] for text in shell.output] == ["applying"]
@@ -243,7 +243,7 @@ def test_hostile_output_can_be_put_into_the_answer(lab: LabServer, machine: Mach
 
 def test_only_the_shipped_script_is_run(lab: LabServer, machine: Machine) -> None:
     with pool(lab) as runspaces:
-        shell = pipeline(runspaces, SCRIPT.look + " ", Request=request())
+        shell = pipeline(runspaces, SCRIPT.bundles["look"] + " ", Request=request())
         assert shell.invoke() == []
         assert shell.state == PSInvocationState.FAILED
         assert "only the script that lyncarr ships" in str(shell.streams.error[0])
@@ -259,7 +259,7 @@ def test_the_function_is_not_there_before_the_script(lab: LabServer) -> None:
 
 def test_the_half_that_writes_comes_before_the_first_write(lab: LabServer) -> None:
     with pool(lab) as runspaces:
-        shell = pipeline(runspaces, SCRIPT.write, Request=request())
+        shell = pipeline(runspaces, SCRIPT.bundles["write"], Request=request())
         assert shell.invoke() == []
         assert shell.state == PSInvocationState.FAILED
         observe(runspaces, lock=True)

@@ -28,7 +28,7 @@ def test_the_bootstrap_names_no_variable_for_which_powershell_would_read_standar
 
 
 def test_nothing_that_is_sent_looks_like_an_order_to_the_bootstrap() -> None:
-    for text in (shipped().look, shipped().write):
+    for text in shipped().bundles.values():
         for line in text.splitlines():
             assert line != lines.RUN
             assert not re.search(rf"{lines.ASK}[0-9]+$", line)

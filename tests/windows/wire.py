@@ -19,7 +19,7 @@ from lyncarr.hosts.winrs import WinrsShell
 from lyncarr.lab.real.wine import WineEngine, WineMachine
 from lyncarr.lab.wire.server import LabServer
 from lyncarr.materials.upload import pieces
-from lyncarr.powershell.bundle import shipped
+from lyncarr.powershell.bundle import bundle_of, shipped
 from lyncarr.powershell.protocol import EventReader, encode_request
 
 RUN = "11111111-2222-3333-4444-555555555555"
@@ -110,15 +110,14 @@ class PsrpSender(Sender):
     def __init__(self, pool: RunspacePool, run: str) -> None:
         super().__init__(run)
         self._pool = pool
-        self._may_write = False
+        self._bundles: set[str] = set()
 
     def _events(self, request: Request, secrets: Mapping[str, str]) -> list[Event]:
         pipeline = PowerShell(self._pool)
-        if request.number == 1:
-            pipeline.add_script(shipped().look)
-        elif request.operation != "observe" and not self._may_write:
-            pipeline.add_script(shipped().write)
-            self._may_write = True
+        kind = bundle_of(request.operation)
+        if kind not in self._bundles:
+            pipeline.add_script(shipped().bundles[kind])
+            self._bundles.add(kind)
         else:
             pipeline.add_cmdlet("Invoke-LyncarrRequest")
         pipeline.add_parameter("Request", encode_request(request))

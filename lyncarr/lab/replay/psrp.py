@@ -32,11 +32,11 @@ from psrpcore.types import (
 )
 
 from lyncarr.lab.replay.machine import Machine
-from lyncarr.lab.replay.shipped import COMMAND_NAME, SHIPPED_ONLY, WRITER_NAME, WRITING, not_found
+from lyncarr.lab.replay.shipped import COMMAND_NAME, SHIPPED_ONLY, WRITER_NAME, needed, not_found
 from lyncarr.lab.replay.winrs import ReplayProcess
 from lyncarr.lab.wire import wsman
 from lyncarr.lab.wire.engine import Output, ProcessOutput, ProcessStart
-from lyncarr.powershell.bundle import Script
+from lyncarr.powershell.bundle import LOOK, Script
 
 FRAGMENT_BYTES = 32_768
 
@@ -114,7 +114,7 @@ class ReplayShell:
         self._lock = threading.RLock()
         self._pipelines: dict[str, _Pipeline] = {}
         self._defined = False
-        self._may_write = False
+        self._bundles: set[str] = set()
         self.running = True
         version = PSVersion(machine.powershell)
         self._pool = ServerRunspacePool({"PSVersionTable": {"PSVersion": version, "WSManStackVersion": PSVersion("3.0")}})
@@ -220,8 +220,8 @@ class ReplayShell:
         commands = described.commands
         command = commands[0]
         parameters = dict(command.parameters)
-        known = {self._script.look} | ({self._script.write} if self._defined else set())
-        if len(commands) != 1 or (command.is_script and command.command_text not in known):
+        kinds = {text: kind for kind, text in self._script.bundles.items() if kind == LOOK or self._defined}
+        if len(commands) != 1 or (command.is_script and command.command_text not in kinds):
             raise _PowerShellError(
                 SHIPPED_ONLY,
                 "ReplayRunsShippedScriptOnly",
@@ -230,9 +230,10 @@ class ReplayShell:
             )
         if not command.is_script and not (command.command_text == COMMAND_NAME and self._defined):
             raise _not_found(command.command_text)
-        self._may_write = self._may_write or (command.is_script and command.command_text == self._script.write)
+        if command.is_script:
+            self._bundles.add(kinds[command.command_text])
         request = str(parameters.get("Request", ""))
-        if not self._may_write and WRITING.search(request):
+        if (kind := needed(request)) not in self._bundles and kind != LOOK:
             raise _not_found(WRITER_NAME)
         return request
 

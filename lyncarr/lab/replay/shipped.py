@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 
+from lyncarr.powershell.bundle import bundle_of
+
 COMMAND_NAME = "Invoke-LyncarrRequest"
 WRITER_NAME = "Invoke-LyncarrApply"
-WRITING = re.compile(r'"operation": ?"(apply|upload)"')
+OPERATION = re.compile(r'"operation": ?"([^"]*)"')
 SHIPPED_ONLY = (
     "This is a replay host: it has no PowerShell and runs only the script that lyncarr ships. "
     "Start the lab with --powershell to run any other."
 )
+
+
+def needed(request: str) -> str:
+    """The kind of the bundle that `request` needs."""
+    found = OPERATION.search(request)
+    return bundle_of(found[1] if found else "")
 
 
 def not_found(name: str) -> str:

@@ -7,11 +7,11 @@ import re
 import threading
 
 from lyncarr.lab.replay.machine import Machine
-from lyncarr.lab.replay.shipped import COMMAND_NAME, SHIPPED_ONLY, WRITER_NAME, WRITING, not_found
+from lyncarr.lab.replay.shipped import COMMAND_NAME, SHIPPED_ONLY, WRITER_NAME, needed, not_found
 from lyncarr.lab.wire import wsman
 from lyncarr.lab.wire.engine import CONTROL_C_EXIT, KILLED_EXIT, ProcessOutput, ProcessStart
 from lyncarr.powershell import lines
-from lyncarr.powershell.bundle import Script
+from lyncarr.powershell.bundle import LOOK, Script
 
 ASKED = re.compile(rf"{lines.ASK}([0-9]+)$")
 
@@ -105,12 +105,13 @@ class ReplayProcess:
     def _refusal(self, script: str, request: str) -> str | None:
         """What PowerShell would say instead of running this."""
         if script:
-            if script != (self._script.write if self._known else self._script.look):
+            kinds = {text: kind for kind, text in self._script.bundles.items() if kind not in self._known and (kind == LOOK or self._known)}
+            if script not in kinds:
                 return SHIPPED_ONLY
-            self._known.add(script)
+            self._known.add(kinds[script])
         if not self._known:
             return not_found(COMMAND_NAME)
-        if self._script.write not in self._known and WRITING.search(request):
+        if needed(request) not in self._known:
             return not_found(WRITER_NAME)
         return None
 
