@@ -149,7 +149,7 @@ ELSEWHERE = {
 }
 """How a command begins that cannot run here -> the file that runs what it runs, and why it is not done here."""
 
-KINDS = {"console", "powershell", "toml", "json", "python", "text", ""}
+KINDS = {"console", "powershell", "toml", "json", "python", "markdown", "text", ""}
 PROGRAMS = ("lyncarr", "make", "pip", "pipx", "python", "python3", "openssl", "git", ".ci/run")
 SHELL_LINES: list[Line] = [line for page in PAGES for line in lines(page)]
 

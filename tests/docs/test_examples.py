@@ -16,7 +16,7 @@ from lyncarr.core.diff import diff
 from lyncarr.core.errors import SiteError
 from lyncarr.core.model import Stage, Step
 from lyncarr.powershell.bundle import MAIN, SHARED, compose, read_snippet
-from lyncarr.steps import STEPS
+from lyncarr.steps import STEPS, explanation
 from tests.docs.documents import DOCS, PAGES, ROOT, Block, all_blocks, blocks, name_of
 from tests.powershell.hosts import configuration
 from tests.sites import site_of
@@ -122,6 +122,17 @@ def test_the_step_that_is_worked_out_keeps_the_rules(pwsh: str, tmp_path: Path) 
     files |= {MAIN: compose((), (*STEPS, step)), step.snippet: the_snippet()}
     report = run_lint(pwsh, {"page": files}, tmp_path)
     assert [str(finding) for finding in report.of("page") if finding.file == step.snippet] == []
+
+
+def test_the_step_that_is_worked_out_has_its_text_and_attributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = the_step()
+    (block,) = blocks(WORKED_OUT, "markdown")
+    (tmp_path / f"{step.name}.md").write_text(block.text, encoding="utf-8")
+    monkeypatch.setattr(explanation, "FOLDER", tmp_path)
+    text = explanation.explain(step.name)
+    desired = {name for attributes in step.desired(site_of(FARMS, tmp_path)).values() for name in attributes}
+    assert set(step.attributes) == desired
+    assert all(f"`{name}`" in text.sets for name in desired)
 
 
 def test_the_worked_out_step_is_not_shipped() -> None:
