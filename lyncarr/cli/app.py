@@ -46,13 +46,15 @@ def root(version: Annotated[bool, typer.Option("--version", callback=_version, i
 
 @app.command()
 def init(
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="Your SIP domain, such as contoso.com.")],
+    domains: Annotated[
+        list[str], typer.Argument(metavar="DOMAIN...", help="Your SIP domains, such as contoso.com, the primary one first.")
+    ],
     site: options.SiteFile = options.DEFAULT_SITE,
 ) -> None:
-    """Write a commented site file for DOMAIN: dialin, meet, lyncdiscover, lyncwebext and wac. Never overwrites one."""
+    """Create a configuration file with comments for one or more SIP domains. Never replaces a file."""
     from lyncarr.cli.local import init_site
 
-    init_site(domain, site)
+    init_site(domains, site)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from lyncarr.cli.ask import asker
@@ -12,11 +13,11 @@ from lyncarr.core.errors import UsageError
 from lyncarr.report.events import SCHEMA
 
 
-def init_site(domain: str, path: Path) -> None:
+def init_site(domains: Sequence[str], path: Path) -> None:
     from lyncarr.config.template import write_template
     from lyncarr.secrets.program import line_of
 
-    write_template(domain, path)
+    write_template(domains, path)
     print(f"Wrote {path}. Fill in the server addresses and certificates, then: {line_of(['lyncarr', 'check', '--site', str(path)])}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 
-from lyncarr.core.errors import FaultError, LyncarrError, SiteError
+from lyncarr.core.errors import FaultError, LyncarrError, Problem, SiteError
 from lyncarr.core.text import safe
 
 MAX_ERROR_CHARS = 2_000
@@ -18,14 +18,22 @@ def print_error(error: LyncarrError, *, verbose: bool, hint: str = "") -> None:
     """
     if isinstance(error, FaultError):
         traceback.print_exception(error.__cause__)
-    # Only errors of local files have several lines.
-    lines = error.message.splitlines() if isinstance(error, SiteError) else [error.message]
-    for line in lines:
-        print_line(f"error: {safe(line, MAX_ERROR_CHARS)}")
-    for text in filter(None, (error.hint, hint)):
-        print_line(f"hint: {safe(text, MAX_ERROR_CHARS)}")
+    problems = error.problems if isinstance(error, SiteError) else (Problem("", error.message, error.hint),)
+    for problem in problems:
+        print_line(f"error: {safe(problem, MAX_ERROR_CHARS)}")
+        _print_hint(problem.hint)
+    _print_hint(hint)
     if verbose and error.detail:
         print_line(f"cause: {safe(error.detail, MAX_ERROR_CHARS)}")
+
+
+def _print_hint(text: str) -> None:
+    """A hint. Its lines after the first are to be copied, so each is printed as it is."""
+    if text:
+        first, *lines = text.splitlines()
+        print_line(f"hint: {safe(first, MAX_ERROR_CHARS)}")
+        for line in lines:
+            print_line(safe(line, MAX_ERROR_CHARS))
 
 
 def print_line(text: str) -> None:

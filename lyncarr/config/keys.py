@@ -9,18 +9,18 @@ from pydantic_core import PydanticCustomError
 
 
 def at(key: str, text: str) -> PydanticCustomError:
-    """A problem that is found by looking at a whole table but belongs to one of its keys."""
+    """The error of a check that reads a whole table, for one `key` of it. `text` says what is wrong and what to use instead."""
     return PydanticCustomError("at", "{text}", {"at": key, "text": text})
 
 
 def declare(default: Any = ..., *, expected: str, doc: str, otherwise: str = "", each: str = "", **more: Any) -> Any:
-    """A key of a table. `more` are pydantic's own words for a field, such as `examples` or `max_length`.
+    """A key of a table. `more` are arguments of pydantic's Field, such as `examples` or `max_length`.
 
-    `expected` says what is expected of the value and `each` what of each item of a list, for error messages. `doc` says what the key
-    does, in one or two sentences of markdown without links. `otherwise` says what takes the place of a key that is left out and has
-    no `default`.
+    `expected` describes a valid value and `each` a valid item of a list, for error messages: "a port number from 1 to 65535". `doc`
+    says what the key does, in one or two sentences of markdown without links. `otherwise` describes the default of a key without
+    `default`.
     """
-    words = {"doc": doc, "otherwise": otherwise, "each": each}
+    texts = {"doc": doc, "otherwise": otherwise, "each": each}
     if "default_factory" not in more:
         more["default"] = default
-    return Field(description=expected, json_schema_extra={name: text for name, text in words.items() if text}, **more)
+    return Field(description=expected, json_schema_extra={name: text for name, text in texts.items() if text}, **more)

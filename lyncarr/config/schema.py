@@ -1,6 +1,6 @@
-"""The JSON Schema (2020-12) of the site file, for editors: made from the models of tables.py, so that it cannot tell another story.
+"""The JSON Schema (2020-12) of the configuration file, for editors. It is made from the models of tables.py.
 
-It is wider than the loader: what several keys or files have to do with each other only `lyncarr check` knows.
+It accepts more than the loader: only `lyncarr check` checks relations between keys, and the files that the keys name.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from pydantic_core import core_schema
 
 from lyncarr.config.tables import Tables
 from lyncarr.core.errors import SiteError
-from lyncarr.core.files import not_written
+from lyncarr.core.files import FileError, read_file, write_over
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-TITLE = "Site file of lyncarr"
+TITLE = "lyncarr configuration file"
+FORMER_TITLES = ("Site file of lyncarr",)
+
+MAX_BYTES = 1024 * 1024
 
 Schema: TypeAlias = dict[str, Any]
 
 
 class _ForEditors(GenerateJsonSchema):
-    """TOML has no null, and a title made of a key's name says nothing that the key does not."""
+    """Without null, which TOML does not have, and without titles that only repeat the key."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -33,10 +36,10 @@ class _ForEditors(GenerateJsonSchema):
 
 
 def site_schema() -> Schema:
-    """The schema as JSON-able data. A key's description is its "doc" of tables.py; its words for error messages stay out."""
+    """The schema as data for JSON. The description of a key is its `doc`; its texts for error messages are left out."""
     made = Tables.model_json_schema(schema_generator=_ForEditors)
     for table in (made, *made["$defs"].values()):
-        del table["title"], table["description"]  # the class's name and docstring, which are for programmers
+        del table["title"], table["description"]  # the name and the docstring of the class, which are for programmers
         for key in table["properties"].values():
             key["description"] = key.pop("doc")
             for word in ("each", "otherwise"):
@@ -47,26 +50,31 @@ def site_schema() -> Schema:
 
 
 def schema_text() -> str:
-    """The schema in ASCII, so that no console or redirection can spoil it."""
+    """The schema in ASCII, because a console or a redirection may change other characters."""
     return json.dumps(site_schema(), indent=2) + "\n"
 
 
 def write_schema(path: Path) -> None:
-    """Write the schema to `path`, over an older one of ours.
+    """Write the schema to `path`, in place of an older one.
 
-    Raises SiteError (exit 65) where something else is there, or where it cannot be written.
+    Raises SiteError (exit 65) where another file is there, or where the schema cannot be written.
     """
     try:
-        if path.exists() and not _is_ours(path):
-            raise SiteError(f"{path} is there already, is no schema of lyncarr and is left alone; name another file with --file.")
-        path.write_text(schema_text(), encoding="ascii", newline="\n")
-    except OSError as error:
-        raise not_written(path, "--file", error) from None
+        found = read_file(path, MAX_BYTES)
+    except FileError as error:
+        if error.reason != "does not exist":
+            raise SiteError(f"{path} {error.reason}.", hint="Choose another file with --file FILE.", detail=error.detail) from None
+    else:
+        if not _is_ours(found):
+            raise SiteError(
+                f"{path} exists, is not a schema of lyncarr, and was not changed.", hint="Choose another file with --file FILE."
+            )
+    write_over(path, schema_text().encode("ascii"), "--file")
 
 
-def _is_ours(path: Path) -> bool:
+def _is_ours(data: bytes) -> bool:
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(data)
     except (ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and found.get("title") == TITLE
+    return isinstance(found, dict) and found.get("title") in (TITLE, *FORMER_TITLES)

@@ -1,26 +1,46 @@
-"""The site file that `lyncarr init` writes."""
+"""The configuration file that `lyncarr init` writes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from lyncarr.config.names import parse_fqdn
+from lyncarr.config.names import display, parse_fqdn
 from lyncarr.core.errors import UsageError
 from lyncarr.core.files import write_new
 
 
-def template_text(domain: str) -> str:
-    """The commented site file for a SIP domain, given as an A-label. Its server addresses are placeholders that loading rejects."""
-    return Path(__file__).with_name("template.toml").read_text("utf-8").replace("@DOMAIN@", domain)
+def template_text(domains: Sequence[str]) -> str:
+    """The configuration file, with comments, for SIP domains given as A-labels. The first one has the names of the pool.
 
-
-def write_template(domain: str, path: Path) -> None:
-    """Write the site file for `domain` to `path`, which must not exist yet.
-
-    Raises UsageError (exit 64) where `domain` is none, SiteError (exit 65) where the file is there or cannot be written.
+    Its server addresses are placeholders that loading rejects.
     """
-    try:
-        name = parse_fqdn(domain)
-    except ValueError as error:
-        raise UsageError(f"The domain {error}.") from None
-    write_new(path, template_text(name).encode(), "--site")
+    first, *others = domains
+    head = _part("template.toml").replace("@DOMAINS@", _listed(domains)).replace("@DOMAIN@", first)
+    return head + "".join(_part("template_domain.toml").replace("@DOMAIN@", domain) for domain in others)
+
+
+def write_template(domains: Sequence[str], path: Path) -> None:
+    """Write the configuration file for the SIP domains `domains` to `path`, which must not exist.
+
+    Raises UsageError (exit 64) where a domain is invalid or given twice, SiteError (exit 65) where the file exists or cannot be written.
+    """
+    names: list[str] = []
+    for domain in domains:
+        try:
+            name = parse_fqdn(domain)
+        except ValueError as error:
+            raise UsageError(f"Invalid SIP domain: {error}.") from None
+        if name in names:
+            raise UsageError(f"The SIP domain {display(name)} is given twice.")
+        names.append(name)
+    write_new(path, template_text(names).encode(), "--site")
+
+
+def _part(name: str) -> str:
+    return Path(__file__).with_name(name).read_text("utf-8")
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

@@ -29,16 +29,18 @@ PRODUCTS: dict[str, str] = {
 """Key in [installers] -> the product's name, in the order of installation."""
 
 _HEX64 = re.compile(r"[0-9A-Fa-f]{64}")
-# Both stand between quotes on a command line of the host: no quote, and no backslash at the end.
+# Both are put in quotes on a command line of the target host: no quote, and no backslash at the end.
 _FEED_URL = re.compile(r"[!#-;=?-\[\]-~]+")
 _FEED_FILE = re.compile(r"[A-Za-z]:[\\/][^\"<>|?*:]+\.xml", re.IGNORECASE)
+
+_BINDING = re.compile(r"(?P<address>\*|[0-9.]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[1-9][0-9]{0,4}):(?P<host>.*)")
 
 
 def _text(value: str) -> str:
     if not value:
-        raise ValueError("is empty; expected text")
+        raise ValueError("must not be empty")
     if not value.isprintable():
-        raise ValueError(f"{quoted(value)} holds a character that cannot be shown; expected plain text")
+        raise ValueError(f"{quoted(value)} contains a character that cannot be displayed; use plain text")
     return value
 
 
@@ -51,7 +53,7 @@ def _path(value: Any, info: ValidationInfo) -> Any:
 
 def _path_or_url(value: Any, info: ValidationInfo) -> Path | str:
     if not isinstance(value, str):
-        raise ValueError("is no text; expected a file, relative to the site file, or an https URL")
+        raise ValueError("use a file path or an https URL, as text in quotes")
     if "://" not in value:
         path: Path = _path(value, info)
         return path
@@ -59,18 +61,18 @@ def _path_or_url(value: Any, info: ValidationInfo) -> Path | str:
 
 
 def _https(value: str) -> str:
-    # A URL may hold a token or a password: none of it is repeated.
+    # A URL may contain a token or a password, so no message repeats it.
     _text(value)
     try:
         parts = urlsplit(value)
         port_is_fine = parts.port is None or parts.port > 0
         parse_server(parts.hostname or "")
     except ValueError:
-        raise ValueError("is no URL that a host could fetch; expected one such as https://files.contoso.com/arr.msi") from None
+        raise ValueError("not a valid URL; use one such as https://files.contoso.com/arr.msi") from None
     if parts.scheme.lower() != "https" or not port_is_fine:
-        raise ValueError("is no https URL; expected https, so that the file cannot be exchanged on its way")
+        raise ValueError("not an https URL; use https, so that the file cannot be replaced in transit")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("is a URL with a user or password in it; expected one that needs none, or a file")
+        raise ValueError("the URL contains a user name or a password; use a URL without them, or a file")
     return value
 
 
@@ -78,10 +80,10 @@ def _feed(value: str) -> str:
     if "://" in value:
         _https(value)
         if not _FEED_URL.fullmatch(value):
-            raise ValueError("holds a character that no URL may hold as it is; expected it as %20 and the like")
+            raise ValueError("the URL contains a character that must be percent-encoded, such as %20 for a space")
     elif not _FEED_FILE.fullmatch(_text(value)):
         raise ValueError(
-            r"is no product list that the host could open; expected an https URL, or a file on a disk of the host, "
+            r"not a product list that the target host can open; use an https URL, or a file on a disk of that host, "
             r"such as 'C:\Program Files\webpi\feeds\latest\webproductlist.xml'"
         )
     return value
@@ -89,12 +91,23 @@ def _feed(value: str) -> str:
 
 def _sha256(value: str) -> str:
     if not _HEX64.fullmatch(value):
-        raise ValueError("is no SHA-256; expected 64 hexadecimal digits")
+        raise ValueError("not a valid SHA-256; use 64 hexadecimal digits")
     return value.upper()
 
 
+def _binding(value: str) -> str:
+    parts = _BINDING.fullmatch(value)
+    if parts is None or int(parts["port"]) > 65535:
+        raise ValueError(f'{quoted(value)} is not a valid binding; use address:port:, such as "*:443:"')
+    if parts["host"]:
+        raise ValueError(f'{quoted(value)} would serve one host name only; leave the host name out, as in "*:443:"')
+    if parts["address"] != "*":
+        parse_server(parts["address"].strip("[]"))
+    return value
+
+
 def check_tls(text: str) -> str:
-    """A `tls` value in its canonical form (a pin in upper hex without colons); ValueError with the reason else."""
+    """The canonical form of a `tls` value: a pin is in upper case without colons. Raises ValueError with the reason."""
     if text in ("verify", "off"):
         return text
     mode, _, rest = text.partition(":")
@@ -104,12 +117,12 @@ def check_tls(text: str) -> str:
         algorithm, _, digits = rest.partition(":")
         digits = digits.replace(":", "").upper()
         if algorithm != "sha256" or not _HEX64.fullmatch(digits):
-            raise ValueError("is no pin; expected pin:sha256: and the 64 hexadecimal digits of the certificate's SHA-256")
+            raise ValueError("not a valid pin; use pin:sha256: followed by the 64 hexadecimal digits of the certificate's SHA-256")
         return f"pin:sha256:{digits}"
-    raise ValueError(f"{quoted(text)} is no way to trust a host; expected verify, ca:FILE, pin:sha256:HEX or off")
+    raise ValueError(f"invalid value {quoted(text)}; use verify, ca:FILE, pin:sha256:HEX or off")
 
 
-# The JSON schemas are for editors: they may be wider than the validators beside them, and never narrower.
+# The JSON schemas are for editors: each may accept more than the validator beside it, and never less.
 PlainText = Annotated[str, AfterValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]
 SitePath = Annotated[Path, BeforeValidator(_path), WithJsonSchema({"type": "string", "format": "path", "minLength": 1})]
 PathOrUrl = Annotated[
@@ -141,4 +154,9 @@ HostPattern = Annotated[
     AfterValidator(check_host_pattern),
     WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9.*?:-]+$", "maxLength": MAX_PATTERN}),
 ]
-Port = Annotated[StrictInt, Field(ge=1, le=65535, description="a port from 1 to 65535")]
+Binding = Annotated[
+    str,
+    AfterValidator(_binding),
+    WithJsonSchema({"type": "string", "pattern": r"^(\*|[0-9.]+|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}:$"}),
+]
+Port = Annotated[StrictInt, Field(ge=1, le=65535, description="a port number from 1 to 65535")]

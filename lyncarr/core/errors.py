@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 IN_PLACE = 0
 STEP_FAILED = 1
 PENDING = 2
@@ -59,11 +61,35 @@ class UsageError(LyncarrError):
     exit_code = MISUSE
 
 
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with the configuration file, or with a file that it names.
+
+    `location` is the file, with the line where it is known: "lyncarr.toml:14" or "lyncarr.toml:14:8", "" where the message names the
+    file. `message` is one sentence. `hint` is the next action, "" where there is none; lines after its first are to be copied.
+    """
+
+    location: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.location}: {self.message}" if self.location else self.message
+
+
 class SiteError(LyncarrError):
-    """The configuration file, a certificate or an installer file cannot be used."""
+    """The configuration file, a certificate or an installer file is not usable.
+
+    `problems` has all that is wrong, at least one. `message` has one line for each, `hint` is that of the first problem that has one.
+    """
 
     code = "site"
     exit_code = BAD_INPUT
+
+    def __init__(self, *problems: Problem | str, hint: str = "", detail: str | None = None) -> None:
+        self.problems = tuple(Problem("", problem, hint) if isinstance(problem, str) else problem for problem in problems)
+        hints = (problem.hint for problem in self.problems if problem.hint)
+        super().__init__("\n".join(map(str, self.problems)), hint=next(hints, ""), detail=detail)
 
 
 class ConfigurationError(LyncarrError):

@@ -1,8 +1,9 @@
-"""Is a readable certificate good enough to be shown to phones and browsers? Pure but for the clock that is handed in."""
+"""Checks of certificates that were read: are they valid for phones and browsers? The caller gives the time."""
 
 from __future__ import annotations
 
-import warnings
+import base64
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
@@ -16,10 +17,13 @@ from cryptography.hazmat.primitives.hashes import MD5, SHA1
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from lyncarr.config.names import display
+from lyncarr.core.files import FileError
 from lyncarr.materials.certificates import PublicCertificate, RootCertificate, is_self_signed, issued_by, label, name_of
 
 SOON = timedelta(days=30)
 SHORTEST_RSA = 2048
+
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
 
 def covers(sans: Iterable[str], name: str) -> bool:
@@ -28,54 +32,60 @@ def covers(sans: Iterable[str], name: str) -> bool:
     return any(san.removesuffix(".") in (name, f"*.{parent}") for san in sans)
 
 
-def errors_of(public: PublicCertificate, names: Sequence[str], now: datetime) -> list[str]:
-    """What makes `public` useless for the published `names`, each a sentence without a full stop."""
+def errors_of(public: PublicCertificate, names: Sequence[str], now: datetime) -> list[FileError]:
+    """What makes `public` unusable for the published `names`."""
     errors = []
     if public.not_after < now:
-        errors.append(f"{public.label} expired on {public.not_after:%Y-%m-%d}; expected a certificate that is valid today")
+        errors.append(FileError(f"{public.label} expired on {public.not_after:%Y-%m-%d}", hint="Use a certificate that is valid today."))
     if public.not_before > now:
         errors.append(
-            f"{public.label} is not valid before {public.not_before:%Y-%m-%d}; expected one that is valid today, is the clock right?"
+            FileError(
+                f"{public.label} is not valid before {public.not_before:%Y-%m-%d}",
+                hint="Use a certificate that is valid today, and check the clock of this machine.",
+            )
         )
     missing = [display(name) for name in names if not covers(public.sans, name)]
     if missing:
         errors.append(
-            f"{public.label} does not cover {', '.join(missing)} in its alternative names; "
-            "expected every farm's name there (a wildcard covers one label), or https = false for one that is asked for without TLS only"
+            FileError(
+                f"{public.label} does not include {', '.join(missing)} in its subject alternative names",
+                hint="Request a certificate that includes all published names; a wildcard covers one label. "
+                "For a name that is used without TLS only, set https = false in its [[farms]] table.",
+            )
         )
     return errors
 
 
 def warnings_of(public: PublicCertificate, trusted: Sequence[RootCertificate], now: datetime) -> list[str]:
-    """What will or may trouble clients of `public`, whose chain is looked for in the PFX and among the `trusted` authorities."""
-    told = []
+    """What clients of `public` may reject. Its chain is looked up in the PFX file and among the `trusted` certificate authorities."""
+    warnings = []
     if now <= public.not_after < now + SOON:
         days = (public.not_after - now).days
-        told.append(f"{public.label} expires on {public.not_after:%Y-%m-%d}, in {days} days; have it renewed")
+        warnings.append(f"{public.label} expires on {public.not_after:%Y-%m-%d}, in {days} days; renew it")
     if not _is_for_servers(public.certificate):
-        told.append(f"{public.label} is not meant for TLS servers (extended key usage); clients may refuse it")
+        warnings.append(f"{public.label} has no extended key usage for TLS servers; clients may reject it")
     authorities = [each.certificate for each in (*public.intermediates, *public.roots, *trusted)]
     chain = list(_chain(public.certificate, authorities))
     for certificate in chain:
-        told += _weaknesses(certificate)
+        warnings += _weaknesses(certificate)
     for certificate in chain[1:]:
-        told += _expiry_of_authority(certificate, now)
+        warnings += _expiry_of_authority(certificate, now)
     last = chain[-1]
-    if not is_self_signed(last) and last.issuer not in _public_roots():
-        told.append(
-            f"the certificate of {name_of(last.issuer)}, which issued {label(last)}, is neither in the PFX nor in trusted_roots; "
-            "clients refuse a chain with a missing intermediate: export the PFX with the whole chain"
+    if not is_self_signed(last) and last.issuer.public_bytes() not in _public_roots():
+        warnings.append(
+            f"the certificate of {name_of(last.issuer)}, which issued {label(last)}, is neither in the PFX file nor in trusted_roots; "
+            "clients reject a chain without its intermediates, so export the PFX file with the whole chain"
         )
-    return told
+    return warnings
 
 
-def warnings_of_trusted(trusted: Sequence[RootCertificate], now: datetime) -> list[str]:
-    """What is weak or out of date among the authorities that the host shall trust."""
-    return [text for each in trusted for text in (*_weaknesses(each.certificate), *_expiry_of_authority(each.certificate, now))]
+def warnings_of_trusted(trusted: RootCertificate, now: datetime) -> list[str]:
+    """What is weak or expired in the certificate of an authority that the host will trust."""
+    return [*_weaknesses(trusted.certificate), *_expiry_of_authority(trusted.certificate, now)]
 
 
 def _chain(leaf: x509.Certificate, authorities: Sequence[x509.Certificate]) -> Iterator[x509.Certificate]:
-    """`leaf` and its issuers as far as they are known; ends at a self-signed one."""
+    """`leaf` and its issuers, up to a self-signed certificate or an unknown issuer."""
     seen: set[x509.Certificate] = set()
     current: x509.Certificate | None = leaf
     while current is not None and current not in seen:
@@ -88,21 +98,21 @@ def _chain(leaf: x509.Certificate, authorities: Sequence[x509.Certificate]) -> I
 def _weaknesses(certificate: x509.Certificate) -> Iterator[str]:
     key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < SHORTEST_RSA:
-        yield f"{label(certificate)} has an RSA key of {key.key_size} bits; Windows and browsers want {SHORTEST_RSA} or more"
+        yield f"{label(certificate)} has an RSA key of {key.key_size} bits; Windows and browsers require {SHORTEST_RSA} or more"
     try:
         algorithm = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:
         return
     if isinstance(algorithm, (SHA1, MD5)) and not is_self_signed(certificate):
-        yield f"{label(certificate)} is signed with {algorithm.name.upper()}, which clients refuse; have it issued with SHA-256"
+        yield f"{label(certificate)} is signed with {algorithm.name.upper()}, which clients reject; request a certificate with SHA-256"
 
 
 def _expiry_of_authority(certificate: x509.Certificate, now: datetime) -> Iterator[str]:
-    kind = "root" if is_self_signed(certificate) else "intermediate"
+    name = f"the {'root' if is_self_signed(certificate) else 'intermediate'} {label(certificate)}"
     if certificate.not_valid_after_utc < now:
-        yield f"the {kind} {label(certificate)} expired on {certificate.not_valid_after_utc:%Y-%m-%d}; what it issued is trusted no more"
+        yield f"{name} expired on {certificate.not_valid_after_utc:%Y-%m-%d}; certificates that it issued are no longer trusted"
     elif certificate.not_valid_before_utc > now:
-        yield f"the {kind} {label(certificate)} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}; is the clock right?"
+        yield f"{name} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}; check the clock of this machine"
 
 
 def _is_for_servers(certificate: x509.Certificate) -> bool:
@@ -114,8 +124,33 @@ def _is_for_servers(certificate: x509.Certificate) -> bool:
 
 
 @cache
-def _public_roots() -> frozenset[x509.Name]:
-    """The subjects of the roots that clients bring along: an issuer among them is no missing intermediate."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # some old roots have serial numbers that cryptography frowns upon
-        return frozenset(each.subject for each in x509.load_pem_x509_certificates(Path(certifi.where()).read_bytes()))
+def _public_roots() -> frozenset[bytes]:
+    """The subjects, in DER, of the roots that clients already have: an issuer among them is not a missing intermediate."""
+    return frozenset(_subject(base64.b64decode(block)) for block in _PEM.findall(Path(certifi.where()).read_bytes()))
+
+
+def _subject(certificate: bytes) -> bytes:
+    """The subject of a certificate, both in DER (RFC 5280, section 4.1).
+
+    cryptography would warn of the serial numbers of some old roots for the whole process, and announces that it will reject them.
+    """
+    ((_, content),) = _elements(certificate)
+    _, to_be_signed = next(_elements(content))
+    parts = [whole for whole, _ in _elements(to_be_signed)]
+    has_version = parts[0][0] == 0xA0
+    return parts[5 if has_version else 4]
+
+
+def _elements(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The DER elements in `data`, one after the other: each as a whole, and its content."""
+    position = 0
+    while position < len(data):
+        start = position
+        length = data[position + 1]
+        position += 2
+        if length & 0x80:
+            octets = length & 0x7F
+            length = int.from_bytes(data[position : position + octets], "big")
+            position += octets
+        yield data[start : position + length], data[position : position + length]
+        position += length

@@ -1,7 +1,7 @@
-"""Certificate files, read locally: everything that a plan says about certificates is known before a host is touched.
+"""Certificate files, read on this machine: a plan knows everything about certificates before it connects to a host.
 
-Reading raises ValueError whose text is a reason for people; what is readable but not good is judged in certificate_checks.py.
-Thumbprints are the SHA-1 of the DER form in upper hex, as Windows shows them.
+Reading raises FileError for a file of the wrong kind. certificate_checks.py checks the certificates in a readable file. Thumbprints are
+the SHA-1 of the DER form in upper case hexadecimal digits, as Windows shows them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat, pkcs7, pkcs12
 from cryptography.x509.oid import NameOID
 
+from lyncarr.core.files import FileError
 from lyncarr.core.model import Secret
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -32,13 +33,13 @@ Store: TypeAlias = Literal["Root", "CA"]
 Key: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
-# pbeWithSHAAnd128BitRC2-CBC and pbeWithSHAAnd40BitRC2-CBC (RFC 7292, appendix C), as they stand in DER
+# pbeWithSHAAnd128BitRC2-CBC and pbeWithSHAAnd40BitRC2-CBC (RFC 7292, appendix C) in DER.
 _RC2_OIDS = (bytes.fromhex("2a864886f70d010c0105"), bytes.fromhex("2a864886f70d010c0106"))
 
 
 @dataclass(frozen=True)
 class RootCertificate:
-    """A certificate of an authority and the LocalMachine store that it belongs into."""
+    """The certificate of a certificate authority, and the LocalMachine store for it."""
 
     label: str
     thumbprint: str
@@ -54,9 +55,10 @@ class RootCertificate:
 
 @dataclass(frozen=True)
 class PublicCertificate:
-    """The certificate that clients see, with its private key. `sans` are its DNS names, lower case, in the file's order.
+    """The certificate that clients see, with its private key. `sans` are its DNS names in lower case, in the order of the file.
 
-    `intermediates` go to the host with it; `roots` are those that the PFX holds, which are imported only if trusted_roots names them.
+    `intermediates` are imported together with it. `roots` are the roots in the PFX file, which are not: trusted_roots names the roots
+    that a host trusts.
     """
 
     label: str
@@ -71,17 +73,19 @@ class PublicCertificate:
     key: Key = field(repr=False)
 
     def pfx_for(self, build: int) -> tuple[bytes, Secret]:
-        """A new PFX with leaf, key and intermediates, and the one-time password that opens it; the owner's password stays here.
+        """A new PFX with leaf, key and intermediates, and its one-time password. The password of the original file stays here.
 
-        It is encrypted for the Windows `build` of the host: from MODERN_PFX_BUILD on with AES-256 and SHA-256, before with 3DES and
-        SHA-1, because older builds read nothing else.
+        The encryption fits the Windows `build` of the host: AES-256 and SHA-256 from MODERN_PFX_BUILD on, else 3DES and SHA-1, because
+        older builds read nothing else.
         """
         password = secrets.token_urlsafe(32)
-        builder = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(2048)  # no guessing of 256 random bits, so no need to be slow
+        builder = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(
+            2048
+        )  # 256 random bits cannot be guessed, so the key derivation may be fast.
         builder = (
             builder.key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC).hmac_hash(SHA256())
             if build >= MODERN_PFX_BUILD
-            else builder.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC).hmac_hash(SHA1())  # noqa: S303  all that they read
+            else builder.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC).hmac_hash(SHA1())  # noqa: S303  older builds read nothing else
         )
         pfx = pkcs12.serialize_key_and_certificates(
             self.label.encode(),
@@ -94,16 +98,16 @@ class PublicCertificate:
 
 
 def thumbprint(certificate: x509.Certificate) -> str:
-    return certificate.fingerprint(SHA1()).hex().upper()  # noqa: S303  Windows names certificates by it
+    return certificate.fingerprint(SHA1()).hex().upper()  # noqa: S303  Windows identifies certificates by it
 
 
 def label(certificate: x509.Certificate) -> str:
-    """A name for people that is still unique: 'Contoso Root CA (AB12CD34)'."""
+    """A readable and unique name: 'Contoso Root CA (AB12CD34)'."""
     return f"{name_of(certificate.subject)} ({thumbprint(certificate)[:8]})"
 
 
 def name_of(name: x509.Name) -> str:
-    """The common name, else the organisation, made printable."""
+    """The common name, else the organization, without characters that cannot be displayed."""
     for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.ORGANIZATION_NAME):
         for attribute in name.get_attributes_for_oid(oid):
             text = "".join(c for c in str(attribute.value) if c.isprintable())
@@ -117,7 +121,7 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """True where `issuer`'s name and key fit; where its algorithm cannot be verified here, the name decides."""
+    """True where the name and the key of `issuer` match. Where its algorithm cannot be verified here, the name alone decides."""
     if certificate.issuer != issuer.subject:
         return False
     try:
@@ -129,36 +133,36 @@ def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def read_roots(data: bytes, name: str) -> tuple[RootCertificate, ...]:
-    """The authorities in a file's bytes: DER, PEM, or PKCS #7, one or a bundle. `name` is the file's, for messages."""
-    return tuple(_authority(certificate, name) for certificate in _certificates(data, name))
+def read_roots(data: bytes) -> tuple[RootCertificate, ...]:
+    """The certificate authorities in the content of a file: DER, PEM or PKCS #7, one or a bundle. Raises FileError."""
+    return tuple(map(_authority, _certificates(data)))
 
 
-def read_public(data: bytes, name: str, password: Secret | None) -> PublicCertificate:
-    """The certificate, key and chain in a PFX file's bytes. `name` is the file's, for messages."""
+def read_public(data: bytes, password: Secret | None) -> PublicCertificate:
+    """The certificate, key and chain in the content of a PFX file. Raises FileError."""
     if _PEM.search(data):
-        raise ValueError(f"{name} is PEM; expected a PFX file, openssl pkcs12 -export makes one")
+        raise FileError("is a PEM file, not a PFX file", hint="Convert the file with openssl pkcs12 -export.")
     if not _is_pfx(data):
-        raise ValueError(f"{name} is no PFX file, or not whole; expected the exported file, copy it again in binary")
+        raise FileError("is not a PFX file, or is incomplete", hint="Copy the exported file again, in binary mode.")
     try:
         content = pkcs12.load_pkcs12(data, None if password is None else password.reveal().encode())
     except (ValueError, UnsupportedAlgorithm):
-        raise ValueError(_why_unreadable(data, name, password)) from None
+        raise _unreadable(data, password) from None
     certificates = [each.certificate for each in (content.cert, *content.additional_certs) if each is not None]
     key = content.key
     if key is None:
-        raise ValueError(f"{name} has no private key; export it again with 'Yes, export the private key'")
+        raise FileError("has no private key", hint="Export the certificate again with 'Yes, export the private key'.")
     if not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
-        raise ValueError(f"{name} has a key that IIS cannot use; expected an RSA or an elliptic-curve key")
+        raise FileError("has a private key that IIS does not support", hint="Use a certificate with an RSA or an elliptic-curve key.")
     leaf = next((each for each in certificates if each.public_key() == key.public_key()), None)
     if leaf is None:
-        raise ValueError(f"{name} has a private key, but not the certificate that it belongs to; export both together")
+        raise FileError("has a private key without its certificate", hint="Export the certificate and its private key together.")
     chain = [_as_authority(each) for each in certificates if each != leaf and _is_authority(each)]
     return PublicCertificate(
         label=label(leaf),
         thumbprint=thumbprint(leaf),
         subject=name_of(leaf.subject),
-        sans=_dns_names(leaf, name),
+        sans=_dns_names(leaf),
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
         intermediates=tuple(each for each in chain if each.store == "CA"),
@@ -168,19 +172,19 @@ def read_public(data: bytes, name: str, password: Secret | None) -> PublicCertif
     )
 
 
-def _certificates(data: bytes, name: str) -> Iterable[x509.Certificate]:
+def _certificates(data: bytes) -> Iterable[x509.Certificate]:
     kinds = {kind.decode() for kind in _PEM.findall(data)}
     if any("PRIVATE KEY" in kind for kind in kinds):
-        raise ValueError(f"{name} holds a private key; expected certificates alone, take the key out of this file")
+        raise FileError("contains a private key", hint="Remove the private key: the file must contain certificates only.")
     if not kinds and _is_pfx(data):
-        raise ValueError(f"{name} is a PFX file, which is made for private keys; expected certificates alone, DER or PEM")
+        raise FileError("is a PFX file, which may contain private keys", hint="Export the certificates without keys, as DER or PEM.")
     try:
         if "PKCS7" in kinds:
             return pkcs7.load_pem_pkcs7_certificates(data)
         if kinds:
             return x509.load_pem_x509_certificates(data)
     except (ValueError, UnsupportedAlgorithm):
-        raise ValueError(f"{name} has no whole certificate in it; expected PEM blocks between BEGIN and END CERTIFICATE") from None
+        raise FileError("has no complete PEM block from BEGIN CERTIFICATE to END CERTIFICATE") from None
     try:
         return [x509.load_der_x509_certificate(data)]
     except ValueError:
@@ -188,12 +192,14 @@ def _certificates(data: bytes, name: str) -> Iterable[x509.Certificate]:
     try:
         return pkcs7.load_der_pkcs7_certificates(data)
     except (ValueError, UnsupportedAlgorithm):
-        raise ValueError(f"{name} is no certificate; expected DER or PEM") from None
+        raise FileError("is not a certificate in DER, PEM or PKCS #7 format") from None
 
 
-def _authority(certificate: x509.Certificate, name: str) -> RootCertificate:
+def _authority(certificate: x509.Certificate) -> RootCertificate:
     if not _is_authority(certificate):
-        raise ValueError(f"{name} holds {label(certificate)}, which is no certificate of an authority; expected the root that issued it")
+        raise FileError(
+            f"contains {label(certificate)}, which is not a certificate authority", hint="Use the root certificate that issued it."
+        )
     return _as_authority(certificate)
 
 
@@ -211,27 +217,27 @@ def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
-        # Roots older than the extension are self-signed certificates of version 1; a leaf of today has version 3.
+        # Roots older than this extension are self-signed certificates of version 1. Current leaf certificates have version 3.
         return certificate.version is x509.Version.v1 and is_self_signed(certificate)
     except ValueError:
         return False
 
 
-def _dns_names(certificate: x509.Certificate, name: str) -> tuple[str, ...]:
+def _dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return ()
     except ValueError:
-        raise ValueError(f"{name} has alternative names that cannot be read; expected a certificate made anew") from None
+        raise FileError("has subject alternative names that cannot be read", hint="Request a new certificate.") from None
     return tuple(value.lower() for value in extension.value.get_values_for_type(x509.DNSName))
 
 
 def _is_pfx(data: bytes) -> bool:
-    """True for a whole DER (or BER) SEQUENCE that begins with version 3 (RFC 7292, section 4)."""
+    """True for a complete DER or BER SEQUENCE that begins with version 3 (RFC 7292, section 4)."""
     if len(data) < 8 or data[0] != 0x30:
         return False
-    if data[1] == 0x80:  # BER of indefinite length, as some older exports are
+    if data[1] == 0x80:  # BER of indefinite length, as in some older exports.
         return data[2:5] == b"\x02\x01\x03" and data.rstrip(b"\r\n").endswith(b"\0\0")
     octets = data[1] & 0x7F if data[1] & 0x80 else 0
     length = int.from_bytes(data[2 : 2 + octets], "big") if octets else data[1]
@@ -239,15 +245,15 @@ def _is_pfx(data: bytes) -> bool:
     return data[start : start + 3] == b"\x02\x01\x03" and start + length <= len(data)
 
 
-def _why_unreadable(data: bytes, name: str, password: Secret | None) -> str:
+def _unreadable(data: bytes, password: Secret | None) -> FileError:
     if any(oid in data for oid in _RC2_OIDS) and not _has_rc2():
-        return (
-            f"{name} is encrypted with RC2, which the OpenSSL of this Python cannot read; "
-            "export it again with AES or TripleDES, or allow OpenSSL's legacy provider"
+        return FileError(
+            "is encrypted with RC2, which the OpenSSL of this Python cannot read",
+            hint="Export the file again with AES or TripleDES, or enable the legacy provider of OpenSSL.",
         )
     if password is None:
-        return f"{name} needs a password; add password = to [certificates]"
-    return f"{name} cannot be opened with the given password; expected the one that it was exported with"
+        return FileError("requires a password", hint="Add the key password to [certificates].")
+    return FileError("cannot be opened with the given password", hint="Use the password that the file was exported with.")
 
 
 def _has_rc2() -> bool:

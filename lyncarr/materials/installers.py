@@ -1,4 +1,4 @@
-"""Installer packages, looked at locally: are they there, whole, and the files that they claim to be?"""
+"""Installer packages, checked on this machine: each must be there, complete, and the product that it is given for."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from urllib.parse import unquote, urlsplit
 
 from lyncarr.config.tables import Installers
 from lyncarr.config.values import PRODUCTS, ROLES, Role
+from lyncarr.core.files import FileError, in_words, open_file
 
 MAX_BYTES = 2 * 1024**3
 MSI_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
-"""An MSI is an OLE compound file (MS-CFB, section 2.2)."""
+"""The first bytes of an MSI, which is an OLE compound file (MS-CFB, section 2.2)."""
 
 
 @dataclass(frozen=True)
 class Installer:
-    """One package: either `path`, a file here with its `size` in bytes, or `url`, which the host fetches. `sha256` is upper hex."""
+    """One package: either `path`, a file on this machine with its `size` in bytes, or `url`, from which the host downloads.
+
+    `sha256` is in upper case hexadecimal digits.
+    """
 
     role: Role
     name: str
@@ -30,56 +34,76 @@ class Installer:
     size: int | None = None
 
 
+class UnknownPackageError(FileError):
+    """A package is not one that lyncarr knows, and the configuration file does not give its hash. `sha256` is that hash."""
+
+    def __init__(self, sha256: str) -> None:
+        super().__init__("has an unknown SHA-256")
+        self.sha256 = sha256
+
+
 def given_roles(table: Installers) -> tuple[Role, ...]:
-    """The packages that the site file names, in the order of installation."""
+    """The packages in the configuration file, in the order of installation."""
     return tuple(role for role in ROLES if table.of(role) is not None)
 
 
 def read_installer(table: Installers, role: Role) -> Installer:
-    """The package `role` of the site file, its hash known or as the site file says. ValueError with a reason for people else."""
+    """The package that the configuration file gives for `role`. Its hash must be known, or in the configuration file.
+
+    Raises FileError, UnknownPackageError among them.
+    """
     given, expected = table.of(role), table.sha256.of(role)
     if isinstance(given, str):
         name = unquote(urlsplit(given).path.rpartition("/")[2])
         return Installer(role, name or f"{role}.msi", cast(str, expected), url=given)
     if given is None:
-        raise ValueError("is missing; expected a file or an https URL")
+        raise FileError("is not given")
     actual, size = _hash(given)
     known = _known().get(actual)
     if known is not None and known[0] != role:
-        raise ValueError(f"{given.name} is {known[1]}; expected the package of {PRODUCTS[role]}")
+        raise FileError(f"is {known[1]}, not {PRODUCTS[role]}", hint=f"Use a package of {PRODUCTS[role]}.")
     if expected is not None and actual != expected:
-        raise ValueError(
-            f"{given.name} has the SHA-256 {actual}, not that of installers.sha256.{role}; get the file again, or mend the hash"
+        raise FileError(
+            f"does not match `installers.sha256.{role}`",
+            hint=f"Download the package again, or correct the key. The SHA-256 of the file is:\n{actual}",
         )
     if expected is None and known is None:
-        raise ValueError(
-            f"{given.name} is none of Microsoft's files that lyncarr knows; get that file, or if you trust this one write "
-            f'sha256 = {{ {role} = "{actual}" }}'
-        )
+        raise UnknownPackageError(actual)
     return Installer(role, given.name, actual, path=given, size=size)
 
 
+def trust_hint(table: Installers, unknown: dict[Role, str], file: Path) -> str:
+    """How to trust the `unknown` packages (role -> SHA-256): one table for the configuration file `file`, ready to paste."""
+    before = {role: table.sha256.of(role) for role in ROLES}
+    hashes = {role: unknown.get(role, before[role]) for role in ROLES}
+    lines = ["[installers.sha256]", *(f'{role} = "{digest}"' for role, digest in hashes.items() if digest)]
+    action = "replace installers.sha256 by" if any(before.values()) else "add"
+    packages = "the original packages" if len(unknown) > 1 else "the original package"
+    these = "these files" if len(unknown) > 1 else "this file"
+    return "\n".join([f"Download {packages}. Or, to trust {these}, {action} this table in {file}:", *lines])
+
+
 def _hash(path: Path) -> tuple[str, int]:
-    """(SHA-256, size) of an MSI file."""
-    if not path.is_file():
-        raise ValueError(f"{path} {'is no file' if path.exists() else 'does not exist'}; expected the package there")
+    """(SHA-256, size in bytes) of an MSI file."""
     try:
-        size = path.stat().st_size
-        if size == 0:
-            raise ValueError(f"{path.name} is empty (0 bytes); expected the whole package, download it again")
-        if size > MAX_BYTES:
-            raise ValueError(f"{path.name} is larger than 2 GB; expected a package of a few MB, is it the right file?")
-        with path.open("rb") as file:
+        with open_file(path) as file:
+            size = path.stat().st_size
+            if size == 0:
+                raise FileError("is empty (0 bytes)", hint="Download the package again.")
+            if size > MAX_BYTES:
+                raise FileError(f"is larger than {in_words(MAX_BYTES)}", hint="Use a Windows Installer package (.msi).")
             if file.read(len(MSI_MAGIC)) != MSI_MAGIC:
-                raise ValueError(f"{path.name} is no MSI package; expected one, was an error page or a setup .exe saved?")
+                raise FileError(
+                    "is not a Windows Installer package (.msi)", hint="Download the .msi file; do not save a web page or a setup program."
+                )
             file.seek(0)
             return hashlib.file_digest(file, "sha256").hexdigest().upper(), size
-    except OSError:
-        raise ValueError(f"{path} cannot be read; expected a file that you may read") from None
+    except OSError as error:
+        raise FileError(f"cannot be read ({error.strerror})", detail=str(error)) from None
 
 
 @cache
 def _known() -> dict[str, tuple[Role, str]]:
-    """SHA-256 -> (role, product) of Microsoft's files."""
+    """SHA-256 -> (role, product) of Microsoft's packages."""
     data = json.loads(Path(__file__).with_name("known_installers.json").read_text("utf-8"))
     return {sha256: (cast(Role, entry["role"]), entry["product"]) for sha256, entry in data.items()}

@@ -1,4 +1,4 @@
-"""What a program of this machine says on its standard output: a secret, from `pass`, `op`, `gpg` or whatever keeps it."""
+"""Secrets from the standard output of a program on this machine, such as `pass`, `op` or `gpg`."""
 
 from __future__ import annotations
 
@@ -19,74 +19,78 @@ from lyncarr.core.text import safe, safe_lines
 from lyncarr.secrets.words import join, split
 
 LONGEST_S = 60.0
+"""The time limit of a program in seconds."""
 MAX_SHOWN_CHARS = 20_000
+"""The most characters of its standard error that are shown."""
 POLL_S = 0.02
 GRACE_S = 2.0
+"""The seconds that a program has to end after it was asked to, and its children to close its pipes after its end."""
 
 _WINDOWS = os.name == "nt"
 
 
 def words_of(line: str) -> list[str]:
-    """The words of a command line by the rules of this system; ValueError with a reason else."""
+    """The words of a command line, by the rules of this system. Raises ValueError with the reason."""
     return split(line, windows=_WINDOWS)
 
 
 def line_of(words: Sequence[str]) -> str:
-    """The line to type at a prompt of this system."""
+    """The command line to enter at a prompt of this system."""
     return join(words, windows=_WINDOWS)
 
 
 def name_of(line: str) -> str:
-    """The program's name: all of a command line that is ever told, because what follows may hold a secret of its own."""
+    """The name of the program. No message shows more of a command line, because its arguments may contain a secret."""
     return safe(Path(words_of(line)[0]).name, 60)
 
 
 def output_of(line: str, *, folder: Path, interactive: bool, what: str, limit: int) -> bytes:
-    """The standard output of a program, which is shown nowhere. However this is left, the program has ended by then.
+    """The standard output of a program, which is never shown. The program has ended when this returns or raises.
 
-    It runs without a shell in `folder`, with this process's environment. Its standard error is shown as it comes, made harmless; its
-    standard input is this process's where `interactive`, so that it can ask for what opens its own store, else empty.
-    Raises ConfigurationError for a program that is not there, fails, takes longer than LONGEST_S or says more than `limit` bytes.
+    It runs without a shell in `folder`, with the environment of this process. Its standard error is shown as it arrives, with control
+    characters escaped. Its standard input is that of this process if `interactive`, so that the program can ask for its own password;
+    else it is empty. `what` names the secret in messages.
+    Raises ConfigurationError where the program is missing, fails, takes longer than LONGEST_S or writes more than `limit` bytes.
     """
     name = name_of(line)
     program, *arguments = words_of(line)
     found = find(program, folder)
     if found is None:
-        raise ConfigurationError(f"The program {name} for {what} is not found; install it, or write its whole path behind command:.")
+        raise ConfigurationError(f"The program {name} for {what} was not found.", hint="Install it, or write its full path after command:.")
     end = time.monotonic() + LONGEST_S
     with _started([str(found), *arguments], folder, interactive, f"{name} for {what}") as process:
-        said = _Said(cast(BufferedReader, process.stdout), limit + 1)
-        shown = _Shown(cast(BufferedReader, process.stderr))
-        said.start()
-        shown.start()
-        # Not wait() or join(): on Windows Ctrl-C does not break them.
+        output = _Output(cast(BufferedReader, process.stdout), limit + 1)
+        errors = _Errors(cast(BufferedReader, process.stderr))
+        output.start()
+        errors.start()
+        # Not wait() or join(): on Windows, Ctrl-C does not interrupt them.
         ended_at: float | None = None
-        while said.is_alive() or (process.poll() is None and len(said.data) <= limit):
+        while output.is_alive() or (process.poll() is None and len(output.data) <= limit):
             if process.poll() is not None:
-                # What it left running, an agent say, may hold its pipe open; what it had to say itself is in there by now.
+                # A child that it leaves running, such as an agent, may keep the pipe open. The program's own output is complete by now.
                 ended_at = ended_at or time.monotonic()
                 if time.monotonic() > ended_at + GRACE_S:
                     break
             if time.monotonic() > end:
                 raise ConfigurationError(
-                    f"The program {name} did not give {what} within {LONGEST_S:g} seconds, and was ended; "
-                    "run it by itself to see what it waits for."
+                    f"The program {name} did not return {what} within {LONGEST_S:g} seconds, and was ended.",
+                    hint="Run the program by hand to see what it waits for.",
                 )
             time.sleep(POLL_S)
-        if len(said.data) > limit:
-            raise ConfigurationError(f"The program {name} says more than {limit} bytes; expected {what} alone.")
-        shown.join(GRACE_S)
+        if len(output.data) > limit:
+            raise ConfigurationError(f"The program {name} writes more than {limit} bytes.", hint=f"It must write {what} and nothing else.")
+        errors.join(GRACE_S)
     if process.returncode:
-        how = f"with exit code {process.returncode}" if process.returncode > 0 else f"by signal {-process.returncode}"
-        raise ConfigurationError(f"The program {name} ended {how} instead of giving {what}; run it by itself, and mend that.")
-    return said.data
+        how = f"failed with exit code {process.returncode}" if process.returncode > 0 else f"was ended by signal {-process.returncode}"
+        raise ConfigurationError(f"The program {name} for {what} {how}.", hint="Run the program by hand, and fix the cause.")
+    return output.data
 
 
 def find(program: str, folder: Path) -> Path | None:
-    """The file of a program: from `folder` on where it is named by a path, else on the PATH; None where there is none.
+    """The file of a program: relative to `folder` if `program` is a path, else on the PATH. None where there is none.
 
-    Unlike Windows and shutil.which this never looks into the working folder for a bare name: whoever can write there would choose
-    what runs.
+    Unlike Windows and shutil.which, this never looks for a bare name in the working folder: anyone who can write there could choose the
+    program.
     """
     if Path(program).name == program:
         folders = [Path(place) for place in os.get_exec_path() if Path(place).is_absolute()]
@@ -100,17 +104,19 @@ def find(program: str, folder: Path) -> Path | None:
 
 @contextmanager
 def _started(words: list[str], folder: Path, interactive: bool, what: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The running program, ended where that did not happen by itself."""
+    """The running program. It is ended if it does not end by itself."""
     try:
-        process = subprocess.Popen(  # noqa: S603  no shell; the words are those of the site file's author
+        process = subprocess.Popen(  # noqa: S603  no shell; the author of the configuration file chose the words
             words, cwd=folder, stdin=None if interactive else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
     except OSError as error:
-        raise ConfigurationError(f"The program {what} does not start; try it by itself, and mend that.", detail=str(error)) from None
+        raise ConfigurationError(
+            f"The program {what} does not start.", hint="Run the program by hand, and fix the cause.", detail=str(error)
+        ) from None
     try:
         yield process
     finally:
-        # Asked first: one that waits for a password has to give the terminal its echo back.
+        # Asked to end first: a program that waits for a password must switch the echo of the terminal on again.
         try:
             if process.poll() is None:
                 process.terminate()
@@ -118,14 +124,14 @@ def _started(words: list[str], folder: Path, interactive: bool, what: str) -> It
         except subprocess.TimeoutExpired:
             pass
         finally:
-            # Also where Ctrl-C is pressed once more meanwhile.
+            # Also after another Ctrl-C.
             if process.poll() is None:
                 process.kill()
                 process.wait()
 
 
-class _Said(Thread):
-    """Reads up to `limit` bytes. A daemon: a child of the program may keep the pipe open after it."""
+class _Output(Thread):
+    """Reads up to `limit` bytes. A daemon, because a child of the program may keep the pipe open after the end of the program."""
 
     def __init__(self, stream: BufferedReader, limit: int) -> None:
         super().__init__(daemon=True)
@@ -139,8 +145,8 @@ class _Said(Thread):
                 self.data += data
 
 
-class _Shown(Thread):
-    """Writes what the program says on standard error to ours, at once: it may be a question, without a newline."""
+class _Errors(Thread):
+    """Copies the standard error of the program to that of this process, at once: it may be a question, without a newline."""
 
     def __init__(self, stream: BufferedReader) -> None:
         super().__init__(daemon=True)
@@ -156,7 +162,7 @@ class _Shown(Thread):
                 last = text[-1:] or last
                 sys.stderr.write(text)
                 sys.stderr.flush()
-        # Whatever comes next begins on a line of its own.
+        # What is written next begins on a new line.
         if last != "\n":
             sys.stderr.write("\n")
             sys.stderr.flush()

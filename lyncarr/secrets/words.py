@@ -1,4 +1,4 @@
-"""A command line taken apart into its words, and put together, as its system does it. No shell: nothing is expanded."""
+"""Command lines into words and back, by the rules of the system. There is no shell, so nothing is expanded."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from subprocess import list2cmdline
 
 
 def split(line: str, *, windows: bool) -> list[str]:
-    """The words of `line`, the program first; ValueError with a reason, without the line itself, where that cannot be."""
+    """The words of `line`, the program first. Raises ValueError with the reason, which never repeats the line."""
     try:
         words = _windows_words(line) if windows else shlex.split(line)
     except ValueError:
-        raise ValueError("has a quote that is not closed, or nothing behind a backslash") from None
+        raise ValueError("a quote is not closed, or nothing follows a backslash") from None
     if not words or not words[0]:
-        raise ValueError("names no program")
+        raise ValueError("the program is missing")
     return words
 
 
 def join(words: Sequence[str], *, windows: bool) -> str:
-    """The line for a person to type at a shell's prompt."""
+    """The command line for a person to enter at a prompt."""
     return list2cmdline(words) if windows else shlex.join(words)
 
 
 def _windows_words(line: str) -> list[str]:
-    """As CommandLineToArgvW does, but an open quote is an error, where that closes it at the end of the line.
+    """The rules of CommandLineToArgvW, except that an open quote is an error: CommandLineToArgvW closes it at the end of the line.
 
     https://learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments
     """
@@ -42,7 +42,7 @@ def _windows_words(line: str) -> list[str]:
             continue
         letters = [] if letters is None else letters
         if letter == "\\" and words:
-            # Backslashes mean something before a quote only, and never in the program's own name.
+            # Backslashes are special before a quote only, and never in the name of the program.
             end = position
             while line[end : end + 1] == "\\":
                 end += 1

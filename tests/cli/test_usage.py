@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -143,6 +144,54 @@ def test_init_never_overwrites_and_check_rejects_the_placeholders(tmp_path: Path
     assert checked.returncode == 65
     assert "placeholder" in checked.stderr.lower()
     assert "servers[0]" in checked.stderr
+
+
+def test_each_problem_has_its_line_and_a_hint_of_its_own(folder: Path) -> None:
+    """Also a table to paste, whose lines are printed as they are."""
+    for role in ("url_rewrite", "arr"):
+        (folder / f"{role}.msi").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + role.encode())
+    (folder / "lyncarr.toml").write_text(
+        f'{SITE}\n[installers]\nurl_rewrite = "url_rewrite.msi"\narr = "arr.msi"\nweb_farm = "absent.msi"\n'
+    )
+    done = lyncarr("check", cwd=folder)
+    assert (done.returncode, done.stdout) == (65, "")
+    hashes = re.findall('^[a-z_]+ = "[0-9A-F]{64}"$', done.stderr, re.MULTILINE)
+    assert done.stderr.splitlines() == [
+        f"error: lyncarr.toml:14: `installers.web_farm`: {folder / 'absent.msi'} does not exist.",
+        "hint: Copy the file there, or correct the path.",
+        f"error: lyncarr.toml:12: `installers.url_rewrite`: {folder / 'url_rewrite.msi'} has an unknown SHA-256.",
+        f"error: lyncarr.toml:13: `installers.arr`: {folder / 'arr.msi'} has an unknown SHA-256.",
+        "hint: Download the original packages. Or, to trust these files, add this table in lyncarr.toml:",
+        "[installers.sha256]",
+        *hashes,
+    ]
+    assert len(hashes) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check", "--site", "."], "error: . is a folder; give a file."),
+        (["init", "contoso.com", "--site", "."], "error: . is a folder; give a file."),
+        (["init", "contoso.com", "--site", "absent/lyncarr.toml"], "error: absent/lyncarr.toml cannot be written"),
+        (["schema", "--file", "."], "error: . is a folder; give a file."),
+        (["bootstrap", "--controller", "192.0.2.50", "--file", "."], "error: . is a folder; give a file."),
+        (["plan", "--host", "rp01", "--password-from", "file:."], "error: The file . is a folder; give a file."),
+        (["check", "--site", "\udcff"], "error: "),
+        (["check", "--site", "a" * 300], "error: "),
+    ],
+)
+def test_a_path_of_the_wrong_kind_is_one_sentence(words: list[str], said: str, folder: Path) -> None:
+    done = lyncarr(*words, cwd=folder)
+    assert done.returncode in (65, 78)
+    assert done.stderr.startswith(said)
+    assert "Traceback" not in done.stderr
+
+
+def test_init_takes_several_domains(tmp_path: Path) -> None:
+    assert lyncarr("init", "contoso.com", "fabrikam.com", cwd=tmp_path).returncode == 0
+    text = (tmp_path / "lyncarr.toml").read_text(encoding="utf-8")
+    assert re.findall('^name = "(.*)"', text, re.MULTILINE)[-2:] == ["meet.fabrikam.com", "lyncdiscover.fabrikam.com"]
 
 
 def test_a_next_move_reaches_the_host_in_the_same_way() -> None:

@@ -246,7 +246,7 @@ def test_a_site_file_of_pasted_lines_is_enough(bench: Bench) -> None:
     (bench.folder / "lyncarr.toml").write_text('[hosts.rp01]\naddres = "127.0.0.1"\n')
     done = bench.here("doctor")
     assert done.code == 65
-    assert "hosts.rp01.addres: is no key of this table; did you mean address?" in done.err
+    assert "unknown key `hosts.rp01.addres`; did you mean `address`?" in done.err
 
 
 def test_an_address_and_an_account_need_no_site_file(bench: Bench) -> None:

@@ -148,5 +148,5 @@ def test_check_asks_for_the_pfx_and_not_for_the_host(bench: Bench, source: str, 
     words = [sys.executable, "-m", "lyncarr", "check", "--site", "../lyncarr.toml"]
     done = subprocess.run(words, cwd=elsewhere, env=bench.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert "answers on *:443:" in done.stdout
+    assert "bound to *:443:" in done.stdout
     assert PFX_PASSWORD not in done.stdout + done.stderr

@@ -210,7 +210,7 @@ def test_pieces_are_in_order_and_whole(tmp_path: Path) -> None:
 def test_file_that_changed_is_not_installed(tmp_path: Path) -> None:
     file = tmp_path / "arr.msi"
     file.write_bytes(b"exchanged")
-    with pytest.raises(StepFailedError, match=r"arr\.msi changed while it was sent, so nothing was installed"):
+    with pytest.raises(StepFailedError, match=r"arr\.msi changed during the upload, so nothing was installed"):
         list(pieces(Installer("arr", file.name, "00" * 32, path=file, size=9)))
 
 

@@ -1,4 +1,4 @@
-"""Installer packages: there, whole, and the ones that they claim to be."""
+"""Installer packages: each is there, complete, and the product that it is given for."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from lyncarr.config.tables import Installers
-from lyncarr.config.values import ROLES
+from lyncarr.config.values import ROLES, Role
+from lyncarr.core.files import FileError
 from lyncarr.materials import installers
-from lyncarr.materials.installers import MSI_MAGIC, given_roles, read_installer
+from lyncarr.materials.installers import MSI_MAGIC, UnknownPackageError, given_roles, read_installer, trust_hint
 
 PACKAGE = MSI_MAGIC + b"a package"
+HEAD = "[installers.sha256]"
 DIGEST = hashlib.sha256(PACKAGE).hexdigest().upper()
 
 
@@ -23,7 +25,7 @@ def table(folder: Path, **values: object) -> Installers:
 
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test's package is one that everybody knows."""
+    """The package of the test is a known one."""
     monkeypatch.setattr(installers, "_known", lambda: {DIGEST: ("arr", "Application Request Routing 3.0")})
 
 
@@ -50,30 +52,57 @@ def test_a_known_package_needs_no_hash(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sha256", [{}, {"url_rewrite": DIGEST}])
 def test_a_known_package_of_another_role_is_refused(sha256: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "rewrite.msi").write_bytes(PACKAGE)
-    with pytest.raises(ValueError, match=r"rewrite.msi is Application Request Routing 3.0; expected the package of URL Rewrite"):
+    with pytest.raises(FileError, match=r"^is Application Request Routing 3.0, not URL Rewrite$"):
         read_installer(table(tmp_path, url_rewrite="rewrite.msi", sha256=sha256), "url_rewrite")
 
 
-def test_an_unknown_package_says_what_to_write_where_it_is_trusted(tmp_path: Path) -> None:
+def test_an_unknown_package_is_reported_with_its_hash(tmp_path: Path) -> None:
     (tmp_path / "arr.msi").write_bytes(PACKAGE)
-    with pytest.raises(ValueError, match="none of Microsoft's files that lyncarr knows") as caught:
+    with pytest.raises(UnknownPackageError, match=r"^has an unknown SHA-256$") as caught:
         read_installer(table(tmp_path, arr="arr.msi"), "arr")
-    assert f'sha256 = {{ arr = "{DIGEST}" }}' in str(caught.value)
+    assert caught.value.sha256 == DIGEST
+
+
+@pytest.mark.parametrize(
+    ("unknown", "given", "expected"),
+    [
+        ({"arr": "AA"}, {}, f'Download the original package. Or, to trust this file, add this table in site.toml:\n{HEAD}\narr = "AA"'),
+        (
+            {"arr": "AA", "url_rewrite": "BB"},
+            {},
+            "Download the original packages. Or, to trust these files, add this table in site.toml:\n"
+            f'{HEAD}\nurl_rewrite = "BB"\narr = "AA"',
+        ),
+        (
+            {"arr": "AA"},
+            {"external_cache": "cc" * 32},
+            "Download the original package. Or, to trust this file, replace installers.sha256 by this table in site.toml:\n"
+            f'{HEAD}\narr = "AA"\nexternal_cache = "{"CC" * 32}"',
+        ),
+    ],
+)
+def test_the_hashes_to_trust_are_one_table(unknown: dict[Role, str], given: dict[str, str], expected: str, tmp_path: Path) -> None:
+    assert trust_hint(table(tmp_path, sha256=given), unknown, Path("site.toml")) == expected
 
 
 def test_another_hash_than_the_files_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "arr.msi").write_bytes(PACKAGE)
-    with pytest.raises(ValueError, match=f"arr.msi has the SHA-256 {DIGEST}, not that of installers.sha256.arr"):
+    with pytest.raises(FileError, match=r"^does not match `installers.sha256.arr`$") as caught:
         read_installer(table(tmp_path, arr="arr.msi", sha256={"arr": "00" * 32}), "arr")
+    assert caught.value.hint.splitlines()[-1] == DIGEST
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"", r"arr.msi is empty \(0 bytes\)"), (b"MZ" + bytes(100), "arr.msi is no MSI package"), (b"<html>", "arr.msi is no MSI package")],
+    [
+        (b"", r"is empty \(0 bytes\)"),
+        (b"MZ" + bytes(100), "is not a Windows Installer package"),
+        (b"<html>", "is not a Windows Installer package"),
+    ],
 )
-def test_what_is_no_package_is_an_error(data: bytes, reason: str, tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_an_error(data: bytes, reason: str, tmp_path: Path) -> None:
     (tmp_path / "arr.msi").write_bytes(data)
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(FileError, match=reason):
         read_installer(table(tmp_path, arr="arr.msi", sha256={"arr": hashlib.sha256(data).hexdigest()}), "arr")
 
 
@@ -81,13 +110,13 @@ def test_two_gigabytes_are_too_much(tmp_path: Path) -> None:
     with (tmp_path / "arr.msi").open("wb") as file:
         file.write(MSI_MAGIC)
         file.truncate(2 * 1024**3 + 1)  # sparse: takes no space
-    with pytest.raises(ValueError, match=r"arr.msi is larger than 2 GB"):
+    with pytest.raises(FileError, match=r"^is larger than 2 GB$"):
         read_installer(table(tmp_path, arr="arr.msi"), "arr")
 
 
-@pytest.mark.parametrize(("path", "reason"), [("absent.msi", "does not exist"), (".", "is no file")])
+@pytest.mark.parametrize(("path", "reason"), [("absent.msi", "does not exist"), (".", "is a folder; give a file")])
 def test_a_file_that_is_not_there_is_an_error(path: str, reason: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(FileError, match=reason):
         read_installer(table(tmp_path, arr=path), "arr")
 
 

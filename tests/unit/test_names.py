@@ -41,32 +41,32 @@ def test_a_name_has_one_form(written: str, kept: str) -> None:
 @pytest.mark.parametrize(
     ("written", "reason"),
     [
-        ("", "is empty"),
-        ("meet'; Restart-Computer; '", "holds a space"),
-        ("$(Stop-Service).contoso.com", "is no host name"),
-        ("a`n.contoso.com", "is no host name"),
-        ("‘meet’.contoso.com", "is no name that DNS can carry"),
-        ("meet\0.contoso.com", "holds the control character U+0000"),
-        ("\x1b]0;pwn\x07", "holds the control character U+001B"),
-        ("meet.contoso.com\n", "holds the control character U+000A"),
+        ("", "must not be empty"),
+        ("meet'; Restart-Computer; '", "contains a space"),
+        ("$(Stop-Service).contoso.com", "is not a valid host name"),
+        ("a`n.contoso.com", "is not a valid host name"),
+        ("‘meet’.contoso.com", "is not a valid internationalized name"),
+        ("meet\0.contoso.com", "contains the control character U+0000"),
+        ("\x1b]0;pwn\x07", "contains the control character U+001B"),
+        ("meet.contoso.com\n", "contains the control character U+000A"),
         ("a" * 64 + ".com", "has a label of 64 characters"),
-        (".".join(["a" * 49] * 5) + ".abcd", "is 254 characters long"),
+        (".".join(["a" * 49] * 5) + ".abcd", "has 254 characters"),
         ("ü" * 60 + ".com", "too long as an A-label"),
         ("meet..com", "has an empty label"),
         (".contoso.com", "has an empty label"),
-        ("-meet.contoso.com", "is no host name"),
-        ("meet_1.contoso.com", "is no host name"),
-        ("xn--ls8h.example", "begins with xn-- but is no A-label"),
+        ("-meet.contoso.com", "is not a valid host name"),
+        ("meet_1.contoso.com", "is not a valid host name"),
+        ("xn--ls8h.example", "begins with xn-- but is not a valid A-label"),
         ("\u212aelvin.example", "only looks like an ASCII letter"),
         ("ехample.com", "mixes Cyrillic and Latin letters"),
-        ("münchen。de", "is no name that DNS can carry"),
-        ("\u202emoc.example", "is no name that DNS can carry"),
+        ("münchen。de", "is not a valid internationalized name"),
+        ("\u202emoc.example", "is not a valid internationalized name"),
         ("*.contoso.com", "is a wildcard"),
-        ("meet.contoso.com:443", "has a port"),
+        ("meet.contoso.com:443", "includes a port"),
         ("https://meet.contoso.com/", "is a URL or a path"),
-        ("10.1", "is neither a name nor a whole IPv4 address"),
-        ("256.1.1.1", "is neither a name nor a whole IPv4 address"),
-        ("a" * 1_000_000, "is 1000000 characters long"),
+        ("10.1", "is not a valid name and not a complete IPv4 address"),
+        ("256.1.1.1", "is not a valid name and not a complete IPv4 address"),
+        ("a" * 1_000_000, "has 1000000 characters"),
     ],
 )
 def test_what_is_neither_a_name_nor_a_server_is_refused_with_its_reason(written: str, reason: str) -> None:
@@ -78,7 +78,7 @@ def test_what_is_neither_a_name_nor_a_server_is_refused_with_its_reason(written:
 
 
 @pytest.mark.parametrize(
-    ("written", "reason"), [("meet", "has a single label"), ("192.0.2.10", "is an address"), ("2001:db8::1", "is an address")]
+    ("written", "reason"), [("meet", "has no domain"), ("192.0.2.10", "is an IP address"), ("2001:db8::1", "is an IP address")]
 )
 def test_a_published_name_is_a_full_name(written: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
@@ -97,14 +97,14 @@ def test_a_server_may_be_a_single_label_or_an_address(written: str, kept: str) -
     ("written", "reason"),
     [
         ("[2001:db8::1]", "has brackets"),
-        ("[2001:db8::1]:443", "has a port"),
-        ("192.0.2.10:443", "has a port"),
-        ("fe80::1%eth0", "has a zone"),
-        ("2001:db8::g", "is no IPv6 address"),
-        ("0.0.0.0", "is no address of one machine"),
-        ("224.0.0.1", "is no address of one machine"),
-        ("255.255.255.255", "is no address of one machine"),
-        ("front-end.invalid", "'front-end.invalid' is a placeholder, as lyncarr init writes it"),
+        ("[2001:db8::1]:443", "includes a port"),
+        ("192.0.2.10:443", "includes a port"),
+        ("fe80::1%eth0", "contains '%'"),
+        ("2001:db8::g", "is not a valid IPv6 address"),
+        ("0.0.0.0", "is not the address of a single server"),
+        ("224.0.0.1", "is not the address of a single server"),
+        ("255.255.255.255", "is not the address of a single server"),
+        ("front-end.invalid", "'front-end.invalid' is a placeholder of lyncarr init"),
     ],
 )
 def test_a_server_that_cannot_be_one_is_refused(written: str, reason: str) -> None:
@@ -113,7 +113,7 @@ def test_a_server_that_cannot_be_one_is_refused(written: str, reason: str) -> No
 
 
 def test_the_refusal_of_mixed_scripts_names_the_a_label() -> None:
-    with pytest.raises(ValueError, match="expected its A-label, 'xn--ample-ywe6i'"):
+    with pytest.raises(ValueError, match="write 'xn--ample-ywe6i', the A-label of"):
         parse_fqdn("ехample.com")
 
 
@@ -132,12 +132,12 @@ def test_any_text_is_a_canonical_name_or_refused(text: str) -> None:
     try:
         name = parse_server(text)
     except ValueError as error:
-        told = str(error)
+        shown = str(error)
     else:
-        told = name
+        shown = name
         assert name.isascii()
         assert parse_server(name) == name
-    assert told.isprintable()
+    assert shown.isprintable()
 
 
 @given(st.text(alphabet=st.characters(categories=["Ll", "Lu", "Lo"]), min_size=1, max_size=12))
@@ -161,7 +161,7 @@ def test_a_host_pattern_is_kept(pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["", "meet.(", "meet.[a-z]", "^meet", "meet contoso", "bücher.*", "{HTTP_HOST}", "a" * 256])
 def test_a_host_pattern_holds_nothing_else(pattern: str) -> None:
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match=r"; use |the maximum is"):
         check_host_pattern(pattern)
 
 

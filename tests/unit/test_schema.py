@@ -59,7 +59,7 @@ def test_each_key_says_what_it_does_and_nothing_for_programmers(name: str) -> No
 
 
 def test_what_lyncarr_writes_itself_is_not_underlined(tmp_path: Path) -> None:
-    assert underlined(template_text("contoso.com")) == []
+    assert underlined(template_text(["contoso.com", "fabrikam.com"])) == []
     site = write_site(tmp_path, host="rp01", address="127.0.0.1", port=5986, user="lab", password="x", authority=make_ca().pem)
     assert underlined(site.read_text(encoding="utf-8")) == []
 
@@ -135,8 +135,18 @@ def test_a_file_of_the_schema_is_renewed_and_no_other_one(tmp_path: Path) -> Non
     assert path.read_bytes() == schema_text().encode("ascii")
     for other in ('[hosts.rp01]\naddress = "192.0.2.10"\n', "[]", '{"title": "mine"}'):
         path.write_text(other)
-        with pytest.raises(SiteError, match="left alone"):
+        with pytest.raises(SiteError, match="was not changed"):
             write_schema(path)
         assert path.read_text() == other
     with pytest.raises(SiteError, match="cannot be written"):
         write_schema(tmp_path / "nowhere" / "file")
+    with pytest.raises(SiteError, match="is a folder; give a file"):
+        write_schema(tmp_path)
+
+
+@pytest.mark.parametrize("title", ["lyncarr configuration file", "Site file of lyncarr"])
+def test_a_schema_of_an_earlier_version_is_replaced(title: str, tmp_path: Path) -> None:
+    path = tmp_path / "lyncarr.schema.json"
+    path.write_text(json.dumps({"title": title}), encoding="ascii")
+    write_schema(path)
+    assert path.read_text(encoding="ascii") == schema_text()

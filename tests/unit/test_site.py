@@ -1,4 +1,4 @@
-"""What the tables of a site file mean: defaults, host patterns, and how farms get on with each other."""
+"""What the tables of a configuration file mean: defaults, host patterns, and conflicts between farms."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ from tests.sites import site_of
 
 def farm(name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "servers": ["fepool.contoso.local"], **more}
+
+
+def path_in(folder: Path) -> Path:
+    """The configuration file that site_of writes."""
+    return folder / "lyncarr.toml"
 
 
 def patterns(site: Site) -> list[str]:
@@ -82,8 +87,10 @@ def test_paths_start_at_the_site_file(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_farms_that_share_a_first_label_get_their_full_names(tmp_path: Path) -> None:
     site = site_of([farm("meet.contoso.com"), farm("dialin.contoso.com"), farm("meet.fabrikam.com")], tmp_path)
     assert patterns(site) == ["meet.contoso.com", "dialin.*", "meet.fabrikam.com"]
-    assert len(site.notes) == 2
-    assert "farm meet.contoso.com shares its first label" in site.notes[0]
+    assert site.notes == (
+        "host pattern: the full name instead of the first label, because other farms have the same first label: "
+        "meet.contoso.com, meet.fabrikam.com",
+    )
 
 
 def test_the_full_name_has_the_port_that_browsers_send(tmp_path: Path) -> None:
@@ -96,12 +103,15 @@ def test_the_full_name_has_the_port_that_browsers_send(tmp_path: Path) -> None:
 def test_a_given_pattern_counts_as_sharing_its_label(tmp_path: Path) -> None:
     site = site_of([farm("meet.contoso.com", host_pattern="meet.contoso.*"), farm("meet.fabrikam.com")], tmp_path)
     assert patterns(site) == ["meet.contoso.*", "meet.fabrikam.com"]
+    assert [note.rpartition(": ")[2] for note in site.notes] == ["meet.fabrikam.com"]
 
 
 def test_a_pattern_must_not_take_a_later_farms_requests(tmp_path: Path) -> None:
     with pytest.raises(SiteError) as caught:
         site_of([farm("meet.contoso.com", host_pattern="*"), farm("dialin.contoso.com")], tmp_path)
-    assert "farms[0].host_pattern of meet.contoso.com: '*' also matches dialin.contoso.com of farms[1]" in str(caught.value)
+    assert f"{path_in(tmp_path)}:5: `farms[0].host_pattern` of meet.contoso.com: '*' also matches dialin.contoso.com of farms[1]" in str(
+        caught.value
+    )
 
 
 def test_a_pattern_may_match_an_earlier_farms_name(tmp_path: Path) -> None:
@@ -109,9 +119,12 @@ def test_a_pattern_may_match_an_earlier_farms_name(tmp_path: Path) -> None:
     assert site.warnings == ()
 
 
-def test_a_pattern_that_misses_its_own_name_is_warned_of(tmp_path: Path) -> None:
+def test_a_pattern_that_misses_its_own_name_is_a_warning(tmp_path: Path) -> None:
     site = site_of([farm("meet.contoso.com", host_pattern="meat.*")], tmp_path)
-    assert "farms[0].host_pattern of meet.contoso.com: 'meat.*' does not match meet.contoso.com" in site.warnings[0]
+    (warning,) = site.warnings
+    assert warning.startswith(
+        f"{path_in(tmp_path)}:5: `farms[0].host_pattern` of meet.contoso.com: 'meat.*' does not match meet.contoso.com; "
+    )
 
 
 def test_a_pattern_without_the_port_misses_the_name_of_a_site_on_another_port(tmp_path: Path) -> None:
@@ -121,33 +134,33 @@ def test_a_pattern_without_the_port_misses_the_name_of_a_site_on_another_port(tm
 
 @pytest.mark.parametrize("http", ["redirect", "forward"])
 def test_ending_tls_at_the_proxy_excludes_rules_without_it(http: str, tmp_path: Path) -> None:
-    with pytest.raises(SiteError, match=rf'farms\[0\].http of meet.contoso.com: is "{http}", which ssl_offload = true excludes'):
+    with pytest.raises(SiteError, match=rf'`farms\[0\].http` of meet.contoso.com: "{http}" is not allowed with ssl_offload = true'):
         site_of([farm("meet.contoso.com", ssl_offload=True, http=http)], tmp_path)
 
 
 @pytest.mark.parametrize("http", ["remove", "redirect"])
 def test_without_https_something_must_reach_the_farm(http: str, tmp_path: Path) -> None:
-    with pytest.raises(SiteError, match=rf'farms\[0\].https of meet.contoso.com: is false, and with http = "{http}" nothing would reach'):
+    with pytest.raises(SiteError, match=rf'`farms\[0\].https` of meet.contoso.com: with https = false and http = "{http}", no request'):
         site_of([farm("meet.contoso.com", https=False, http=http)], tmp_path)
 
 
 def test_rules_under_https_and_rules_without_tls_do_not_meet(tmp_path: Path) -> None:
     catch_all = farm("lyncdiscover.contoso.com", host_pattern="*", http="forward", https=False)
     assert site_of([catch_all, farm("meet.contoso.com")], tmp_path).warnings == ()
-    with pytest.raises(SiteError, match=r"farms\[0\].host_pattern of lyncdiscover.contoso.com: '\*' also matches meet"):
+    with pytest.raises(SiteError, match=r"`farms\[0\].host_pattern` of lyncdiscover.contoso.com: '\*' also matches meet"):
         site_of([catch_all, farm("meet.contoso.com", http="redirect")], tmp_path)
 
 
-def test_a_pattern_that_misses_its_name_on_port_80_is_warned_of(tmp_path: Path) -> None:
+def test_a_pattern_that_misses_its_name_on_port_80_is_a_warning(tmp_path: Path) -> None:
     missing = farm("meet.contoso.com", host_pattern="meet.contoso.com:*", http="redirect")
     (warning,) = site_of([missing], tmp_path, more='[website]\nhttps = "*:8443:"').warnings
-    assert "farms[0].host_pattern of meet.contoso.com: 'meet.contoso.com:*' does not match meet.contoso.com, so" in warning
+    assert "`farms[0].host_pattern` of meet.contoso.com: 'meet.contoso.com:*' does not match meet.contoso.com; requests" in warning
 
 
 @pytest.mark.parametrize("server", ["meet.contoso.com", "MEET.contoso.com."])
-def test_a_farm_that_leads_to_its_own_name_is_warned_of(server: str, tmp_path: Path) -> None:
+def test_a_farm_that_leads_to_its_own_name_is_a_warning(server: str, tmp_path: Path) -> None:
     site = site_of([farm("meet.contoso.com", servers=[server])], tmp_path)
-    assert "farms[0].servers of meet.contoso.com: meet.contoso.com is a published name" in site.warnings[0]
+    assert f"{path_in(tmp_path)}:4: `farms[0].servers[0]` of meet.contoso.com: meet.contoso.com is a published name" in site.warnings[0]
     assert "loop" in site.warnings[0]
 
 
@@ -155,12 +168,12 @@ def test_a_farm_that_leads_to_its_own_name_is_warned_of(server: str, tmp_path: P
 def test_a_name_stands_once(again: str, tmp_path: Path) -> None:
     with pytest.raises(SiteError) as caught:
         site_of([farm("meet.contoso.com"), farm("dialin.contoso.com"), farm(again, https_port=444)], tmp_path)
-    assert "farms[2].name: meet.contoso.com is already the name of farms[0]" in str(caught.value)
+    assert "`farms[2].name`: meet.contoso.com is already the name of farms[0]" in str(caught.value)
 
 
 @pytest.mark.parametrize("ports", [{"http_port": 443, "https_port": 443}, {"http_port": 4443}, {"https_port": 8080}])
 def test_the_two_ports_differ(ports: dict[str, int], tmp_path: Path) -> None:
-    with pytest.raises(SiteError, match=r"farms\[0\].https_port of meet.contoso.com: http_port and https_port are both \d+"):
+    with pytest.raises(SiteError, match=r"`farms\[0\].https_port` of meet.contoso.com: http_port and https_port are both \d+"):
         site_of([farm("meet.contoso.com", **ports)], tmp_path)
 
 
@@ -170,8 +183,8 @@ def test_the_two_ports_differ(ports: dict[str, int], tmp_path: Path) -> None:
 )
 def test_default_patterns_tell_all_farms_apart(tmp_path: Path, names: list[tuple[str, str]]) -> None:
     site = site_of([farm(".".join(parts)) for parts in names], tmp_path)
-    for one in site.farms:
-        assert [other.name for other in site.farms if pattern_matches(one.host_pattern, other.name)] == [one.name]
+    for each in site.farms:
+        assert [other.name for other in site.farms if pattern_matches(each.host_pattern, other.name)] == [each.name]
 
 
 @pytest.mark.parametrize(
@@ -191,6 +204,6 @@ def test_tls_has_one_form(written: str, kept: str) -> None:
 @pytest.mark.parametrize(
     "written", ["", "yes", "ca:", "pin:", "pin:sha1:" + "ab" * 20, "pin:sha256:" + "ab" * 31, "pin:sha256:" + "zz" * 32]
 )
-def test_tls_knows_four_ways(written: str) -> None:
-    with pytest.raises(ValueError, match="expected"):
+def test_tls_has_four_kinds(written: str) -> None:
+    with pytest.raises(ValueError, match="; use "):
         check_tls(written)
