@@ -163,9 +163,9 @@ def _from_keyring(service: str, account: str, what: str) -> str:
         ) from None
     command = program.line_of(["keyring", "set", service, account])
     if value is None:
-        raise ConfigurationError(f"The keyring has no entry for {what}.", hint=f"Add the entry:\n{command}")
+        raise ConfigurationError(f"The keyring has no entry for {what}.", hint=f"Add the entry: {command}")
     if not value:
-        raise ConfigurationError(f"The entry of the keyring for {what} is empty.", hint=f"Write the entry again:\n{command}")
+        raise ConfigurationError(f"The entry of the keyring for {what} is empty.", hint=f"Write the entry again: {command}")
     return value
 
 

@@ -105,11 +105,11 @@ def test_a_command_without_a_terminal_is_ended_with_the_run(bench: Bench) -> Non
     [
         (
             ["--password-from", "command:no-such-program"],
-            "The program no-such-program for the password of Administrator on rp01 is not found",
+            "The program no-such-program for the password of Administrator on rp01 was not found",
         ),
         (
             ["--password-from", "keyring:rp01"],
-            "The keyring has nothing for the password of Administrator on rp01; put it there: keyring set",
+            "The keyring has no entry for the password of Administrator on rp01.\nhint: Add the entry: keyring set",
         ),
     ],
 )

@@ -235,7 +235,7 @@ def test_a_keyring_that_does_not_answer(
     with pytest.raises(ConfigurationError, match=reason) as caught:
         resolve("keyring:rp 01", base=tmp_path, ask=None)
     if "no entry" in reason:
-        assert caught.value.hint.splitlines()[-1] == "keyring set 'rp 01' Administrator"
+        assert caught.value.hint.endswith(": keyring set 'rp 01' Administrator")
 
 
 def test_an_empty_entry_is_no_password(keep: Callable[[KeyringBackend], None], tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_an_empty_entry_is_no_password(keep: Callable[[KeyringBackend], None], t
     keyring.set_password("rp01", "Administrator", "")
     with pytest.raises(ConfigurationError, match="entry of the keyring for the password is empty") as caught:
         resolve("keyring:rp01", base=tmp_path, ask=None)
-    assert caught.value.hint.splitlines()[-1] == "keyring set rp01 Administrator"
+    assert caught.value.hint.endswith(": keyring set rp01 Administrator")
 
 
 def test_without_the_package_a_keyring_is_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
