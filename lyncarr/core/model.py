@@ -144,10 +144,9 @@ class StepRequest:
 
 @dataclass(frozen=True)
 class Request:
-    """One request to the script on the host; `number` counts from 1 in each shell."""
+    """One request to the script on the host."""
 
     run: str
-    number: int
     operation: str
     steps: tuple[StepRequest, ...] = ()
     lock: bool = False

@@ -1,4 +1,4 @@
-"""One remote shell in use: connect, observe, upload, apply. Numbers the requests and turns a `failed` event into an exception."""
+"""One remote shell in use: connect, observe, upload, apply. Turns a `failed` event into an exception."""
 
 from __future__ import annotations
 
@@ -39,7 +39,6 @@ class Session:
         self._who = who
         self._on_event = on_event
         self._shell: Shell | None = None
-        self._number = 0
 
     def __enter__(self) -> Session:
         self.open()
@@ -54,7 +53,7 @@ class Session:
         self._on_event(Event("connecting", {}))
         shell = self._open_shell()
         shell.__enter__()
-        self._shell, self._number = shell, 0
+        self._shell = shell
 
     def close(self) -> None:
         shell, self._shell = self._shell, None
@@ -96,14 +95,13 @@ class Session:
     ) -> dict[str, Mapping[str, Any]]:
         if self._shell is None:
             raise LostConnectionError("The remote shell is closed.", hint="Run the command again.")
-        self._number += 1
         answers: dict[str, Mapping[str, Any]] = {}
 
         def take(event: Event) -> None:
             self._on_event(event)
             answers[event.name] = event.data
 
-        request = Request(self._run, self._number, operation, steps, lock, {"who": self._who, **(extra or {})})
+        request = Request(self._run, operation, steps, lock, {"who": self._who, **(extra or {})})
         self._shell.request(request, take, deadline, secrets or {})
         if "failed" in answers:
             raise failure(answers["failed"], self._host)

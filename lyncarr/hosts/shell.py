@@ -107,7 +107,7 @@ class RemoteShell(ABC):
         bundle = bundle_of(request.operation)
         if first and (secrets or bundle != LOOK):
             raise ValueError("the first request of a shell carries no secrets, and the bundle look must be enough for it")
-        reader = EventReader(request.run, request.number, tuple(step.name for step in request.steps), first, request.operation)
+        reader = EventReader(request.run, tuple(step.name for step in request.steps), first, request.operation)
         self._spent = True
         with self._lock:
             self._transport.limit(deadline)

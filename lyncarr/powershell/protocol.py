@@ -58,7 +58,6 @@ def encode_request(request: Request) -> str:
     body: dict[str, Any] = {
         "protocol": PROTOCOL,
         "run": request.run,
-        "number": request.number,
         "operation": request.operation,
         "lock": request.lock,
         "steps": [{"name": s.name, "desired": _plain(s.desired), "parameters": _plain(s.parameters)} for s in request.steps],
@@ -83,9 +82,8 @@ class EventReader:
     pipeline has ended: a request without its done is never a success.
     """
 
-    def __init__(self, run: str, number: int, asked: tuple[str, ...], first: bool, operation: str) -> None:
+    def __init__(self, run: str, asked: tuple[str, ...], first: bool, operation: str) -> None:
         self._run = run
-        self._number = number
         self._asked = asked
         self._hello_due = first
         self._operation = operation

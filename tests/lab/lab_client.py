@@ -81,10 +81,10 @@ def pipeline(runspaces: RunspacePool, text: str, **parameters: Any) -> PowerShel
     return shell
 
 
-def request(operation: str = "observe", *, number: int = 1, lock: bool = False, run: str = RUN, **desired: Any) -> str:
+def request(operation: str = "observe", *, lock: bool = False, run: str = RUN, **desired: Any) -> str:
     """A request of the contract; keywords are steps (with _ for -) and their desired states."""
     steps = [{"name": name.replace("_", "-"), "desired": state, "parameters": {}} for name, state in desired.items()]
-    return json.dumps({"protocol": 1, "run": run, "number": number, "operation": operation, "lock": lock, "steps": steps, "who": "tests"})
+    return json.dumps({"protocol": 1, "run": run, "operation": operation, "lock": lock, "steps": steps, "who": "tests"})
 
 
 def first(runspaces: RunspacePool, text: str, script_text: str = SCRIPT.bundles["look"]) -> list[str]:

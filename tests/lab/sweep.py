@@ -43,7 +43,7 @@ GRACE_S = {"replay": 3.0, "wine": 20.0}
 way also begun, which takes a PowerShell on Wine some seconds."""
 SECOND_PRESS_S = 0.15
 KILLED = -signal.SIGKILL
-HEAD = re.compile(r'"run":"([^"]+)","number":\d+,"operation":"(\w+)","lock":(true|false),"steps":\[')
+HEAD = re.compile(r'"run":"([^"]+)","operation":"(\w+)","lock":(true|false),"steps":\[')
 STEP = re.compile(r'"name":"([\w-]+)","desired":')
 PIECE = re.compile(r'"file":"([^"]+)","offset":(\d+),')
 

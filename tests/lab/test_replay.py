@@ -45,7 +45,7 @@ def events(
     output: list[str], operation: str = "observe", *, hello: bool = False, steps: tuple[str, ...] = ("proxy-timeout",)
 ) -> list[Event]:
     """The events of one request, as the product's own reader takes them."""
-    reader = EventReader(RUN, 1, steps, hello, operation)
+    reader = EventReader(RUN, steps, hello, operation)
     found = [event for text in output for event in reader.feed(text)]
     reader.finish()
     return found
@@ -56,7 +56,7 @@ def observe(runspaces: RunspacePool, *, lock: bool = False) -> list[Event]:
 
 
 def apply(runspaces: RunspacePool, secrets: str | None = None) -> list[Event]:
-    return events(further(runspaces, request("apply", number=2, lock=True, proxy_timeout=WANTED), secrets), "apply")
+    return events(further(runspaces, request("apply", lock=True, proxy_timeout=WANTED), secrets), "apply")
 
 
 def names(found: list[Event]) -> list[str]:

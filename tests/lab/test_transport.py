@@ -102,15 +102,15 @@ def shell_class() -> type[RemoteShell]:
     return SHELLS[console.Bench.transport]
 
 
-def observe(host: RemoteShell, *, number: int = 1, lock: bool = False, deadline_s: float = 10.0) -> list[Event]:
+def observe(host: RemoteShell, *, lock: bool = False, deadline_s: float = 10.0) -> list[Event]:
     events: list[Event] = []
-    host.request(Request(RUN, number, "observe", (StepRequest(STEP, {}),), lock, {"who": "me"}), events.append, Deadline(deadline_s))
+    host.request(Request(RUN, "observe", (StepRequest(STEP, {}),), lock, {"who": "me"}), events.append, Deadline(deadline_s))
     return events
 
 
-def apply(host: RemoteShell, *, number: int = 2, secrets: dict[str, Secret] | None = None, deadline_s: float = 10.0) -> list[Event]:
+def apply(host: RemoteShell, *, secrets: dict[str, Secret] | None = None, deadline_s: float = 10.0) -> list[Event]:
     events: list[Event] = []
-    request = Request(RUN, number, "apply", (StepRequest(STEP, WANTED),), True, {"who": "me"})
+    request = Request(RUN, "apply", (StepRequest(STEP, WANTED),), True, {"who": "me"})
     host.request(request, events.append, Deadline(deadline_s), secrets or {})
     return events
 
@@ -145,7 +145,7 @@ def test_a_unit_costs_two_requests_and_two_more_with_secrets(auth: str, tls: str
         assert names(apply(host)) == ["applying", "applied", "done"]
         assert len(bench.lab.requests) - before <= 2
         before = len(bench.lab.requests)
-        apply(host, number=3, secrets={"pfx": Secret("s3cret"), "pfx_password": Secret("x" * 400_000)})
+        apply(host, secrets={"pfx": Secret("s3cret"), "pfx_password": Secret("x" * 400_000)})
         # WinRS takes 100 KB in a Send.
         assert len(bench.lab.requests) - before <= {"psrp": 4, "winrs": 5}[transport]
         assert bench.machine.exchanges[-1].secrets == ("pfx", "pfx_password")
@@ -199,7 +199,7 @@ def test_events_come_as_they_happen() -> None:
         observe(host, lock=True)
         bench.machine.faults.pause_s = 1.0
         times: dict[str, float] = {}
-        request = Request(RUN, 2, "apply", (StepRequest(STEP, WANTED),), True)
+        request = Request(RUN, "apply", (StepRequest(STEP, WANTED),), True)
         host.request(request, lambda event: times.setdefault(event.name, time.monotonic()), Deadline(10))
     assert times["applied"] - times["applying"] > 0.7
 
@@ -351,7 +351,7 @@ def test_a_shell_is_not_used_after_an_error() -> None:
             observe(host)
         before = len(bench.lab.requests)
         with pytest.raises(LostConnectionError, match="closed"):
-            observe(host, number=2)
+            observe(host)
         assert len(bench.lab.requests) == before
 
 
@@ -364,7 +364,7 @@ def test_what_the_listener_raises_comes_out_as_it_is() -> None:
 
     with Bench() as bench:
         with bench.host() as host, pytest.raises(Unforeseen):
-            host.request(Request(RUN, 1, "observe", (StepRequest(STEP, {}),)), listener, Deadline(5))
+            host.request(Request(RUN, "observe", (StepRequest(STEP, {}),)), listener, Deadline(5))
         assert bench.actions()[-1] == "Delete"
 
 
@@ -484,7 +484,7 @@ def test_a_request_of_several_messages_that_loses_the_first_ends_at_once() -> No
     with Bench() as bench, bench.host() as host:
         observe(host, lock=True)
         bench.faults.cut_answer = At(len(bench.lab.messages) + 1)
-        request = Request(RUN, 2, "upload", (), True, {"who": "me", "file": "arr", "offset": 0, "data": "A" * 600_000})
+        request = Request(RUN, "upload", (), True, {"who": "me", "file": "arr", "offset": 0, "data": "A" * 600_000})
         begun = time.monotonic()
         with pytest.raises(LostConnectionError):
             host.request(request, lambda event: None, Deadline(10))
@@ -517,7 +517,7 @@ def test_a_request_that_never_arrived_is_known_at_once() -> None:
 def test_the_last_piece_of_a_request_that_is_lost_is_asked_for() -> None:
     with Bench() as bench, bench.host() as host:
         observe(host, lock=True)
-        request = Request(RUN, 2, "upload", (), True, {"who": "me", "file": "arr", "offset": 0, "data": "A" * 250_000})
+        request = Request(RUN, "upload", (), True, {"who": "me", "file": "arr", "offset": 0, "data": "A" * 250_000})
         bench.faults.cut_request = At(len(bench.lab.messages) + 3)
         with pytest.raises(LostConnectionError, match="not begun there"):
             host.request(request, lambda event: None, Deadline(20))
@@ -528,7 +528,7 @@ def test_the_last_piece_of_a_request_that_is_lost_is_asked_for() -> None:
         host.request(request, lambda event: None, Deadline(20))
         assert len(bench.machine.exchanges) == 2
         # The question is still in the bootstrap's input; the next request is not disturbed by it.
-        assert names(apply(host, number=3)) == ["applying", "applied", "done"]
+        assert names(apply(host)) == ["applying", "applied", "done"]
 
 
 @pytest.mark.parametrize("transport", ["winrs"], indirect=True)
@@ -627,7 +627,7 @@ def test_what_goes_wrong_in_a_real_powershell_is_told(real: LabServer, parameter
     target = Target("rp01", real.address, real.https_port, real.user, Secret(PASSWORD), AuthMethod.ntlm, Tls("pin", pin=real.pin))
     with shell_class()(target, script=SCRIPT) as host:
         observe(host, deadline_s=30)
-        request = Request(RUN, 2, "apply", (StepRequest(STEP, {}, {parameter: True}),), True)
+        request = Request(RUN, "apply", (StepRequest(STEP, {}, {parameter: True}),), True)
         with pytest.raises(StepFailedError, match=text):
             host.request(request, lambda event: None, Deadline(30))
     assert real.messages[-1].action == "Delete"
@@ -638,7 +638,7 @@ def test_a_real_powershell_is_stopped(real: LabServer) -> None:
     target = Target("rp01", real.address, real.https_port, real.user, Secret(PASSWORD), AuthMethod.ntlm, Tls("pin", pin=real.pin))
     with shell_class()(target, script=SCRIPT) as host:
         observe(host, deadline_s=30)
-        request = Request(RUN, 2, "apply", (StepRequest(STEP, {}, {"seconds": 2}),), True)
+        request = Request(RUN, "apply", (StepRequest(STEP, {}, {"seconds": 2}),), True)
         with pytest.raises(LostConnectionError, match="interrupted"):
             host.request(request, lambda event: host.interrupt(), Deadline(30))
     actions = [record.action for record in real.messages]
@@ -670,7 +670,7 @@ def test_interrupt_from_the_listener_ends_the_request() -> None:
     with Bench() as bench, bench.host() as host:
         observe(host, lock=True)
         bench.machine.faults.pause_s = 30.0
-        request = Request(RUN, 2, "apply", (StepRequest(STEP, WANTED),), True)
+        request = Request(RUN, "apply", (StepRequest(STEP, WANTED),), True)
         with pytest.raises(LostConnectionError, match="interrupted"):
             host.request(request, lambda event: host.interrupt(), Deadline(60))
         assert bench.machine.holder is None

@@ -98,7 +98,7 @@ class Engine:
         }
         self.process.stdin.write(json.dumps(case) + "\n")
         self.process.stdin.flush()
-        reader = EventReader(request.run, request.number, tuple(s.name for s in request.steps), fresh, request.operation)
+        reader = EventReader(request.run, tuple(s.name for s in request.steps), fresh, request.operation)
         events: list[Event] = []
         for line in self.process.stdout:
             if line.rstrip("\n") == "END":
@@ -113,13 +113,13 @@ class Session:
 
     def __init__(self, engine: Engine, machine: Machine, site: Any, stages: tuple[Stage, ...]) -> None:
         self.engine, self.machine, self.site, self.stages = engine, machine, site, stages
-        self.number = 0
+        self.fresh = True
 
     def _send(self, operation: str, stages: tuple[Stage, ...], lock: bool) -> list[Event]:
-        self.number += 1
+        fresh, self.fresh = self.fresh, False
         steps = tuple(StepRequest(s.name, s.desired(self.site), s.parameters(self.site)) for s in steps_of(stages))
-        request = Request("11111111-2222-3333-4444-555555555555", self.number, operation, steps, lock, {"who": "tests"})
-        return self.engine.send(self.machine, request, fresh=self.number == 1)
+        request = Request("11111111-2222-3333-4444-555555555555", operation, steps, lock, {"who": "tests"})
+        return self.engine.send(self.machine, request, fresh=fresh)
 
     def observe(self, lock: bool = True) -> dict[str, State]:
         events = self._send("observe", self.stages, lock)

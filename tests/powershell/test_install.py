@@ -87,7 +87,7 @@ class Windows:
         self.write("netsh.exe.sh", "")
         self.write("msiexec.exe.sh", LAY_DOWN)
         self.write("signature.txt", f"Valid|{MICROSOFT}")
-        self.number = 0
+        self.fresh = True
 
     def write(self, name: str, text: str) -> None:
         (self.data / name).write_text(text)
@@ -111,11 +111,11 @@ class Windows:
         return [note["text"] for note in self.notes if note["kind"] == kind]
 
     def send(self, operation: str, steps: tuple[Step, ...] = (), secrets: dict[str, str] | None = None, **extra: Any) -> list[Event]:
-        self.number += 1
+        fresh, self.fresh = self.fresh, False
         requests = tuple(StepRequest(s.name, s.desired(self.site), s.parameters(self.site)) for s in steps)
-        request = Request(RUN, self.number, operation, requests, True, {"who": "tests", **extra})
+        request = Request(RUN, operation, requests, True, {"who": "tests", **extra})
         text = None if secrets is None else json.dumps(secrets)
-        return self.engine.send(self.machine, request, fresh=self.number == 1, pipeline_input=text)
+        return self.engine.send(self.machine, request, fresh=fresh, pipeline_input=text)
 
     def observe(self, name: str) -> State:
         events = self.send("observe", (step(name),))

@@ -19,14 +19,14 @@ TIMEOUT = (StepRequest("proxy-timeout", {"dialin.contoso.com": {"timeout_s": 900
 
 class Shell:
     def __init__(self, engine: Engine, machine: Machine) -> None:
-        self.engine, self.machine, self.number = engine, machine, 0
+        self.engine, self.machine, self.fresh = engine, machine, True
 
     def send(
         self, operation: str, steps: tuple[StepRequest, ...] = TIMEOUT, *, lock: bool = True, who: str | None = "me@here"
     ) -> list[Event]:
-        self.number += 1
-        request = Request(RUN, self.number, operation, steps, lock, {"who": who})
-        return self.engine.send(self.machine, request, fresh=self.number == 1)
+        fresh, self.fresh = self.fresh, False
+        request = Request(RUN, operation, steps, lock, {"who": who})
+        return self.engine.send(self.machine, request, fresh=fresh)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def lines(*events: object) -> str:
 
 
 def reader(first: bool = True, operation: str = "observe", asked: tuple[str, ...] = ("a",)) -> EventReader:
-    return EventReader(RUN, 1, asked, first, operation)
+    return EventReader(RUN, asked, first, operation)
 
 
 def done(count: int) -> dict[str, object]:
@@ -127,13 +127,12 @@ def test_a_flood_of_events_ends() -> None:
 
 
 def test_a_request_is_one_line_of_ascii() -> None:
-    text = encode_request(Request(RUN, 2, "apply", (StepRequest("a", {"i": {"x": ("é\n’",)}}, {"k": ["$(x)"]}),), True, {"who": "me"}))
+    text = encode_request(Request(RUN, "apply", (StepRequest("a", {"i": {"x": ("é\n’",)}}, {"k": ["$(x)"]}),), True, {"who": "me"}))
     assert text.isascii()
     assert "\n" not in text
     assert json.loads(text) == {
         "protocol": 1,
         "run": RUN,
-        "number": 2,
         "operation": "apply",
         "lock": True,
         "steps": [{"name": "a", "desired": {"i": {"x": ["é\n’"]}}, "parameters": {"k": ["$(x)"]}}],

@@ -60,7 +60,6 @@ class Sender(ABC):
 
     def __init__(self, run: str) -> None:
         self._run = run
-        self._number = 0
         self.notes: list[Mapping[str, Any]] = []
         """Of the last request."""
 
@@ -72,8 +71,7 @@ class Sender(ABC):
         self, operation: str, steps: tuple[StepRequest, ...], *, lock: bool, secrets: Mapping[str, str] | None = None, **extra: Any
     ) -> list[Event]:
         """The checked events of one request."""
-        self._number += 1
-        request = Request(self._run, self._number, operation, steps, lock, {"who": "tests", **extra})
+        request = Request(self._run, operation, steps, lock, {"who": "tests", **extra})
         events = self._events(request, secrets or {})
         self.notes = [event.data for event in events if event.name == "note"]
         return events
@@ -114,6 +112,7 @@ class PsrpSender(Sender):
 
     def _events(self, request: Request, secrets: Mapping[str, str]) -> list[Event]:
         pipeline = PowerShell(self._pool)
+        first = not self._bundles
         kind = bundle_of(request.operation)
         if kind not in self._bundles:
             pipeline.add_script(shipped().bundles[kind])
@@ -124,7 +123,7 @@ class PsrpSender(Sender):
         output = pipeline.invoke(input=[json.dumps(secrets)] if secrets else None)
         assert not pipeline.had_errors, [str(error) for error in pipeline.streams.error]
         asked = tuple(step.name for step in request.steps)
-        reader = EventReader(request.run, request.number, asked, request.number == 1, request.operation)
+        reader = EventReader(request.run, asked, first, request.operation)
         events = [event for text in output for event in reader.feed(text)]
         reader.finish()
         return events
