@@ -70,7 +70,7 @@ class Lyncarr(Tool):
 
     @property
     def about(self) -> str:
-        return f"lyncarr {version('lyncarr')}: the whole runbook, with backup, lock and second look"
+        return f"lyncarr {version('lyncarr')}: all steps, with backup, lock and verification"
 
     def command(self, task: Task, operation: Operation) -> list[str]:
         words = ["plan"] if operation == "plan" else ["provision", "--yes"]

@@ -17,19 +17,19 @@ def select(runbook: tuple[Stage, ...], names: Iterable[str] = ()) -> tuple[Stage
 
     Raises UsageError with the nearest name for a step that does not exist.
     """
-    wanted = list(names)
-    if not wanted:
+    selected = list(names)
+    if not selected:
         return runbook
     known = {step.name: step for stage in runbook for step in stage.steps}
-    for name in wanted:
+    for name in selected:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
             hint = f"Did you mean '{near[0]}'?" if near else "lyncarr steps lists all steps."
             raise UsageError(f"Unknown step {quoted(name)}.", hint=hint)
-    units = {known[name].unit for name in wanted} - {None}
+    units = {known[name].unit for name in selected} - {None}
     stages = []
     for stage in runbook:
-        steps = tuple(step for step in stage.steps if step.name in wanted or step.unit in units)
+        steps = tuple(step for step in stage.steps if step.name in selected or step.unit in units)
         if steps:
             stages.append(
                 Stage(

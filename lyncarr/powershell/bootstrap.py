@@ -16,5 +16,5 @@ def compose(parts: tuple[str, ...]) -> str:
 
 
 def script() -> str:
-    """What `lyncarr bootstrap` prints: ASCII, LF line ends, the same for everybody of a release."""
+    """What `lyncarr bootstrap` prints: ASCII, LF line ends, the same for all users of a release."""
     return compose(tuple(read_snippet(f"{FOLDER}/{name}") for name in PARTS))

@@ -77,7 +77,7 @@ def _plain(value: Any) -> Any:
 class EventReader:
     """Checks the events of one request in the order in which they arrive.
 
-    `asked` are the names of the steps in the request, `first` tells whether this shell's hello is still to come.
+    `asked` are the names of the steps in the request, `first` is true if the hello of this shell is still to come.
     Feed it the text of each output object; it returns the events in it, `done` included. Call `finish()` when the
     pipeline has ended: a request without its done is never a success.
     """

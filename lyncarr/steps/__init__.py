@@ -16,7 +16,7 @@ from lyncarr.steps.ssl_offload import SslOffload
 from lyncarr.steps.trusted_roots import TrustedRoots
 
 STAGES: tuple[Stage, ...] = (
-    # The packages extend the schema of IIS, and a process that started before their installation does not see that: hence a new shell.
+    # The packages extend the schema of IIS, which a process that started earlier does not see. So a new shell is required.
     Stage("install", (Iis(), Arr()), fresh_shell_after=True, may_reboot=True),
     Stage("certificates", (TrustedRoots(), Certificate())),
     Stage("binding", (HttpsBinding(),)),

@@ -30,8 +30,8 @@ class Explanation:
     """What a step does and why, for people.
 
     `title` is one sentence without markup. The others are markdown: `sets` is what the step writes, with each item that a plan can name;
-    `reason` why it has that value; `source` the vendor's page or the step of the runbook; `never_touches` what stays unchanged; `fails`
-    when the step fails.
+    `reason` why it has that value; `source` the page of the vendor, or the part of the public procedure; `never_touches` what stays
+    unchanged; `fails` when the step fails.
     """
 
     title: str
