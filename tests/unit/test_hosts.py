@@ -291,9 +291,12 @@ def test_what_nobody_reads_is_not_even_parsed(reader: GuardedFragmenter) -> None
 def test_a_ca_file_that_is_none(tmp_path: Path) -> None:
     folder = tmp_path
     (folder / "empty.pem").write_text("")
-    for name in ("empty.pem", "absent.pem", "."):
-        with pytest.raises(SiteError, match="CA file"):
+    reasons = {"empty.pem": "contains no valid certificate", "absent.pem": "does not exist", ".": "is a folder; give a file"}
+    for name, reason in reasons.items():
+        with pytest.raises(SiteError, match=f"^The CA file .* {reason}"):
             context_for(Tls("ca", ca=folder / name))
+    with pytest.raises(SiteError, match=r"^The client certificate .* is a folder; give a file"):
+        context_for(Tls(), certificate=folder, key=folder)
 
 
 def test_a_client_key_with_a_password_is_told_and_nobody_is_asked(tmp_path: Path) -> None:
@@ -309,7 +312,7 @@ def test_a_client_key_with_a_password_is_told_and_nobody_is_asked(tmp_path: Path
     (folder / "client.key").write_bytes(sealed)
     with pytest.raises(SiteError, match="encrypted"):
         context_for(Tls("verify"), folder / "client.pem", folder / "client.key")
-    with pytest.raises(SiteError, match="cannot be used"):
+    with pytest.raises(SiteError, match="does not exist"):
         context_for(Tls("verify"), folder / "client.pem", folder / "absent.key")
 
 

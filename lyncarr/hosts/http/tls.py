@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from lyncarr.core.errors import LyncarrError, ProtocolError, RefusedError, SiteError, UntrustedError
+from lyncarr.core.files import FileError, open_file
 from lyncarr.core.model import Deadline
 from lyncarr.core.text import safe
 from lyncarr.hosts.http.retry import TransientError
@@ -78,28 +79,43 @@ def _trust_system(context: ssl.SSLContext) -> None:
 def _trust_file(context: ssl.SSLContext, file: Path) -> None:
     # So that an issuing authority, or the host's own certificate, is enough in the file.
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    _check_file("CA file", file)
     try:
         context.load_verify_locations(cafile=file)
     except (OSError, ValueError) as error:
         raise SiteError(
-            f"The CA file {file} cannot be used; it must be readable and hold one or more certificates in PEM form.", detail=str(error)
+            f"The CA file {file} contains no valid certificate in PEM format.",
+            hint="Use a PEM file with one or more certificates.",
+            detail=str(error),
         ) from None
 
 
 def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
     def no_password() -> str:
         # Without this OpenSSL asks on the terminal by itself.
-        raise SiteError(f"The key {key or certificate} is encrypted; lyncarr reads only keys without a password.")
+        raise SiteError(f"The key {key or certificate} is encrypted.", hint="Use a key without a password.")
 
+    _check_file("client certificate", certificate)
+    if key is not None:
+        _check_file("key", key)
     try:
         context.load_cert_chain(certificate, key, no_password)
     except LyncarrError:
         raise
     except (OSError, ValueError) as error:
         raise SiteError(
-            f"The client certificate {certificate} and its key cannot be used; both must be readable PEM and belong together.",
+            f"The client certificate {certificate} and its key cannot be used.",
+            hint="Both files must be PEM, and the key must belong to the certificate.",
             detail=str(error),
         ) from None
+
+
+def _check_file(kind: str, path: Path) -> None:
+    """Raise SiteError for a path that is not a readable file: OpenSSL would not say why, and would wait for a pipe."""
+    try:
+        open_file(path).close()
+    except FileError as error:
+        raise SiteError(f"The {kind} {path} {error.reason}.", detail=error.detail) from None
 
 
 def secure(sock: TimedSocket, target: Target, deadline: Deadline, dial_again: Callable[[], TimedSocket]) -> TimedTlsSocket:
