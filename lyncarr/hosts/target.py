@@ -81,9 +81,9 @@ class Target:
 
 
 class Resolve(Protocol):
-    """The secret behind `reference`, whose relative paths start at `base`; `what` names it in a question, `account` in a keyring."""
+    """The secret behind `reference`, whose relative paths start at `base`; `label` names it in a question, `account` in a keyring."""
 
-    def __call__(self, reference: str, base: Path, what: str, account: str) -> Secret: ...
+    def __call__(self, reference: str, base: Path, label: str, account: str) -> Secret: ...
 
 
 def make_target(
@@ -122,11 +122,11 @@ def make_target(
     _refuse_useless(name, account, method, trust, certificate, key)
     secret = None
     if method != AuthMethod.certificate:
-        what = f"the password of {account} on {name}"
+        label = f"the password of {account} on {name}"
         if password_from is not None:
-            secret = resolve(password_from, Path(), what, account)
+            secret = resolve(password_from, Path(), label, account)
         else:
-            secret = resolve(entry.password if entry else "prompt", base, what, account)
+            secret = resolve(entry.password if entry else "prompt", base, label, account)
     return Target(
         name=name,
         address=where,

@@ -79,14 +79,13 @@ class PublicCertificate:
         older builds read nothing else.
         """
         password = secrets.token_urlsafe(32)
-        builder = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(
-            2048
-        )  # 256 random bits cannot be guessed, so the key derivation may be fast.
-        builder = (
-            builder.key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC).hmac_hash(SHA256())
-            if build >= MODERN_PFX_BUILD
-            else builder.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC).hmac_hash(SHA1())  # noqa: S303  older builds read nothing else
-        )
+        # Few rounds of key derivation, because 256 random bits cannot be guessed.
+        builder = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(2048)
+        if build >= MODERN_PFX_BUILD:
+            builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC).hmac_hash(SHA256())
+        else:
+            # The only algorithms that older builds read.
+            builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC).hmac_hash(SHA1())  # noqa: S303
         pfx = pkcs12.serialize_key_and_certificates(
             self.label.encode(),
             self.key,

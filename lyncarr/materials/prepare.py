@@ -170,7 +170,7 @@ def _read_public(site: Site, ask: Ask, problems: list[KeyProblem], now: datetime
         data = read_file(path, MAX_BYTES)
         password: Secret | None = None
         if reference is not None:
-            password = resolve(reference, base=site.folder, ask=ask, account=path.name, what=f"the password of {path.name}")
+            password = resolve(reference, base=site.folder, ask=ask, account=path.name, label=f"the password of {path.name}")
         public = read_public(data, password)
     except FileError as error:
         problems.append(_of_file(_PUBLIC, path, error))

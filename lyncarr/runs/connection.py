@@ -81,8 +81,8 @@ def find_target(hosts: Hosts, name: str | None, overrides: Overrides, ask: Ask =
             hint=f"It has: {', '.join(hosts.hosts) or 'none'}. For an address that is not in the file, add --user NAME.",
         )
 
-    def password(reference: str, base: Path, what: str, account: str) -> Secret:
-        return resolve(reference, base=base, ask=ask, account=account, what=what)
+    def password(reference: str, base: Path, label: str, account: str) -> Secret:
+        return resolve(reference, base=base, ask=ask, account=account, label=label)
 
     return make_target(
         host,

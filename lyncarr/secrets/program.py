@@ -44,21 +44,23 @@ def name_of(line: str) -> str:
     return safe(Path(words_of(line)[0]).name, 60)
 
 
-def output_of(line: str, *, folder: Path, interactive: bool, what: str, limit: int) -> bytes:
+def output_of(line: str, *, folder: Path, interactive: bool, label: str, limit: int) -> bytes:
     """The standard output of a program, which is never shown. The program has ended when this returns or raises.
 
     It runs without a shell in `folder`, with the environment of this process. Its standard error is shown as it arrives, with control
     characters escaped. Its standard input is that of this process if `interactive`, so that the program can ask for its own password;
-    else it is empty. `what` names the secret in messages.
+    else it is empty. `label` names the secret in messages.
     Raises ConfigurationError where the program is missing, fails, takes longer than LONGEST_S or writes more than `limit` bytes.
     """
     name = name_of(line)
     program, *arguments = words_of(line)
     found = find(program, folder)
     if found is None:
-        raise ConfigurationError(f"The program {name} for {what} was not found.", hint="Install it, or write its full path after command:.")
+        raise ConfigurationError(
+            f"The program {name} for {label} was not found.", hint="Install it, or write its full path after command:."
+        )
     end = time.monotonic() + LONGEST_S
-    with _started([str(found), *arguments], folder, interactive, f"{name} for {what}") as process:
+    with _started([str(found), *arguments], folder, interactive, f"{name} for {label}") as process:
         output = _Output(cast(BufferedReader, process.stdout), limit + 1)
         errors = _Errors(cast(BufferedReader, process.stderr))
         output.start()
@@ -73,16 +75,16 @@ def output_of(line: str, *, folder: Path, interactive: bool, what: str, limit: i
                     break
             if time.monotonic() > end:
                 raise ConfigurationError(
-                    f"The program {name} did not return {what} within {LONGEST_S:g} seconds, and was ended.",
+                    f"The program {name} did not return {label} within {LONGEST_S:g} seconds, and was ended.",
                     hint="Run the program by hand to see what it waits for.",
                 )
             time.sleep(POLL_S)
         if len(output.data) > limit:
-            raise ConfigurationError(f"The program {name} writes more than {limit} bytes.", hint=f"It must write {what} and nothing else.")
+            raise ConfigurationError(f"The program {name} writes more than {limit} bytes.", hint=f"It must write {label} and nothing else.")
         errors.join(GRACE_S)
     if process.returncode:
         how = f"failed with exit code {process.returncode}" if process.returncode > 0 else f"was ended by signal {-process.returncode}"
-        raise ConfigurationError(f"The program {name} for {what} {how}.", hint="Run the program by hand, and fix the cause.")
+        raise ConfigurationError(f"The program {name} for {label} {how}.", hint="Run the program by hand, and fix the cause.")
     return output.data
 
 
@@ -103,7 +105,7 @@ def find(program: str, folder: Path) -> Path | None:
 
 
 @contextmanager
-def _started(words: list[str], folder: Path, interactive: bool, what: str) -> Iterator[subprocess.Popen[bytes]]:
+def _started(words: list[str], folder: Path, interactive: bool, label: str) -> Iterator[subprocess.Popen[bytes]]:
     """The running program. It is ended if it does not end by itself."""
     try:
         process = subprocess.Popen(  # noqa: S603  no shell; the author of the configuration file chose the words
@@ -111,7 +113,7 @@ def _started(words: list[str], folder: Path, interactive: bool, what: str) -> It
         )
     except OSError as error:
         raise ConfigurationError(
-            f"The program {what} does not start.", hint="Run the program by hand, and fix the cause.", detail=str(error)
+            f"The program {label} does not start.", hint="Run the program by hand, and fix the cause.", detail=str(error)
         ) from None
     try:
         yield process

@@ -51,91 +51,91 @@ def check_reference(text: str) -> str:
     raise ValueError(f"not a valid secret reference; use {REFERENCES} (the value is not shown, and must not be a password)")
 
 
-def resolve(reference: str, *, base: Path, ask: Callable[[str], str] | None, account: str, what: str = "the password") -> Secret:
+def resolve(reference: str, *, base: Path, ask: Callable[[str], str] | None, account: str, label: str = "the password") -> Secret:
     """The secret behind `reference`.
 
     Relative paths start at the folder `base`, in which a command runs too. `ask` shows a question on the terminal and returns the answer,
-    None where there is no terminal. `account` is the user name of the entry in a keyring. `what` names the secret in messages. A command
+    None where there is no terminal. `account` is the user name of the entry in a keyring. `label` names the secret in messages. A command
     may take program.LONGEST_S seconds.
     Raises ConfigurationError (exit 78) where the secret cannot be read, or where other users could have read it.
     """
     try:
         check_reference(reference)
     except ValueError as error:
-        raise ConfigurationError(f"The reference to {what} is not valid: {error}.") from None
+        raise ConfigurationError(f"The reference to {label} is not valid: {error}.") from None
     scheme, _, rest = reference.partition(":")
     if scheme == "prompt":
-        value = _prompted(ask, what)
+        value = _prompted(ask, label)
     elif scheme == "env":
-        value = _from_environment(rest, what)
+        value = _from_environment(rest, label)
     elif scheme == "file":
-        value = _from_file(base / rest, what)
+        value = _from_file(base / rest, label)
     elif scheme == "keyring":
-        value = _from_keyring(rest, account, what)
+        value = _from_keyring(rest, account, label)
     else:
-        value = _from_command(rest, base, ask is not None, what)
+        value = _from_command(rest, base, ask is not None, label)
     if "\0" in value:
         # The arguments of a command may contain a secret of their own.
         shown = "command:" if scheme == "command" else reference
         raise ConfigurationError(
-            f"The value of {shown} contains a NUL character, which no password can contain.", hint=f"Store {what} again."
+            f"The value of {shown} contains a NUL character, which no password can contain.", hint=f"Store {label} again."
         )
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
         raise ConfigurationError(
-            f"The value of {what} is not valid text in the encoding of this system.", hint=f"Store {what} again."
+            f"The value of {label} is not valid text in the encoding of this system.", hint=f"Store {label} again."
         ) from None
     return Secret(value)
 
 
-def _prompted(ask: Callable[[str], str] | None, what: str) -> str:
+def _prompted(ask: Callable[[str], str] | None, label: str) -> str:
     if ask is None:
-        raise ConfigurationError(f"There is no terminal to ask for {what}.", hint=f"Use another source: {_OTHER_SOURCES}.")
-    value = ask(f"{what[:1].upper()}{what[1:]}: ")
+        raise ConfigurationError(f"There is no terminal to ask for {label}.", hint=f"Use another source: {_OTHER_SOURCES}.")
+    value = ask(f"{label[:1].upper()}{label[1:]}: ")
     if not value:
-        raise ConfigurationError(f"Nothing was entered for {what}.", hint="Run the command again.")
+        raise ConfigurationError(f"Nothing was entered for {label}.", hint="Run the command again.")
     return value
 
 
-def _from_environment(name: str, what: str) -> str:
+def _from_environment(name: str, label: str) -> str:
     value = os.environ.get(name)
     if value is None:
         raise ConfigurationError(
-            f"The environment variable {name} is not set.", hint=f"Set it to {what}, or use another source: {_OTHER_SOURCES}."
+            f"The environment variable {name} is not set.", hint=f"Set it to {label}, or use another source: {_OTHER_SOURCES}."
         )
     if not value:
-        raise ConfigurationError(f"The environment variable {name} is empty.", hint=f"Set it to {what}.")
+        raise ConfigurationError(f"The environment variable {name} is empty.", hint=f"Set it to {label}.")
     return value
 
 
-def _from_file(path: Path, what: str) -> str:
+def _from_file(path: Path, label: str) -> str:
     try:
         with open_file(path) as file:
             # The mode of the open file, because the path may lead to another file by now.
             if os.name == "posix" and os.fstat(file.fileno()).st_mode & _READABLE_BY_OTHERS:
                 raise ConfigurationError(
-                    f"Other users can read the file {path}.", hint=f"Run chmod 600 {path}, and change {what} if another user read it."
+                    f"Other users can read the file {path}.", hint=f"Run chmod 600 {path}, and change {label} if another user read it."
                 )
             data = file.read(MAX_BYTES + 1)
     except FileError as error:
-        hint = f"Write {what} into a file that only you can read."
+        hint = f"Write {label} into a file that only you can read."
         raise ConfigurationError(f"The file {path} {error.reason}.", hint=hint, detail=error.detail) from None
     except OSError as error:
         raise ConfigurationError(f"The file {path} cannot be read.", detail=str(error)) from None
     if len(data) > MAX_BYTES:
         raise ConfigurationError(
-            f"The file {path} is larger than {in_words(MAX_BYTES)}.", hint=f"Use a file that contains {what} and nothing else."
+            f"The file {path} is larger than {in_words(MAX_BYTES)}.", hint=f"Use a file that contains {label} and nothing else."
         )
-    return _single_line(data, f"The file {path}", what)
+    return _single_line(data, f"The file {path}", label)
 
 
-def _from_command(line: str, base: Path, interactive: bool, what: str) -> str:
-    data = program.output_of(line, folder=base, interactive=interactive, what=what, limit=MAX_BYTES)
-    return _single_line(data, f"The output of {program.name_of(line)}", what)
+def _from_command(line: str, base: Path, interactive: bool, label: str) -> str:
+    data = program.output_of(line, folder=base, interactive=interactive, label=label, limit=MAX_BYTES)
+    return _single_line(data, f"The output of {program.name_of(line)}", label)
 
 
-def _from_keyring(service: str, account: str, what: str) -> str:
+def _from_keyring(service: str, account: str, label: str) -> str:
     try:
         import keyring
         from keyring.errors import KeyringLocked, NoKeyringError
@@ -148,30 +148,30 @@ def _from_keyring(service: str, account: str, what: str) -> str:
         value = keyring.get_password(service, account)
     except NoKeyringError:
         raise ConfigurationError(
-            f"This machine has no keyring to read {what} from.", hint=f"Use another source: {_OTHER_SOURCES}."
+            f"This machine has no keyring to read {label} from.", hint=f"Use another source: {_OTHER_SOURCES}."
         ) from None
     except KeyringLocked as error:
         raise ConfigurationError(
-            f"The keyring with {what} is locked.", hint="Unlock the keyring, and run the command again.", detail=str(error)
+            f"The keyring with {label} is locked.", hint="Unlock the keyring, and run the command again.", detail=str(error)
         ) from None
     except Exception as error:
         # A backend calls a service of the system, and passes on whatever that raises.
         raise ConfigurationError(
-            f"The keyring does not return {what}.",
+            f"The keyring does not return {label}.",
             hint="Test it with keyring get, with the same service and user name.",
             detail=f"{type(error).__name__}: {error}",
         ) from None
     command = program.line_of(["keyring", "set", service, account])
     if value is None:
-        raise ConfigurationError(f"The keyring has no entry for {what}.", hint=f"Add the entry: {command}")
+        raise ConfigurationError(f"The keyring has no entry for {label}.", hint=f"Add the entry: {command}")
     if not value:
-        raise ConfigurationError(f"The entry of the keyring for {what} is empty.", hint=f"Write the entry again: {command}")
+        raise ConfigurationError(f"The entry of the keyring for {label} is empty.", hint=f"Write the entry again: {command}")
     return value
 
 
-def _single_line(data: bytes, where: str, what: str) -> str:
+def _single_line(data: bytes, where: str, label: str) -> str:
     """The text of a file or program without one newline at its end. Spaces may be part of a password, and are kept."""
-    hint = f"It must contain {what} and nothing else, on one line of UTF-8."
+    hint = f"It must contain {label} and nothing else, on one line of UTF-8."
     try:
         value = data.decode("utf-8-sig")
     except UnicodeDecodeError:

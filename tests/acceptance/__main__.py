@@ -59,7 +59,7 @@ def site_secrets(site: Site, target: Target) -> dict[str, str]:
         what = "the password of the PFX, to look for it in the server's log"
         account = site.certificates.public.name
         found["the password of the PFX"] = resolve(
-            site.certificates.password, base=site.folder, ask=asker(), account=account, what=what
+            site.certificates.password, base=site.folder, ask=asker(), account=account, label=what
         ).reveal()
     return found
 

@@ -19,7 +19,7 @@ def run(folder: Path, code: str, *words: str, interactive: bool = False, limit: 
     script = folder / "give.py"
     script.write_text(f"import os, signal, subprocess, sys, time\nfrom pathlib import Path\n{code}\n", encoding="utf-8")
     line = program.line_of([sys.executable, str(script), *words])
-    return program.output_of(line, folder=folder, interactive=interactive, what="the password", limit=limit)
+    return program.output_of(line, folder=folder, interactive=interactive, label="the password", limit=limit)
 
 
 def test_words_arrive_as_they_are_written(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_program_that_is_not_there(line: str, tmp_path: Path, monkeypatch: pyt
     (tmp_path / "give.py").chmod(0o700)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigurationError, match=r"was not found") as caught:
-        program.output_of(line, folder=tmp_path, interactive=False, what="the password", limit=100)
+        program.output_of(line, folder=tmp_path, interactive=False, label="the password", limit=100)
     assert "show rp01" not in str(caught.value)
 
 
@@ -121,7 +121,7 @@ def test_a_file_that_is_no_program_does_not_start(tmp_path: Path) -> None:
     (tmp_path / "give").write_bytes(b"\x7fELF")
     (tmp_path / "give").chmod(0o700)
     with pytest.raises(ConfigurationError, match="The program give for the password does not start"):
-        program.output_of("./give", folder=tmp_path, interactive=False, what="the password", limit=100)
+        program.output_of("./give", folder=tmp_path, interactive=False, label="the password", limit=100)
 
 
 @POSIX
@@ -130,7 +130,7 @@ def test_a_path_starts_at_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "tools" / "give").write_text("#!/bin/sh\necho secret\n")
     (tmp_path / "tools" / "give").chmod(0o700)
     monkeypatch.chdir("/")
-    assert program.output_of("tools/give", folder=tmp_path, interactive=False, what="the password", limit=100) == b"secret\n"
+    assert program.output_of("tools/give", folder=tmp_path, interactive=False, label="the password", limit=100) == b"secret\n"
 
 
 def test_windows_adds_an_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,7 @@ def test_prompt_asks_for_what_is_wanted(tmp_path: Path) -> None:
         asked.append(question)
         return f" {CANARY} "
 
-    secret = resolve("prompt", base=tmp_path, ask=ask, what="the password of public.pfx")
+    secret = resolve("prompt", base=tmp_path, ask=ask, label="the password of public.pfx")
     assert secret.reveal() == f" {CANARY} "
     assert asked == ["The password of public.pfx: "]
 

@@ -19,8 +19,8 @@ def made(name: str = "rp01", entry: dict[str, Any] | None = None, **words: Any) 
     asked: list[tuple[str, Path, str, str]] = []
     given: dict[str, Any] = dict.fromkeys(("address", "user", "auth", "port", "tls", "password_from"))
 
-    def resolve(reference: str, base: Path, what: str, account: str) -> Secret:
-        asked.append((reference, base, what, account))
+    def resolve(reference: str, base: Path, label: str, account: str) -> Secret:
+        asked.append((reference, base, label, account))
         return Secret(f"secret of {reference}")
 
     config = None if entry is None else HostConfig(**entry)
@@ -81,7 +81,7 @@ def test_a_client_certificate_needs_no_password_and_nobody_is_asked() -> None:
         port=None,
         tls=None,
         password_from=None,
-        resolve=lambda reference, base, what, account: pytest.fail("asked for a password"),
+        resolve=lambda reference, base, label, account: pytest.fail("asked for a password"),
     )
     assert target.password is None
     assert target.certificate == Path("/site/client.pem")
