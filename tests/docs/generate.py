@@ -1,7 +1,7 @@
 """The generated parts of the pages: `python -m tests.docs.generate --write | --check`, which make docs and make check-docs call.
 
-A part stands in its page between two comments with its name; what is around it is written by hand. All that a part says comes
-from the code: the models of the site file, the options of the command line, the declarations of the steps, the exit codes.
+A part is in its page between two comments with its name. The text around the parts is written by hand. A part comes from the code: the
+models of the configuration file, the options of the command line, the declarations and texts of the steps, the exit codes.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from lyncarr.powershell.protocol import FAILURE_KINDS, NOTE_KINDS
 from lyncarr.report.events import LIVE
 from lyncarr.steps import STAGES, STEPS
 from lyncarr.steps.explanation import explain
-from tests.docs.documents import DOCS, MEND, renewed
+from tests.docs.documents import DOCS, FIX, renewed
 
 COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
 
 
 def table(head: str, rows: Iterable[Iterable[str]]) -> str:
-    """A markdown table; `head` has its titles with | between them."""
+    """A markdown table. `head` contains the titles, separated by |."""
     titles = head.split("|")
     lines = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
     lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
@@ -43,7 +43,7 @@ def table(head: str, rows: Iterable[Iterable[str]]) -> str:
 
 
 def table_names() -> dict[str, str]:
-    """Key of the file -> its table as it is written: hosts -> [hosts.NAME], farms -> [[farms]]."""
+    """Key of the file -> its table in TOML: hosts -> [hosts.NAME], farms -> [[farms]]."""
     names = {}
     for key, schema in site_schema()["properties"].items():
         names[key] = {"object": f"[{key}.NAME]", "array": f"[[{key}]]"}.get(schema.get("type"), f"[{key}]")
@@ -51,7 +51,7 @@ def table_names() -> dict[str, str]:
 
 
 def models() -> dict[str, tuple[type[Table], dict[str, Any]]]:
-    """Name of each table of the site file -> its model and its schema; the tables inside of tables after them."""
+    """Name of each table of the configuration file -> its model and its schema. Tables inside tables follow them."""
     schema = site_schema()
     classes = {model.__name__: model for model in Table.__subclasses__()}
     found: dict[str, tuple[type[Table], dict[str, Any]]] = {}
@@ -70,7 +70,7 @@ def models() -> dict[str, tuple[type[Table], dict[str, Any]]]:
 
 
 def type_of(schema: dict[str, Any]) -> str:
-    """What is written as a value, in words."""
+    """The type of a value, for people."""
     if "$ref" in schema:
         return "table"
     if "enum" in schema:
@@ -146,7 +146,7 @@ def _options(command: Any) -> str:
 
 
 def _value(option: Any) -> str:
-    """What an option takes: the words of a choice, or the name of the value as the help has it."""
+    """The values of an option: the words of a choice, or the name of the value in the help."""
     if option.is_flag:
         return ""
     kind = option.type_descriptor.annotation
@@ -234,8 +234,8 @@ def parts() -> dict[str, dict[str, Callable[[], str]]]:
 
 
 def complaints(*, write: bool) -> list[str]:
-    """What is not as it should be with the pages; with `write` stale parts are mended first, and no complaint."""
-    said = []
+    """A message for each problem of the pages. With `write`, outdated parts are renewed and not reported."""
+    problems = []
     for name, made in parts().items():
         page: Path = DOCS / name
         text = page.read_text(encoding="utf-8")
@@ -243,20 +243,20 @@ def complaints(*, write: bool) -> list[str]:
         if fresh != text and write:
             page.write_text(fresh, encoding="utf-8")
         elif fresh != text:
-            said.append(f"docs/{name} tells another than the code: {MEND}.")
-        said += [f"docs/{name}: {one}" for one in wrong]
-    return said
+            problems.append(f"docs/{name} is outdated: {FIX}.")
+        problems += [f"docs/{name}: {message}" for message in wrong]
+    return problems
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.docs.generate", description="The generated parts of the pages.")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--write", action="store_true", help="write them into the pages")
-    what.add_argument("--check", action="store_true", help="fail where a page tells another than the code")
-    said = complaints(write=parser.parse_args(arguments).write)
-    for one in said:
-        print(one, file=sys.stderr)
-    return 1 if said else 0
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--write", action="store_true", help="write them into the pages")
+    mode.add_argument("--check", action="store_true", help="fail if a page is outdated")
+    problems = complaints(write=parser.parse_args(arguments).write)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the generated parts of the pages do not see to: that the code says something of everything, and that prose leaves no word out."""
+"""Completeness beyond the generated parts: all code has its text, and the hand-written pages mention every word of the output."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.sites import full_site
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_command_and_options_have_a_help_that_teaches(command: str) -> None:
-    """A sentence for the command, and one for each argument and option."""
+def test_command_and_options_have_help(command: str) -> None:
+    """A sentence for the command, and a sentence for each argument and option."""
     texts = [COMMANDS[command].help, *(one.help for one in COMMANDS[command].params)]
     for text in texts:
         assert text, command
@@ -30,7 +30,7 @@ def test_command_and_options_have_a_help_that_teaches(command: str) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
-def test_step_is_told(step: Any) -> None:
+def test_step_has_its_texts(step: Any) -> None:
     """Each text is there, and `sets` names each attribute that a plan may show."""
     texts = explain(step.name)
     for name, text in asdict(texts).items():
@@ -43,8 +43,8 @@ def test_step_is_told(step: Any) -> None:
 
 
 @pytest.mark.parametrize("table", models())
-def test_keys_of_the_site_file_are_told(table: str) -> None:
-    """Each key says what it does, in a sentence without links: an editor shows it too."""
+def test_keys_of_the_configuration_file_have_their_text(table: str) -> None:
+    """Each key has a sentence without links, because editors show it too."""
     model, _ = models()[table]
     for key, field in model.model_fields.items():
         extra = field.json_schema_extra

@@ -1,4 +1,4 @@
-"""The demonstration ends well, and the transcript in the README is a part of it."""
+"""The demo succeeds, and its output contains the transcript of the README."""
 
 from __future__ import annotations
 

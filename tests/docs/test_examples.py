@@ -1,4 +1,4 @@
-"""What stands in a page as an example is one: site files, messages, PowerShell, and the step that is worked out."""
+"""The examples in the pages work: configuration files, messages, PowerShell, and the worked-out step."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FARMS = [{"name": "meet.contoso.com", "servers": ["fepool.contoso.local"]}]
 
 @pytest.mark.parametrize("block", all_blocks("toml"), ids=str)
 def test_site_file(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It loads; or, where a message follows it, it is refused with that message."""
+    """The file is loaded. If a message follows the example, the file is refused with that message."""
     monkeypatch.chdir(tmp_path)
     path = Path("lyncarr.toml")
     path.write_text(block.text if "farms]" in block.text else block.text + FARM, encoding="utf-8")
@@ -50,7 +50,7 @@ def test_json(block: Block) -> None:
 @pytest.mark.powershell
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "powershell") and page != WORKED_OUT], ids=name_of)
 def test_lines_for_the_host(page: Path, pwsh: str, tmp_path: Path) -> None:
-    """Their syntax is right, and commands and parameters are those that Windows PowerShell 4.0 and 5.1 both have."""
+    """The syntax is valid, and Windows PowerShell 4.0 and 5.1 both have the commands and parameters."""
     script = tmp_path / "page.ps1"
     script.write_text("\n".join(block.text for block in blocks(page, "powershell")), encoding="utf-8")
     reader = Path(__file__).with_name("commands.ps1")
@@ -64,7 +64,7 @@ def test_lines_for_the_host(page: Path, pwsh: str, tmp_path: Path) -> None:
         assert set(parameters) <= known.get(command, set()) | MORE.get(command, set()), f"{command}: {parameters}"
 
 
-# What the lint's lists leave out because no snippet may use it: parameters that the provider of WSMan: adds to New-Item, and the firewall.
+# Missing in the lists of the lint, because no snippet may use it: parameters that the WSMan provider adds to New-Item, and the firewall.
 # https://learn.microsoft.com/powershell/module/microsoft.wsman.management/about/about_wsman_provider
 # https://learn.microsoft.com/powershell/module/netsecurity/new-netfirewallrule
 MORE = {

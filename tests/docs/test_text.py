@@ -1,4 +1,4 @@
-"""What must be true of every page: its links lead somewhere, its commands exist, and it tells nothing of the machine it was written on."""
+"""Every page: its links have targets, its commands exist, and it contains no path of the machine on which it was written."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 
 
 def command_lines() -> Iterator[tuple[str, str]]:
-    """(page, command line) of what is written as one: lines of a console, and code within a sentence."""
+    """(page, command line) for each line of a console block and each inline code."""
     for page in PAGES:
         for command in [*(line.command for line in lines(page)), *code_in(page)]:
             if command.split(" ")[0] == "lyncarr":
@@ -62,14 +62,14 @@ def command_lines() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("page", "line"), sorted(set(command_lines())))
 def test_command_line(page: str, line: str) -> None:
-    """Command and options exist, and steps are real ones. A word in capitals stands for a value."""
+    """The command, its options and its steps exist. A word in capitals is a placeholder for a value."""
     words = shlex.split(line)[1:]
     if words in ([], ["COMMAND", "--help"], ["--help"], ["--version"]):
         return
     command = ROOT_COMMAND.commands[words[0]]
     required = [parameter for parameter in command.params if parameter.required]
     if len(words) == 1 and required:
-        return  # the command as such, by its name
+        return  # only the name of the command
     context = command.make_context(words[0], words[1:])
     for name in [*(context.params.get("step") or ())] if words[0] != "explain" else [context.params["step"]]:
         assert name in STEP_NAMES or name.isupper(), f"{page}: {line}"

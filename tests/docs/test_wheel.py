@@ -1,4 +1,4 @@
-"""What is installed is whole: the wheel has every file that the program reads, and works away from the checkout."""
+"""The wheel contains every file that the program reads, and works outside the checkout."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Nothing of this process's Python leaks in, and nothing asks."""
+    """Run a command without the Python variables of this process and without standard input."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return subprocess.run(
         [str(word) for word in command],
@@ -38,7 +38,7 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def built(source: Path, folder: Path) -> Path:
-    """The wheel of a checkout or of a source archive, without looking for anything elsewhere."""
+    """The wheel of a checkout or of a source archive, built without an index."""
     done = run(*PIP, "wheel", source, "--no-deps", "--no-index", "--no-build-isolation", "--quiet", "--wheel-dir", folder, cwd=folder)
     assert done.returncode == 0, done.stderr
     return next(folder.glob("lyncarr-*.whl"))
@@ -51,14 +51,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bin_folder(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clean environment with the wheel in it. The packages that it needs are this environment's own, so that nothing is fetched."""
+    """A clean environment with the wheel. Its dependencies are those of this environment, so that nothing is downloaded."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
     done = run(*PIP, "--python", python, "install", "--no-deps", "--no-index", "--quiet", wheel, cwd=folder)
     assert done.returncode == 0, done.stderr
     (site_packages,) = folder.glob("lib/python*/site-packages")
-    # .pth files of a folder that is named in one are not read, so the checkout, installed there to be edited, stays out.
+    # Python reads no .pth files in a folder that a .pth file names, so the editable installation of the checkout stays out.
     (site_packages / "needed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     return folder / "bin"
 
@@ -71,8 +71,8 @@ def names(wheel: Path) -> set[str]:
 def test_the_wheel_is_whole(wheel: Path) -> None:
     package = {path.relative_to(ROOT) for path in (ROOT / "lyncarr").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     snippets = {Path("lyncarr") / path.relative_to(ROOT) for path in (ROOT / "ps_snippets").rglob("*.ps1")}
-    told = {name for name in names(wheel) if ".dist-info/" not in name}
-    assert told == {path.as_posix() for path in package | snippets}
+    packed = {name for name in names(wheel) if ".dist-info/" not in name}
+    assert packed == {path.as_posix() for path in package | snippets}
     for needed in (
         "py.typed",
         "config/template.toml",
@@ -81,7 +81,7 @@ def test_the_wheel_is_whole(wheel: Path) -> None:
         "ps_snippets/_main.ps1",
         "steps/texts/farms.md",
     ):
-        assert f"lyncarr/{needed}" in told
+        assert f"lyncarr/{needed}" in packed
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names(wheel))
 
 
@@ -97,7 +97,7 @@ def test_it_is_the_installed_package_that_runs(bin_folder: Path, tmp_path: Path)
     assert Path(done.stdout.strip()).is_relative_to(bin_folder.parent)
 
 
-def test_help_and_runbook(bin_folder: Path, tmp_path: Path) -> None:
+def test_help_and_steps(bin_folder: Path, tmp_path: Path) -> None:
     helped = run(bin_folder / "lyncarr", "--help", cwd=tmp_path)
     assert helped.returncode == 0, helped.stderr
     assert "provision" in helped.stdout
@@ -113,7 +113,7 @@ def test_init_finds_its_template(bin_folder: Path, tmp_path: Path) -> None:
 
 
 def test_plan_with_the_installed_snippets(bin_folder: Path, tmp_path: Path) -> None:
-    """The host knows the shipped script by its text: the plan comes only if the installed one is the same."""
+    """The replay host recognizes the shipped script by its text, so a plan proves that the installed script is the same."""
     with LabServer(ReplayEngine(load_preset("blank"), script=shipped())) as lab:
         site = write_site(
             tmp_path,

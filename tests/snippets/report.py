@@ -18,7 +18,7 @@ from lyncarr.powershell import bootstrap
 from lyncarr.powershell.bundle import MAIN, SHARED, WINRS, compose, read_snippet, winrs_bootstrap
 from lyncarr.steps import STEPS
 from tests.conftest import engine
-from tests.docs.documents import MEND, renewed
+from tests.docs.documents import FIX, renewed
 from tests.powershell import bootstrap_engine
 from tests.powershell.engine import composed
 from tests.snippets.snippet_coverage import Coverage, function_of, kept_recordings, snippet_coverage
@@ -171,7 +171,7 @@ def main(arguments: list[str]) -> int:
         elif options.write:
             PAGE.write_text(fresh, encoding="utf-8")
         elif page != fresh:
-            complaints.append(f"{PAGE.name} tells another: {MEND}.")
+            complaints.append(f"{PAGE.name} is outdated: {FIX}.")
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     return 1 if complaints else 0
