@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -42,6 +43,14 @@ def open_file(path: Path, *, pipe: bool = False) -> BufferedReader:
         raise FileError("does not exist") from None
     except OSError as error:
         raise FileError(f"cannot be read ({_cause(error)})", detail=str(error)) from None
+
+
+def check_file(path: Path) -> None:
+    """Raise FileError where `path` is neither a readable file nor a pipe. A pipe is not opened, because that would take its content."""
+    with suppress(OSError):
+        if stat.S_ISFIFO(path.stat().st_mode):
+            return
+    open_file(path).close()
 
 
 def read_file(path: Path, limit: int, *, pipe: bool = False) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 
 from lyncarr.core import files
 from lyncarr.core.errors import SiteError
-from lyncarr.core.files import FileError, in_words, is_reserved, read_file, write_new, write_over
+from lyncarr.core.files import FileError, check_file, in_words, is_reserved, read_file, write_new, write_over
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="files and folders of POSIX")
 
@@ -50,6 +50,15 @@ def test_a_path_that_is_no_file_has_its_reason(name: str, reason: str, tmp_path:
     with pytest.raises(FileError) as caught:
         read_file(tmp_path / name, 10)
     assert caught.value.reason == reason
+
+
+@POSIX
+def test_a_pipe_passes_the_check_unread(tmp_path: Path) -> None:
+    """As the shells make one for <(command)."""
+    os.mkfifo(tmp_path / "pipe")
+    check_file(tmp_path / "pipe")
+    with pytest.raises(FileError, match="is a folder; give a file"):
+        check_file(tmp_path)
 
 
 @POSIX

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from lyncarr.core.errors import LyncarrError, ProtocolError, RefusedError, SiteError, UntrustedError
-from lyncarr.core.files import FileError, open_file
+from lyncarr.core.files import FileError, check_file
 from lyncarr.core.model import Deadline
 from lyncarr.core.text import safe
 from lyncarr.hosts.http.retry import TransientError
@@ -111,9 +111,9 @@ def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
 
 
 def _check_file(kind: str, path: Path) -> None:
-    """Raise SiteError for a path that is not a readable file: OpenSSL would not say why, and would wait for a pipe."""
+    """Raise SiteError for a path that is not a readable file, because OpenSSL does not report the reason."""
     try:
-        open_file(path).close()
+        check_file(path)
     except FileError as error:
         raise SiteError(f"The {kind} {path} {error.reason}.", detail=error.detail) from None
 
