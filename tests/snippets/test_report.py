@@ -58,7 +58,7 @@ def test_an_engine_that_recorded_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_page_is_stale_until_it_is_written(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert report.main(["recordings", "--check"]) == 1
-    assert "page.md tells another: run make docs." in capsys.readouterr().err
+    assert "page.md is outdated: run make docs." in capsys.readouterr().err
     assert report.main(["recordings", "--write"]) == 0
     text = page.read_text(encoding="utf-8")
     assert text.startswith("before\n")
@@ -86,4 +86,4 @@ def test_the_real_page_has_its_place() -> None:
 def test_a_page_without_the_place_is_told_of(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page.write_text("before\nafter\n", encoding="utf-8")
     assert report.main(["recordings", "--check"]) == 1
-    assert "page.md: the part 'snippets' must be there once" in capsys.readouterr().err
+    assert "page.md: the part 'snippets' must exist once" in capsys.readouterr().err
