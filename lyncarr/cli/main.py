@@ -12,6 +12,7 @@ from types import FrameType
 from typer.exceptions import Abort, Exit, TyperException
 from typer.main import get_command
 
+from lyncarr.cli.libraries import quiet_libraries
 from lyncarr.cli.output import print_error, print_line
 from lyncarr.cli.streams import lost_output, prepare_streams
 from lyncarr.core.errors import INTERRUPTED, MISUSE, FaultError, LyncarrError
@@ -41,6 +42,7 @@ def run(arguments: list[str]) -> int:
     """Run one command line; returns the exit code. Foreseen errors are one sentence on standard error."""
     from lyncarr.cli.app import app
 
+    quiet_libraries()
     command = get_command(app)
     try:
         answer = command.main(args=arguments or ["--help"], prog_name="lyncarr", standalone_mode=False)

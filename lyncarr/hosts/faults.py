@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,27 +27,22 @@ QUOTAS = frozenset({0x8033803F, *range(0x803381A5, 0x803381AC), *range(0x803381E
 @contextmanager
 def translated(target: Target, *, opened: bool) -> Iterator[None]:
     """Around calls of a library. `opened` tells whether the remote shell existed when the call began."""
-    with warnings.catch_warnings():
-        # pypsrp and its serializer warn about what a host sent, in their own words, on standard error.
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        except LyncarrError:
-            raise
-        except WSManFaultError as fault:
-            raise of_fault(fault.code, fault.reason or fault.provider_fault, target, opened=opened) from None
-        except InvalidPSRPOperation as error:
-            raise LostConnectionError(
-                f"PowerShell on {target.where} broke down; look into its event log.", detail=safe(error, 400)
-            ) from None
-        except Exception as error:
-            # Whatever else comes out of a parser that was fed by the host.
-            if isinstance(error, WinRMTransportError):
-                error = ValueError(f"a fault that is none: {error.response_text}")
-            raise ProtocolError(
-                f"{target.where} sent something that is not PowerShell remoting; nothing more is read from it. Check the address.",
-                detail=safe(f"{type(error).__name__}: {error}", 400),
-            ) from None
+    try:
+        yield
+    except LyncarrError:
+        raise
+    except WSManFaultError as fault:
+        raise of_fault(fault.code, fault.reason or fault.provider_fault, target, opened=opened) from None
+    except InvalidPSRPOperation as error:
+        raise LostConnectionError(f"PowerShell on {target.where} broke down; look into its event log.", detail=safe(error, 400)) from None
+    except Exception as error:
+        # Whatever else comes out of a parser that was fed by the host.
+        if isinstance(error, WinRMTransportError):
+            error = ValueError(f"a fault that is none: {error.response_text}")
+        raise ProtocolError(
+            f"{target.where} sent something that is not PowerShell remoting; nothing more is read from it. Check the address.",
+            detail=safe(f"{type(error).__name__}: {error}", 400),
+        ) from None
 
 
 def of_fault(code: int | None, reason: object, target: Target, *, opened: bool, refused: str = NO_POWERSHELL) -> LyncarrError:

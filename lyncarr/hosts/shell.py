@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -23,7 +22,6 @@ IDLE_TIMEOUT_S = 60
 """The least that Windows takes. A shell asked for output is not idle; one without a controller ends after this, and frees its lock."""
 CLOSE_S = 5.0
 STOP_S = 8.0
-LOGGERS = ("pypsrp", "winrm", "spnego", "urllib3", "requests")
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,6 @@ class RemoteShell(ABC):
         """What deletes the shell, or None where there is none; from then on there is none. The call may raise LyncarrError."""
 
     def _connect(self) -> None:
-        quiet_libraries()
         self._opened = True
         version = self._open()
         if powershell_version(version) < OLDEST_POWERSHELL:
@@ -221,13 +218,3 @@ class RemoteShell(ABC):
                 continue
             except LyncarrError:
                 return
-
-
-def quiet_libraries() -> None:
-    """Messages and scripts in the libraries' logs hold what nobody may read, whatever level the embedding program has chosen."""
-    for name in LOGGERS:
-        logger = logging.getLogger(name)
-        logger.setLevel(max(logger.level, logging.WARNING))
-        logger.propagate = False
-        if not logger.handlers:
-            logger.addHandler(logging.NullHandler())

@@ -151,12 +151,7 @@ class _Process:
 
     def __init__(self, target: Target, transport: Transport, operation_timeout_s: int) -> None:
         self._target = target
-        with translated(target, opened=False):
-            # Protocol builds a transport of its own, which only keeps what it is given: as "kerberos" no account and no password.
-            self._protocol = Protocol(
-                target.endpoint, "kerberos", read_timeout_sec=operation_timeout_s + 1, operation_timeout_sec=operation_timeout_s
-            )
-            self._protocol.transport = _Messages(transport)  # type: ignore[assignment]
+        self._protocol = _Protocol(_Messages(transport), operation_timeout_s)
         self._output = lines.LineReader()
         self._errors = b""
         self.shell = ""
@@ -212,6 +207,20 @@ class _Process:
                 raise of_fault(fault.wsman_fault_code, fault.reason, self._target, opened=opened, refused=NO_SHELL) from None
             except WinRMOperationTimeoutError:
                 raise of_fault(TIMED_OUT, "", self._target, opened=opened) from None
+
+
+class _Protocol(Protocol):
+    """pywinrm's messages over lyncarr's transport.
+
+    Does not call Protocol's constructor: that makes a transport of pywinrm's, which changes the warning filters of the whole process.
+    """
+
+    def __init__(self, transport: _Messages, operation_timeout_s: int) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        self.operation_timeout_sec = operation_timeout_s
+        self.read_timeout_sec = operation_timeout_s + 1
+        self.max_env_sz = Protocol.DEFAULT_MAX_ENV_SIZE
+        self.locale = Protocol.DEFAULT_LOCALE
 
 
 class _Messages:

@@ -9,12 +9,13 @@ from typing import Any
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
+from lyncarr.cli.libraries import quiet_libraries
 from lyncarr.core.errors import StepFailedError
 from lyncarr.core.model import Deadline
 from lyncarr.core.text import safe
 from lyncarr.hosts.faults import translated
 from lyncarr.hosts.http.transport import Transport
-from lyncarr.hosts.shell import OPERATION_TIMEOUT_S, quiet_libraries
+from lyncarr.hosts.shell import OPERATION_TIMEOUT_S
 from lyncarr.hosts.target import Target
 from lyncarr.powershell.bundle import SHARED, read_snippet
 

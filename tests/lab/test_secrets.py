@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from lyncarr.cli.libraries import LOGGERS
 from lyncarr.hosts import shell
 from lyncarr.lab.replay.psrp import ReplayShell
 from lyncarr.lab.replay.winrs import ReplayProcess
@@ -134,7 +135,7 @@ class Watch:
         self._said = b""
         self._before = _files(bench.folder)
         caplog.set_level(logging.DEBUG)
-        for name in shell.LOGGERS:
+        for name in LOGGERS:
             caplog.set_level(logging.DEBUG, name)
 
     def keep(self, done: Done) -> Done:

@@ -8,6 +8,7 @@ import logging
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from lyncarr.cli.libraries import LOGGERS, quiet_libraries
 from lyncarr.core.errors import (
     LostConnectionError,
     LyncarrError,
@@ -721,6 +723,36 @@ def test_a_second_shell_waits_for_the_first_to_go() -> None:
             assert names(observe(third, lock=True)) == ["hello", "observed", "done"]
 
 
+# Two hosts at once.
+
+
+def test_two_hosts_in_two_threads_leave_warnings_and_logging_as_they_were() -> None:
+    """Whichever thread ends last: both are in the middle of a request at the same time."""
+    filters = list(warnings.filters)
+    loggers = [(logging.getLogger(name).level, logging.getLogger(name).propagate) for name in LOGGERS]
+    both = threading.Barrier(2, timeout=20)
+    seen: dict[int, list[str]] = {}
+
+    def run(number: int, bench: Bench) -> None:
+        def meet(event: Event) -> None:
+            seen.setdefault(number, []).append(event.name)
+            if event.name == "hello":
+                both.wait()
+
+        with bench.host() as host:
+            host.request(Request(RUN, "observe", (StepRequest(STEP, {}),), False, {"who": "me"}), meet, Deadline(20))
+
+    with Bench() as first, Bench() as second:
+        threads = [threading.Thread(target=run, args=(number, bench)) for number, bench in enumerate((first, second))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert seen == {0: ["hello", "observed", "done"], 1: ["hello", "observed", "done"]}
+    assert list(warnings.filters) == filters
+    assert [(logging.getLogger(name).level, logging.getLogger(name).propagate) for name in LOGGERS] == loggers
+
+
 # Secrets.
 
 
@@ -738,8 +770,9 @@ def forms(secret: str) -> list[str]:
 
 @pytest.fixture
 def logs() -> Iterator[list[str]]:
-    """Everything that any logger says, at the lowest level, however the libraries were silenced."""
+    """Everything that any logger says, at the lowest level, once the command line has silenced the libraries."""
     lines: list[str] = []
+    quiet_libraries()
 
     class Keep(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

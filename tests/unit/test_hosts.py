@@ -14,6 +14,7 @@ from pypsrp.exceptions import FragmentError, InvalidPSRPOperation, WinRMTranspor
 from pypsrp.messages import MessageType
 from pypsrp.serializer import Serializer
 
+from lyncarr.cli.libraries import LOGGERS, quiet_libraries
 from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError, RefusedError, SiteError, UnreachableError
 from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.model import Deadline, Secret
@@ -22,7 +23,6 @@ from lyncarr.hosts.http.logon import channel_binding
 from lyncarr.hosts.http.tls import context_for
 from lyncarr.hosts.http.transport import Transport
 from lyncarr.hosts.messages import MAX_OPEN, GuardedFragmenter
-from lyncarr.hosts.shell import LOGGERS, quiet_libraries
 from lyncarr.hosts.target import Target, Tls
 from lyncarr.lab.wire.certs import server_identity
 from tests.unit.raw_server import RawServer, http

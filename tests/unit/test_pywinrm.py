@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 import xml.etree.ElementTree as ElementTree
 from typing import Any
 
 from pypsrp.wsman import NAMESPACES
 from winrm.protocol import Protocol
-from winrm.transport import Transport as OwnTransport
 
 from lyncarr.hosts import winrs
 from lyncarr.hosts.winrs import CHUNK_BYTES, CMD_RESOURCE, RECEIVE_ACTION, SHELL
@@ -32,8 +32,8 @@ class Kept:
 
 def made(name: str, *arguments: Any, **options: Any) -> tuple[str, ElementTree.Element]:
     """The message that a method of Protocol sends: its text, and its envelope."""
-    protocol = Protocol("http://host/wsman", "kerberos")
-    protocol.transport = kept = Kept()
+    kept = Kept()
+    protocol = winrs._Protocol(kept, 20)  # type: ignore[arg-type]
     getattr(protocol, name)(*arguments, **options)
     return kept.messages[0], ElementTree.fromstring(kept.messages[0])
 
@@ -45,9 +45,13 @@ def test_protocol_asks_its_transport_for_two_things_only() -> None:
     assert used <= set(dir(winrs._Messages))
 
 
-def test_a_transport_that_is_only_made_opens_nothing_and_needs_no_password() -> None:
-    own = OwnTransport("http://host/wsman", auth_method="kerberos")
-    assert (own.username, own.password, own.session) == (None, None, None)
+def test_protocol_is_made_without_a_transport_of_pywinrm_and_misses_nothing() -> None:
+    """hosts/winrs.py sets what the methods read, because the constructor changes warning filters and keeps an account."""
+    methods = [inspect.getsource(method) for name, method in inspect.getmembers(Protocol, inspect.isfunction) if name != "__init__"]
+    read = {name for text in methods for name in re.findall(r"\bself\.(\w+)", text)} - set(dir(Protocol))
+    filters = list(warnings.filters)
+    assert read <= set(vars(winrs._Protocol(Kept(), 20)))  # type: ignore[arg-type]
+    assert list(warnings.filters) == filters
 
 
 def test_a_fault_is_known_by_what_the_transport_raises() -> None:
@@ -84,7 +88,7 @@ def test_a_piece_of_input_fits_into_the_envelope_of_an_old_host() -> None:
 
 def test_a_header_is_an_envelope_that_a_signal_can_be_put_into() -> None:
     """pywinrm itself knows terminate only."""
-    header = Protocol("http://host/wsman", "kerberos").build_wsman_header(f"{SHELL}/Signal", CMD_RESOURCE, SHELL_ID)
+    header = winrs._Protocol(Kept(), 20).build_wsman_header(f"{SHELL}/Signal", CMD_RESOURCE, SHELL_ID)
     assert set(header) >= {"env:Header", "@xmlns:env", "@xmlns:rsp"}
     assert header["@xmlns:rsp"] == NAMESPACES["rsp"]
     assert "shell/signal/terminate" in inspect.getsource(Protocol.cleanup_command)
