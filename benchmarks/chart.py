@@ -1,4 +1,4 @@
-"""The picture: one bar for each tool, operation and size, its seconds at each round-trip time one behind the other."""
+"""The picture: one bar for each tool, operation and size, with the seconds at each round-trip time behind each other."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from benchmarks.costs import Cell
 WIDTH, LEFT, RIGHT = 860, 110, 150
 BAR, GAP, GROUP = 14, 5, 28
 COLOURS = {"lyncarr": "#1a7f5a", "pypsrp": "#3b73b9", "pywinrm": "#a8641c", "Ansible": "#8a4fa3"}
-# Readable on white and on black, whatever the reader's page is.
+# Readable on a white and on a black page.
 STYLE = "text{font:12px sans-serif;fill:#57606a}.h{font-weight:bold}@media(prefers-color-scheme:dark){text{fill:#adb5bd}}"
 
 
 def chart(cells: Sequence[Cell], round_trips_ms: Sequence[int]) -> str:
-    """An SVG with a title and a description for those who cannot see it. Each size of the site has a scale of its own."""
+    """An SVG with a title and a description for readers who cannot see it. Each number of settings has its own scale."""
     ordered = sorted(round_trips_ms)
     parts: list[str] = []
     y = 20
@@ -50,7 +50,7 @@ def chart(cells: Sequence[Cell], round_trips_ms: Sequence[int]) -> str:
 
 
 def _bar(y: int, seconds: Sequence[float], scale: float, colour: str) -> list[str]:
-    """The longest time first and palest, so that each shorter one lies on it."""
+    """The rectangles of one bar. The longest time is drawn first and is the palest, so that the shorter times cover it."""
     shades = [1.0, 0.55, 0.3, 0.2, 0.15]
     return [
         f'<rect x="{LEFT}" y="{y}" width="{each * scale:.1f}" height="{BAR}" fill="{colour}" fill-opacity="{shades[min(at, 4)]}"/>'

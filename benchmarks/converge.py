@@ -1,6 +1,6 @@
-"""What it costs to converge a host, beside the peers, in one run on one simulated host: python -m benchmarks.converge.
+"""The cost to converge a host, compared with other tools on one simulated host: python -m benchmarks.converge.
 
-Prints requests, bytes, seconds and memory, as docs/benchmarks.md explains them; --write puts the table and the picture there.
+Prints requests, bytes, seconds and memory; docs/benchmarks.md explains them. --write writes the table and the picture there.
 """
 
 from __future__ import annotations
@@ -25,23 +25,25 @@ from benchmarks.tools import LYNCARR, Ansible, Lyncarr, Pipelines, RunPs, Tool
 from lyncarr.lab.wire.server import LabServer
 
 NAMES = ("pypsrp", "pywinrm", "Ansible")
-# Where make bench installs it, apart from lyncarr's own packages.
+# make bench installs Ansible here, separate from the packages of lyncarr.
 ANSIBLE = Path(__file__).parents[1] / ".venv-ansible" / "bin" / "ansible-playbook"
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.converge", description="lyncarr beside its peers on one simulated host.")
-    parser.add_argument("--settings", type=int, nargs="+", choices=SITES, default=list(SITES), help="sizes of the site")
-    parser.add_argument("--round-trips", type=int, nargs="+", default=[0, 20, 100], metavar="MS", help="round-trip times")
-    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of which the median is shown")
-    parser.add_argument("--peers", nargs="*", choices=NAMES, default=NAMES, help="who is measured beside lyncarr")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.converge", description="Compares lyncarr with other tools on one simulated host."
+    )
+    parser.add_argument("--settings", type=int, nargs="+", choices=SITES, default=list(SITES), help="numbers of settings")
+    parser.add_argument("--round-trips", type=int, nargs="+", default=[0, 20, 100], metavar="MS", help="round-trip times in ms")
+    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="number of runs; the median is shown")
+    parser.add_argument("--peers", nargs="*", choices=NAMES, default=NAMES, help="the tools to compare with")
     parser.add_argument("--pwsh-wine", metavar="PATH", default=os.environ.get("LYNCARR_PWSH_WINE") or shutil.which("pwsh-wine"),
                         help="launcher of the Windows build of PowerShell on Wine; default: $LYNCARR_PWSH_WINE")  # fmt: skip
     parser.add_argument("--ansible", metavar="PATH", type=Path, default=ANSIBLE,
                         help="ansible-playbook of an environment with pypsrp; default: what make bench installed")  # fmt: skip
-    parser.add_argument("--all", action="store_true", help="run what is slow as often as the rest, and at all round-trip times")
-    parser.add_argument("--replay", action="store_true", help="lyncarr alone, against stored states: no PowerShell runs")
-    parser.add_argument("--write", action="store_true", help="put table and picture into docs/")
+    parser.add_argument("--all", action="store_true", help="run slow cases as often as the others, and at all round-trip times")
+    parser.add_argument("--replay", action="store_true", help="measure only lyncarr, with stored states and without a PowerShell")
+    parser.add_argument("--write", action="store_true", help="write the table and the picture into docs/")
     return parser.parse_args(words)
 
 
@@ -56,13 +58,13 @@ def ground_of(options: argparse.Namespace, folder: Path) -> Iterator[Ground]:
         yield ReplayGround()
         return
     if not options.pwsh_wine:
-        sys.exit("The host of this benchmark is a PowerShell on Wine: name its launcher with --pwsh-wine, or take --replay.")
+        sys.exit("This benchmark requires a PowerShell on Wine: name its launcher with --pwsh-wine, or use --replay.")
     with wine_ground(str(Path(options.pwsh_wine).resolve()), folder / "machine") as ground:
         yield ground
 
 
 def starts(bench: Bench, settings: int, repeat: int) -> dict[str, float]:
-    """What a person waits for before anything goes over the wire, and for the host's shell: what -> seconds, the median of some."""
+    """The start times of lyncarr and of a shell of the host: name -> seconds, the median of `repeat` runs."""
     commands = {"lyncarr --help": ["--help"], f"lyncarr check, {settings} settings": ["check"]}
     taken = {name: [bench.command_seconds([*LYNCARR, *words]) for _ in range(repeat)] for name, words in commands.items()}
     taken["a shell of this host starts"] = [bench.shell_seconds() for _ in range(repeat)]

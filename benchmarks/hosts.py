@@ -1,4 +1,4 @@
-"""The simulated host that all tools meet: what it is before a run, and what the wire in front of it saw."""
+"""The simulated host that all tools configure, and its state before a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lyncarr.steps import STAGES, STEPS
 
 
 class Ground(Protocol):
-    """A machine with IIS and ARR on it. `pending`: nothing is published; `keep` remembers what is there now for `finished`."""
+    """A machine with IIS and ARR. `pending` removes everything that is published; `keep` stores the current state for `finished`."""
 
     engine: Engine
 
@@ -29,7 +29,7 @@ class Ground(Protocol):
 
 
 class ReplayGround:
-    """Stored states and no PowerShell: for a look at lyncarr's own cost on the wire."""
+    """Stored states without a PowerShell, to measure only the network cost of lyncarr."""
 
     def __init__(self) -> None:
         self._machine = Machine()
@@ -50,7 +50,7 @@ class ReplayGround:
 
 
 class WineGround:
-    """Microsoft's PowerShell on Wine over the stand-in of Microsoft.Web.Administration, for every tool alike."""
+    """Microsoft's PowerShell on Wine with the stand-in for Microsoft.Web.Administration, the same for every tool."""
 
     def __init__(self, machine: WineMachine) -> None:
         self._machine = machine
@@ -74,7 +74,7 @@ class WineGround:
 
 @contextlib.contextmanager
 def wine_ground(pwsh: str, folder: Path) -> Iterator[WineGround]:
-    """A machine in `folder` that stays booted: without a process on it Wine would end it, and boot it again for the next run."""
+    """A machine in `folder` that stays started. Without a process, Wine would stop the machine and start it again for the next run."""
     machine = template(pwsh, default_cache(), "arr").copy(folder)
     resident = subprocess.Popen(
         machine.program("cmd.exe"),

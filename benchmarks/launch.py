@@ -1,6 +1,6 @@
-"""Runs a command and writes what it cost: launch.py RESULT COMMAND...
+"""Runs a command and writes its duration and peak memory: launch.py RESULT COMMAND...
 
-A process of its own, and a small one: Linux counts the memory of whoever starts a program towards that program's peak.
+This is a separate, small process, because Linux adds the memory of the starting process to the peak of a program.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ if __name__ == "__main__":
     result, command = sys.argv[1], sys.argv[2:]
     begun = time.monotonic()
     process = os.posix_spawnp(command[0], command, os.environ)
-    # The usage of the process and of those that it waited for: the peak is that of the largest one.
+    # The usage of the process and of the processes that it waited for; the peak is that of the largest.
     _, status, usage = os.wait4(process, 0)
     seconds = time.monotonic() - begun
-    with open(result, "w", encoding="ascii") as file:  # noqa: PTH123  (pathlib would take longer to import than this takes to run)
+    with open(result, "w", encoding="ascii") as file:  # noqa: PTH123  (the import of pathlib takes longer than this program runs)
         json.dump({"seconds": seconds, "peak_kb": usage.ru_maxrss}, file)
     sys.exit(os.waitstatus_to_exitcode(status))

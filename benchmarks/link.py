@@ -1,4 +1,4 @@
-"""A TCP relay that is as long as a real way: what goes in comes out half a round-trip time later, in each direction."""
+"""A TCP relay with latency: in each direction, data leaves half a round-trip time after it arrived."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CHUNK = 65_536
 
 
 class Link:
-    """Leads from a free port of loopback to `port`. `round_trip_s` may be changed at any time and holds for new connections.
+    """Relays from a free port of loopback to `port`. `round_trip_s` can be changed at any time and applies to new connections.
 
-    A connection to the relay itself costs nothing, so its first bytes wait for the round trip that TCP's handshake would have
-    taken. Handshakes of TLS and bodies in several packets need no care: they are bytes. Bandwidth and loss are not simulated.
+    A connection to the relay itself takes no time, so its first bytes wait for the round trip of a TCP handshake. Handshakes of TLS and
+    bodies in several packets are delayed like all bytes. Bandwidth and loss are not simulated.
     """
 
     def __init__(self, address: str, port: int) -> None:
@@ -32,7 +32,7 @@ class Link:
 
     def __exit__(self, *exc: object) -> None:
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
+            self._listener.shutdown(socket.SHUT_RDWR)  # ends accept() in the other thread
         self._listener.close()
 
     def _accept(self) -> None:
@@ -46,20 +46,20 @@ class Link:
     def _serve(self, near: socket.socket, round_trip_s: float) -> None:
         opened = time.monotonic() + round_trip_s
         with near, socket.create_connection(self._target) as far:
-            ways = [
-                threading.Thread(target=_carry, args=(*way, opened, round_trip_s / 2), name="link", daemon=True)
-                for way in ((near, far), (far, near))
+            directions = [
+                threading.Thread(target=_carry, args=(*pair, opened, round_trip_s / 2), name="link", daemon=True)
+                for pair in ((near, far), (far, near))
             ]
             for end in (near, far):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for way in ways:
-                way.start()
-            for way in ways:
-                way.join()
+            for direction in directions:
+                direction.start()
+            for direction in directions:
+                direction.join()
 
 
 def _carry(source: socket.socket, target: socket.socket, opened: float, delay_s: float) -> None:
-    """One direction, up to the end of `source`. Where the other side has gone there is nobody to tell."""
+    """Relays one direction until the end of `source`. Errors are ignored, because then the other side is closed."""
     under_way: deque[tuple[float, bytes]] = deque()
     ended = False
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Runs a tool and takes what it cost, in its own process and on the server's side of the wire."""
+"""Runs a tool and measures its cost, in its own process and on the side of the server."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from lyncarr.lab.wire.server import LabServer
 Progress = Callable[[str], None]
 LAUNCH = Path(__file__).parent / "launch.py"
 LONGEST_S = 600.0
-# The whole must end while somebody waits. What takes longer is not repeated, and what takes still longer is run at the
+# These limits keep the benchmark short. A run above the first limit is not repeated. A run above the second limit is measured at the
 # shortest round-trip time only.
 REPEATED_BELOW_S = 5.0
 RUN_BELOW_S = 20.0
 
 
 class Bench:
-    """The host, the wire before it, and the folder that the tools run in."""
+    """The host, the relay before it, and the working folder of the tools."""
 
     def __init__(self, ground: Ground, lab: LabServer, link: Link, folder: Path) -> None:
         self._ground, self._lab, self._link, self._folder = ground, lab, link, folder
@@ -40,9 +40,9 @@ class Bench:
     def measure(
         self, settings: int, tools: Sequence[Tool], round_trips_ms: Sequence[int], repeat: int, *, all_of_them: bool, progress: Progress
     ) -> list[Cell]:
-        """All tools in all operations. Tools take turns, so that a noisy minute hits all of them.
+        """Measure all tools in all operations. The tools take turns, so that other load on the machine affects all of them.
 
-        `all_of_them` False leaves out the runs that are slow, as REPEATED_BELOW_S and RUN_BELOW_S say.
+        Unless `all_of_them`, slow runs are omitted: see REPEATED_BELOW_S and RUN_BELOW_S.
         """
         site = write_site(self._folder, settings, self._endpoint)
         task = write_task(self._folder, site, self._endpoint)
@@ -56,7 +56,7 @@ class Bench:
         ):
             known = cell.samples.get(round_trip_ms) or next(iter(cell.samples.values()), [])
             limit_s = REPEATED_BELOW_S if number else RUN_BELOW_S
-            if not all_of_them and any(one.seconds > limit_s for one in known):
+            if not all_of_them and any(earlier.seconds > limit_s for earlier in known):
                 continue
             self._link.round_trip_s = round_trip_ms / 1000
             sample = self._run(cell, task)
@@ -67,14 +67,14 @@ class Bench:
         return cells
 
     def command_seconds(self, command: list[str]) -> float:
-        """How long a command takes that must succeed."""
+        """The duration of a command, which must succeed."""
         done, seconds, _ = self._launch(command)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}")
         return seconds
 
     def shell_seconds(self) -> float:
-        """How long a remote shell of this host takes to be there, the log-on included and the start of a tool not."""
+        """The time to open a remote shell of this host, with the logon but without the start of a tool."""
         self._link.round_trip_s = 0.0
         wsman = WSMan(
             self._endpoint.address,
@@ -82,7 +82,7 @@ class Bench:
             auth="ntlm",
             username=self._endpoint.user,
             password=self._lab.password,
-            cert_validation=str(self._endpoint.ca),  # type: ignore[arg-type]  # a path is taken too, its documentation says
+            cert_validation=str(self._endpoint.ca),  # type: ignore[arg-type]  # the documentation allows a path too
             no_proxy=True,
         )
         begun = time.monotonic()
@@ -90,7 +90,7 @@ class Bench:
             return time.monotonic() - begun
 
     def _finish(self, site: Path, task: Task) -> None:
-        """The finished machine is made by lyncarr, and not measured: the first run on a machine compiles the stand-ins."""
+        """Create the finished machine with lyncarr. This run is not measured, because the first run on a machine compiles the stand-ins."""
         self._link.round_trip_s = 0.0
         self._ground.keep(site)
         self._ground.pending()
@@ -98,10 +98,10 @@ class Bench:
         self._ground.keep(site)
 
     def _compare(self, tool: Tool) -> None:
-        """A peer that did something else was not measured at the same work: lyncarr must find nothing left to do."""
+        """Verify that a tool did the same work: lyncarr must find no changes."""
         done, _, _ = self._launch([*LYNCARR, "plan", "--host", "rp01"])
         if done.returncode:
-            raise RuntimeError(f"what {tool.name} made is not what lyncarr would have made:\n{done.stdout}")
+            raise RuntimeError(f"{tool.name} left changes that lyncarr would make:\n{done.stdout}")
 
     def _run(self, cell: Cell, task: Task) -> Sample:
         if cell.operation == "no-op":
@@ -110,8 +110,8 @@ class Bench:
             self._ground.pending()
         first, connections = len(self._lab.requests), self._lab.connections
         done, seconds, peak_kb = self._launch(cell.tool.command(task, cell.operation))
-        if (complaint := cell.tool.complaint(task, cell.operation, done.returncode, done.stdout)) is not None:
-            raise RuntimeError(f"{cell.tool.name}, {cell.operation}, {cell.settings} settings: {complaint}\n{done.stdout}")
+        if (problem := cell.tool.problem(task, cell.operation, done.returncode, done.stdout)) is not None:
+            raise RuntimeError(f"{cell.tool.name}, {cell.operation}, {cell.settings} settings: {problem}\n{done.stdout}")
         records = self._lab.requests[first:]
         return Sample(
             seconds,
@@ -124,7 +124,7 @@ class Bench:
         )
 
     def _launch(self, command: list[str]) -> tuple[subprocess.CompletedProcess[str], float, int]:
-        """Run it in the folder; its two outputs together, seconds and peak memory in KiB."""
+        """Run a command in the folder. Returns its output (both streams), seconds, and peak memory in KiB."""
         with tempfile.NamedTemporaryFile() as result:
             done = subprocess.run(
                 [sys.executable, "-I", "-S", str(LAUNCH), result.name, *command],

@@ -1,4 +1,4 @@
-"""The table, and its place in docs/benchmarks.md beside the picture."""
+"""The table, and the part of docs/benchmarks.md that contains it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from benchmarks.costs import Cell, Time
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- measured: make bench writes this -->", "<!-- end of what was measured -->"
 TITLES = {
-    "no-op": "no-op: everything is in place",
-    "plan": "plan: everything is missing, nothing is written",
-    "apply": "full apply: everything is missing",
+    "no-op": "no-op: all settings are correct",
+    "plan": "plan: all settings are missing, nothing is written",
+    "apply": "full apply: all settings are missing",
 }
 
 
 def table(cells: Sequence[Cell], round_trips_ms: Sequence[int], starts: Mapping[str, float], repeat: int) -> str:
-    """Plain text, below 110 columns. The factor behind a time is that of lyncarr above it, from the same run."""
+    """Plain text of less than 110 columns. The factor behind a time compares with lyncarr above it in the same run."""
     lines = ["Measured:", *(f"  {tool.about}" for tool in dict.fromkeys(cell.tool for cell in cells))]
     runs = f"the median of {repeat} runs" if repeat > 1 else "one run of each"
     lines += [f"  on {platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}; {runs}", ""]
@@ -36,7 +36,7 @@ def table(cells: Sequence[Cell], round_trips_ms: Sequence[int], starts: Mapping[
     if not all(cell.time(each).measured for cell in measured for each in round_trips_ms):
         off = f"{_off(measured, round_trips_ms):.0%}"
         lines += [
-            f"~ computed: seconds at {min(round_trips_ms)} ms plus the round trips; where both are known it is off by {off} at most",
+            f"~ computed: seconds at {min(round_trips_ms)} ms plus the round trips; where both are known, they differ by at most {off}",
             "",
         ]
     plans = {
@@ -44,7 +44,7 @@ def table(cells: Sequence[Cell], round_trips_ms: Sequence[int], starts: Mapping[
         for cell in measured
         if cell.operation == "plan" and cell.tool.name == "lyncarr" and 0 in cell.samples
     }
-    lines += ["Without a way between the machines:", *(f"  {name:30}{seconds:6.2f} s" for name, seconds in {**starts, **plans}.items())]
+    lines += ["Without network latency:", *(f"  {name:30}{seconds:6.2f} s" for name, seconds in {**starts, **plans}.items())]
     return "\n".join(lines)
 
 
@@ -54,11 +54,11 @@ def _row(cell: Cell, lyncarr: Cell, round_trips_ms: Sequence[int]) -> str:
     requests, connections, shells, up, down = (
         cell.typical(figure)
         for figure in (
-            lambda one: one.requests,
-            lambda one: one.connections,
-            lambda one: one.shells,
-            lambda one: one.bytes_up,
-            lambda one: one.bytes_down,
+            lambda sample: sample.requests,
+            lambda sample: sample.connections,
+            lambda sample: sample.shells,
+            lambda sample: sample.bytes_up,
+            lambda sample: sample.bytes_down,
         )
     )
     times = "".join(f"{_time(cell.time(each), lyncarr.time(each), cell is lyncarr):>16}" for each in round_trips_ms)
@@ -71,15 +71,15 @@ def _time(taken: Time, lyncarr: Time, itself: bool) -> str:
 
 
 def _off(cells: Sequence[Cell], round_trips_ms: Sequence[int]) -> float:
-    """The largest share by which a computed time differs from the measured one."""
+    """The largest relative difference between a computed time and the measured time."""
     return max(
-        (abs(cell.reckon(each) / taken.seconds - 1) for cell in cells for each in round_trips_ms if (taken := cell.time(each)).measured),
+        (abs(cell.compute(each) / taken.seconds - 1) for cell in cells for each in round_trips_ms if (taken := cell.time(each)).measured),
         default=0.0,
     )
 
 
 def write(text: str, cells: Sequence[Cell], round_trips_ms: Sequence[int]) -> None:
-    """Put the table between its marks, and the picture beside the page."""
+    """Write the table between its marks, and the picture beside the page."""
     path = DOCS / "benchmarks.md"
     before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)

@@ -1,4 +1,4 @@
-"""What is configured: the sites of the benchmark, and the single settings of each as an administrator's script would take them."""
+"""The configuration files of the benchmark, and the settings of each in the form that a script of an administrator would use."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lyncarr.steps.rules import https_rules
 
 DOMAIN = "contoso.com"
 PASSWORD_VARIABLE = "LYNCARR_BENCH_PASSWORD"
-# Addresses, not names: how long a server without DNS looks for a name is no property of the tools.
+# Addresses, not names: the duration of a failed name lookup is not a property of the tools.
 LYNC, OFFICE = "192.0.2.20", ("192.0.2.30", "192.0.2.31")
-# Number of settings -> farm and its servers. Each farm is four settings and one more for each of its servers.
+# Number of settings -> farm and its servers. Each farm has four settings, and one more for each of its servers.
 SITES: dict[int, Mapping[str, tuple[str, ...]]] = {
     11: {"meet": (LYNC,), "wac": OFFICE},
     40: {
@@ -26,7 +26,7 @@ SITES: dict[int, Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the host listens for HTTPS, who logs on, and the PEM file of who signed its certificate."""
+    """The HTTPS address of the host, the user, and the PEM file of the certificate authority."""
 
     address: str
     port: int
@@ -36,14 +36,14 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Setting:
-    """One thing that is looked at and set: `script`, a file of peers/, and the values for its parameters."""
+    """One thing to read and set: `script` is a file of peers/, `values` are its parameters."""
 
     script: str
     values: Mapping[str, str | int]
 
 
 def write_site(folder: Path, settings: int, host: Endpoint) -> Path:
-    """The site file with so many settings, in the folder that has the authority too; the password is in $LYNCARR_BENCH_PASSWORD."""
+    """Write a configuration file with `settings` settings beside the certificate authority. $LYNCARR_BENCH_PASSWORD has the password."""
     farms = "".join(
         f'\n[[farms]]\nname = "{label}.{DOMAIN}"\nservers = [{", ".join(f"{server!r}" for server in servers)}]\n'
         + ('kind = "office-web-apps"\n' if label == "wac" else "")
@@ -63,7 +63,7 @@ def read_site(path: Path) -> Prepared:
 
 
 def settings_of(site: Prepared) -> list[Setting]:
-    """In an order that works: a farm before its servers and rule. What they say is lyncarr's own reading of the site file."""
+    """The settings of a configuration file in a valid order: a farm before its servers and its rule."""
     found = []
     for farm, rule in zip(site.farms, https_rules(site), strict=True):
         found.append(Setting("farm", {"Farm": farm.name}))

@@ -1,4 +1,4 @@
-"""The tools that are measured: lyncarr and its peers, each as a command line of its own."""
+"""The measured tools: lyncarr and its peers, each with its own command line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LYNCARR = (sys.executable, "-m", "lyncarr")
 
 @dataclass(frozen=True)
 class Task:
-    """What a tool is to converge: `folder` holds the files below, written once; the endpoint is the same for all tools."""
+    """The work of a tool. `folder` contains the files below, which are written once. The endpoint is the same for all tools."""
 
     folder: Path
     settings: tuple[Setting, ...]
@@ -41,7 +41,7 @@ class Task:
 
 
 class Tool:
-    """`about` names the version and the way, for the page; `missing` why it cannot run here, else None."""
+    """`about` describes the version and the method for the page. `missing` is the reason why the tool cannot run here, or None."""
 
     name: str
     missing: str | None = None
@@ -53,8 +53,8 @@ class Tool:
     def command(self, task: Task, operation: Operation) -> list[str]:
         raise NotImplementedError
 
-    def complaint(self, task: Task, operation: Operation, code: int, output: str) -> str | None:
-        """What is wrong with the outcome: a fast answer to another question must not count."""
+    def problem(self, task: Task, operation: Operation, code: int, output: str) -> str | None:
+        """What is wrong with the result, or None. A tool that did other work must not count."""
         if code:
             return f"exit code {code}"
         found = re.search(r"changed=(\d+)", output)
@@ -76,7 +76,7 @@ class Lyncarr(Tool):
         words = ["plan"] if operation == "plan" else ["provision", "--yes"]
         return [*LYNCARR, *words, "--host", "rp01"]
 
-    def complaint(self, task: Task, operation: Operation, code: int, output: str) -> str | None:
+    def problem(self, task: Task, operation: Operation, code: int, output: str) -> str | None:
         expected = 2 if operation == "plan" else 0
         return None if code == expected else f"exit code {code}"
 
@@ -114,8 +114,8 @@ class Ansible(Tool):
     def about(self) -> str:
         if self.missing:
             return "Ansible: not installed"
-        told = subprocess.run([self._program, "--version"], env=ENVIRONMENT, capture_output=True, text=True, check=True).stdout
-        found = re.search(r"core ([\d.]+)", told)
+        printed = subprocess.run([self._program, "--version"], env=ENVIRONMENT, capture_output=True, text=True, check=True).stdout
+        found = re.search(r"core ([\d.]+)", printed)
         return f"ansible-core {found[1] if found else ''}: connection psrp, one task with a loop for each kind of setting, module raw"
 
     def command(self, task: Task, operation: Operation) -> list[str]:
@@ -123,11 +123,11 @@ class Ansible(Tool):
         return [str(self._program), *files, *_check(operation), str(PEERS / "playbook.yml")]
 
     def _changes(self, task: Task, operation: Operation) -> int:
-        """A loop is one task, and the restart another, which a check skips."""
+        """A loop is one task. The restart is another task, which a check skips."""
         return len({setting.script for setting in task.settings}) + (operation == "apply")
 
 
-# The whole environment of the measured processes, but for the password.
+# The complete environment of the measured processes, except for the password.
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"}
 
 
@@ -136,9 +136,9 @@ def _check(operation: Operation) -> list[str]:
 
 
 def write_task(folder: Path, site: Path, host: Endpoint) -> Task:
-    """Write what the peers read, into `folder`."""
+    """Write the files that the peers read into `folder`."""
     task = Task(folder, tuple(settings_of(read_site(site))))
-    job = {**asdict(host), "settings": [(one.script, one.values) for one in task.settings]}
+    job = {**asdict(host), "settings": [(setting.script, setting.values) for setting in task.settings]}
     task.job.write_text(json.dumps(job, default=str), encoding="utf-8")
     inventory = {
         "ansible_connection": "psrp",
@@ -154,7 +154,7 @@ def write_task(folder: Path, site: Path, host: Endpoint) -> Task:
     }
     task.inventory.write_text(json.dumps({"all": {"hosts": {"rp01": inventory}}}), encoding="utf-8")
     loops: dict[str, list[Mapping[str, str | int]]] = {}
-    for one in task.settings:
-        loops.setdefault(one.script, []).append(one.values)
+    for setting in task.settings:
+        loops.setdefault(setting.script, []).append(setting.values)
     task.variables.write_text(json.dumps({"settings": loops}), encoding="utf-8")
     return task

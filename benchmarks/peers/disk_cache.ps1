@@ -1,4 +1,4 @@
-# A farm's disk cache, off. Says 'changed' or 'ok'.
+# Disables the disk cache of a farm. Prints 'changed' or 'ok'.
 param([string]$Farm, [bool]$Check)
 $ErrorActionPreference = 'Stop'
 [void][Reflection.Assembly]::LoadFrom("$env:windir\System32\inetsrv\Microsoft.Web.Administration.dll")

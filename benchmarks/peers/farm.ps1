@@ -1,4 +1,4 @@
-# A server farm for a published name: enabled, the client's host name kept. Says 'changed' or 'ok'.
+# Creates an enabled server farm for a published name that preserves the host header. Prints 'changed' or 'ok'.
 param([string]$Farm, [bool]$Check)
 $ErrorActionPreference = 'Stop'
 [void][Reflection.Assembly]::LoadFrom("$env:windir\System32\inetsrv\Microsoft.Web.Administration.dll")

@@ -1,4 +1,4 @@
-"""What the two Python peers share: the job that the benchmark wrote, and what they say at the end."""
+"""Shared by the two Python peers: the job that the benchmark wrote, and their output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Job:
-    """Where to, and the settings: [script, values] each. With `check` nothing is written."""
+    """The endpoint, and the settings as [script, values]. With `check` nothing is written."""
 
     address: str
     port: int
@@ -37,7 +37,7 @@ def text_of(script: str) -> str:
 
 
 def converge(job: Job, run: Callable[[str, dict[str, Any]], str]) -> None:
-    """Run the settings' scripts one by one, and the restart of IIS when anything was changed."""
+    """Run the scripts of the settings one after the other, and restart IIS after a change."""
     changed = sum(run(script, {**values, "Check": job.check}) == "changed" for script, values in job.settings)
     if changed and not job.check:
         run("restart", {})

@@ -1,4 +1,4 @@
-# How many seconds a farm waits for an answer. Says 'changed' or 'ok'.
+# Sets the proxy timeout of a farm in seconds. Prints 'changed' or 'ok'.
 param([string]$Farm, [int]$Seconds, [bool]$Check)
 $ErrorActionPreference = 'Stop'
 [void][Reflection.Assembly]::LoadFrom("$env:windir\System32\inetsrv\Microsoft.Web.Administration.dll")

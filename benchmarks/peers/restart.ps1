@@ -1,4 +1,4 @@
-# Once, after any change: what ARR keeps of its farms is read again.
+# Runs once after any change, so that ARR reads its farms again.
 $ErrorActionPreference = 'Stop'
 $process = [System.Diagnostics.Process]::Start("$env:windir\System32\iisreset.exe", '/noforce')
 $process.WaitForExit()

@@ -1,4 +1,4 @@
-# The rule that leads the HTTPS requests for one name to its farm, conditions and all in one commit. Says 'changed' or 'ok'.
+# Creates the rule for the HTTPS requests of one farm, with its conditions, in one commit. Prints 'changed' or 'ok'.
 param([string]$Name, [string]$Farm, [string]$Pattern, [bool]$Check)
 $ErrorActionPreference = 'Stop'
 [void][Reflection.Assembly]::LoadFrom("$env:windir\System32\inetsrv\Microsoft.Web.Administration.dll")

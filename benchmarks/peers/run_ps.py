@@ -1,4 +1,4 @@
-"""The peer 'pywinrm': one Session, one run_ps for each setting. Values are quoted into the text: run_ps takes nothing else."""
+"""The peer 'pywinrm': one Session, one run_ps for each setting. The text contains quoted values, because run_ps has no parameters."""
 
 from __future__ import annotations
 

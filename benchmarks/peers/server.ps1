@@ -1,4 +1,4 @@
-# A server of a farm: enabled, with its two ports. Says 'changed' or 'ok'.
+# Creates an enabled server of a farm with its two ports. Prints 'changed' or 'ok'.
 param([string]$Farm, [string]$Server, [int]$HttpPort, [int]$HttpsPort, [bool]$Check)
 $ErrorActionPreference = 'Stop'
 [void][Reflection.Assembly]::LoadFrom("$env:windir\System32\inetsrv\Microsoft.Web.Administration.dll")
