@@ -11,10 +11,10 @@ from typing import Any
 
 from lyncarr.powershell import bootstrap
 from lyncarr.powershell.bundle import read_snippet
-from tests.snippets.snippet_coverage import coverage_command, recording_of
+from tests.snippets.snippet_coverage import driver_command, to_load
 
 HERE = Path(__file__).parent / "bootstrap"
-RECORDINGS: list[Path] = []
+RECORDINGS: list[Path | None] = []
 
 SERVER: dict[str, Any] = {
     "account": {"Computer": "RP01", "Name": "RP01\\Administrator", "Sid": "S-1-5-21-1-2-3-500", "Elevated": True, "Network": False},
@@ -70,9 +70,10 @@ class Console:
     def __init__(self, pwsh: str, folder: Path) -> None:
         script = folder / "script.ps1"
         script.write_text(composed(), encoding="ascii")
-        RECORDINGS.append(recording_of(script, folder / "coverage.json"))
+        run = to_load(script, folder / "counted.ps1")
+        RECORDINGS.append(run.recording)
         self.process = subprocess.Popen(
-            coverage_command(pwsh, script, RECORDINGS[-1], HERE / "driver.ps1", [str(script)]),
+            driver_command(pwsh, HERE / "driver.ps1", [run], [str(run.loaded)]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",

@@ -15,11 +15,12 @@ from lyncarr.core.plan import steps_of
 from lyncarr.powershell.bundle import SHARED, compose, read_snippet
 from lyncarr.powershell.protocol import EventReader, encode_request
 from lyncarr.steps import STEPS
-from tests.snippets.snippet_coverage import coverage_command, recording_of
+from tests.powershell.standin import assembly
+from tests.snippets.snippet_coverage import driver_command, to_load
 
 HERE = Path(__file__).parent
-RECORDINGS: list[Path] = []
-"""What each engine of this test run records: which lines of its script ran. Read by test_coverage.py, the last of this folder."""
+RECORDINGS: list[Path | None] = []
+"""What each engine of this test run records, if it does: which lines ran. Read by test_coverage.py, the last of this folder."""
 STANDINS = Path(__file__).parents[2] / "lyncarr" / "lab" / "real" / "standins"
 
 
@@ -62,15 +63,12 @@ class Engine:
 
     def __init__(self, pwsh: str, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.script = folder / "script.ps1"
-        self.script.write_text(composed(), encoding="ascii")
-        assembly = folder / "Microsoft.Web.Administration.dll"
-        if not assembly.exists():
-            source = STANDINS / "Iis.cs"
-            subprocess.run([pwsh, "-NoProfile", "-File", str(HERE / "compile.ps1"), str(source), str(assembly)], check=True, timeout=120)
-        RECORDINGS.append(recording_of(self.script, folder / "coverage.json"))
+        script = folder / "script.ps1"
+        script.write_text(composed(), encoding="ascii")
+        self.script = to_load(script, folder / "counted.ps1")
+        RECORDINGS.append(self.script.recording)
         self.process = subprocess.Popen(
-            coverage_command(pwsh, self.script, RECORDINGS[-1], HERE / "driver.ps1", [str(assembly)]),
+            driver_command(pwsh, HERE / "driver.ps1", [self.script], [str(assembly(pwsh))]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
@@ -87,7 +85,7 @@ class Engine:
         assert self.process.stdin
         assert self.process.stdout
         case = {
-            "script": str(self.script),
+            "script": str(self.script.loaded),
             "fresh": fresh,
             "request": encode_request(request),
             "input": pipeline_input,

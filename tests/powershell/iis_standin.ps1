@@ -1,9 +1,9 @@
 # Checks the stand-in for Microsoft.Web.Administration against what is known of the real one. One process; one JSON line a check.
 # Templates: folders "iis" (no packages) and "arr" (URL Rewrite and ARR) below $Templates, made by the test.
-param([string]$Source, [string]$Templates, [string]$Work)
+param([string]$Assembly, [string]$Templates, [string]$Work)
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
-Add-Type -Path $Source
+Add-Type -Path $Assembly
 $farmsPath = 'webFarms'
 $rulesPath = 'system.webServer/rewrite/globalRules'
 $script:roots = 0

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.powershell import inetsrv
+from tests.powershell.standin import assembly
 
 CHECKS = Path(__file__).with_name("iis_standin.ps1")
-SOURCE = inetsrv.STANDINS / "Iis.cs"
 NAMES = re.findall(r"^Test-Fact '([^']+)' \{$", CHECKS.read_text(encoding="utf-8"), re.MULTILINE)
 
 pytestmark = pytest.mark.powershell
@@ -24,7 +24,7 @@ def problems(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     folder = tmp_path_factory.mktemp("iis")
     inetsrv.lay_out(folder / "templates" / "iis", packages=())
     inetsrv.lay_out(folder / "templates" / "arr")
-    command = [pwsh, "-NoProfile", "-File", str(CHECKS), str(SOURCE), str(folder / "templates"), str(folder / "work")]
+    command = [pwsh, "-NoProfile", "-File", str(CHECKS), str(assembly(pwsh)), str(folder / "templates"), str(folder / "work")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]

@@ -1,6 +1,8 @@
 """Coverage of the snippets inside a composed script, from what coverage.ps1 recorded.
 
-A driver runs under it as `coverage_command(pwsh, script, output, driver, arguments)`; when the driver ends, `output` exists.
+A driver loads `Tested.loaded` in the place of a script, and runs as `driver_arguments(driver, tested, ...)`. Only where
+$LYNCARR_COVERAGE names a folder is anything recorded: then the driver loads a copy that marks the statements that it reaches,
+and `Tested.recording` exists when the driver ends.
 """
 
 from __future__ import annotations
@@ -10,13 +12,14 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 RECORDER = Path(__file__).resolve().parent / "coverage.ps1"
 KEEP = "LYNCARR_COVERAGE"
-"""Names a folder in which recordings stay after their test, for report.py."""
+"""Names the folder for recordings, which report.py and the last tests read. Without it nothing is recorded."""
+NEEDED = f"nothing was recorded: set {KEEP}, or run make test"
 
 
 @dataclass(frozen=True)
@@ -27,19 +30,51 @@ class Coverage:
     missed: tuple[int, ...]
 
 
-def coverage_command(pwsh: str, script: Path, output: Path, driver: Path, arguments: Iterable[str] = ()) -> list[str]:
-    """The command that runs `driver` and records into `output` which lines of `script` it reached."""
-    return [pwsh, "-NoProfile", "-NonInteractive", "-File", str(RECORDER), str(script), str(output), str(driver), *arguments]
+@dataclass(frozen=True)
+class Tested:
+    """A script under test: `loaded` is the file that a driver loads in its place, `recording` the file that will tell which lines ran."""
+
+    script: Path
+    loaded: Path
+    recording: Path | None
 
 
-def recording_of(script: Path, otherwise: Path) -> Path:
-    """Where a run of `script` is to be recorded: a new file in the folder $LYNCARR_COVERAGE, else `otherwise`."""
+def recorded(script: Path, copy: Path, recording: Path) -> Tested:
+    """A script whose lines are recorded; coverage.ps1 writes `copy`."""
+    return Tested(script, copy, recording)
+
+
+def to_load(script: Path, copy: Path) -> Tested:
+    """A script whose lines are recorded into a new file of the folder $LYNCARR_COVERAGE; itself where the variable is not set."""
     kept = os.environ.get(KEEP)
     if not kept:
-        return otherwise
+        return Tested(script, script, None)
     folder = Path(kept).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{_digest(script.read_text(encoding='ascii'))}-{uuid.uuid4().hex}.json"
+    return recorded(script, copy, folder / f"{_digest(script.read_text(encoding='ascii'))}-{uuid.uuid4().hex}.json")
+
+
+def driver_arguments(
+    driver: Path, scripts: Iterable[Tested], arguments: Iterable[str] = (), *, named: Callable[[Path], str] = str
+) -> list[str]:
+    """What comes after -File to run `driver` with `arguments`. `named` gives the name of a file as the engine knows it."""
+    plan = [(one, one.recording) for one in scripts if one.recording is not None]
+    if not plan:
+        return [named(driver), *arguments]
+    entries = [{"script": named(one.script), "copy": named(one.loaded), "output": named(recording)} for one, recording in plan]
+    file = plan[0][0].loaded.with_suffix(".plan.json")
+    file.write_text(json.dumps(entries), encoding="utf-8")
+    return [named(RECORDER), named(file), named(driver), *arguments]
+
+
+def driver_command(pwsh: str, driver: Path, scripts: Iterable[Tested], arguments: Iterable[str] = ()) -> list[str]:
+    """The command of an engine of this system that runs `driver`."""
+    return [pwsh, "-NoProfile", "-NonInteractive", "-File", *driver_arguments(driver, scripts, arguments)]
+
+
+def finished(recordings: Iterable[Path | None]) -> list[Path]:
+    """Those whose driver has ended."""
+    return [path for path in recordings if path is not None and path.exists()]
 
 
 def kept_recordings(folder: Path, script: str) -> list[Path]:

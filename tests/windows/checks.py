@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from lyncarr.lab.real.wine import WineMachine
-from tests.snippets.snippet_coverage import RECORDER, recording_of
+from tests.snippets.snippet_coverage import driver_arguments, to_load
+
+LONGEST_RUN_S = 600
 
 
 def windows_path(path: Path) -> str:
@@ -22,20 +25,22 @@ def names(script: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Answers:
-    """The lines of all checks of a script, and the recording of which lines of the script under test ran."""
+    """The lines of all checks of a script, and the recording, if there is one, of which lines of the script under test ran."""
 
     lines: list[str]
-    recording: Path
+    recording: Path | None
 
 
-def run(script: Path, machine: WineMachine, tested: Path, *arguments: str) -> Answers:
-    """Run the checks in one PowerShell process that watches the statements of `tested`."""
-    report = recording_of(tested, machine.folder / "coverage.json")
-    command = machine.powershell("-File", *map(windows_path, (RECORDER, tested, report, script)), *arguments)
-    done = machine.run(command, timeout_s=120)
+def run(script: Path, machine: WineMachine, seam: Path, *arguments: str) -> Answers:
+    """Run the checks in one PowerShell process; their first argument is the folder of snippets that they load, among them `seam`."""
+    snippets = machine.folder / "snippets"
+    shutil.copytree(seam.parent, snippets)
+    checked = to_load(seam, snippets / seam.name)
+    called = driver_arguments(script, [checked], [windows_path(snippets), *arguments], named=windows_path)
+    done = machine.run(machine.powershell("-File", *called), timeout_s=LONGEST_RUN_S)
     assert done.returncode == 0, done.stdout[-2000:]
-    assert report.exists(), done.stdout[-2000:]
-    return Answers(done.stdout.splitlines(), report)
+    assert checked.recording is None or checked.recording.exists(), done.stdout[-2000:]
+    return Answers(done.stdout.splitlines(), checked.recording)
 
 
 def verify(lines: list[str], name: str) -> None:
