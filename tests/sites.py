@@ -1,4 +1,4 @@
-"""Sites for tests, made the way people make them: from a site file."""
+"""Sites for tests, loaded from a configuration file as in real use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lyncarr.config.tables import FarmTable, Website
 
 
 def site_of(farms: list[dict[str, Any]], folder: Path, *, more: str = "") -> Any:
-    """The site of `farms` (tables of the site file) and `more` TOML text, loaded from a file in `folder`.
+    """The site of `farms` (tables of the configuration file) and `more` TOML text, loaded from a file in `folder`.
 
     What the loader takes, an editor must not underline: each such file is held against the schema too.
     """
@@ -34,7 +34,7 @@ def site_of(farms: list[dict[str, Any]], folder: Path, *, more: str = "") -> Any
 
 
 def full_site() -> Any:
-    """A site that makes each step desire every attribute that it can: as much of it as the declarations read."""
+    """A site with which each step desires every attribute that it can. It has only the members that the declarations read."""
     servers = ("fepool.contoso.local",)
     tables = (
         FarmTable(name="meet.contoso.com", servers=servers, http="redirect"),
@@ -51,7 +51,7 @@ def full_site() -> Any:
 
 
 def underlined(text: str) -> list[str]:
-    """What an editor with the schema underlines in a site file: 'farms.0.timeout_s: -1 is less than the minimum of 1'."""
+    """What an editor with the schema underlines in a configuration file: 'farms.0.timeout_s: -1 is less than the minimum of 1'."""
     found = _validator().iter_errors(tomllib.loads(text))
     return sorted(f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in found)
 

@@ -1,4 +1,4 @@
-"""What the steps before the farms want of a host, and what they send to it."""
+"""The steps before the farms: their desired states, and the parameters that they send to the host."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def prepared(folder: Path, more: str = "") -> Prepared:
 
 
 def package(folder: Path, name: str, content: bytes) -> str:
-    """A file that looks like an MSI; its SHA-256."""
+    """Write a file with the signature of an MSI package. Returns its SHA-256."""
     data = MSI_MAGIC + content
     (folder / name).write_bytes(data)
     return hashlib.sha256(data).hexdigest().upper()
@@ -67,7 +67,7 @@ def with_packages(folder: Path, extra: str = "") -> Prepared:
     )
 
 
-def test_runbook_installs_before_it_configures() -> None:
+def test_the_steps_install_before_they_configure() -> None:
     assert [step.name for step in steps_of(STAGES)][:6] == ["iis", "arr", "trusted-roots", "certificate", "https-binding", "farms"]
     install = STAGES[0]
     assert (install.may_reboot, install.fresh_shell_after) == (True, True)
@@ -78,14 +78,14 @@ def test_iis(folder: Path) -> None:
     assert Iis().desired(prepared(folder)) == {"Web-Server": {"installed": True, "missing": ()}, "W3SVC": {"running": True}}
 
 
-def test_arr_without_packages_wants_what_is_needed(folder: Path) -> None:
+def test_arr_without_packages_desires_the_required_products(folder: Path) -> None:
     site = prepared(folder)
     assert list(Arr().desired(site)) == ["URL Rewrite", "Application Request Routing"]
     assert Arr().parameters(site)["packages"] == {}
     assert Arr().files(site, frozenset(Arr().desired(site))) == {}
 
 
-def test_arr_packages_travel_under_names_of_our_own(folder: Path) -> None:
+def test_arr_packages_are_sent_under_fixed_names(folder: Path) -> None:
     site = with_packages(folder)
     parameters = Arr().parameters(site)
     assert parameters["packages"]["URL Rewrite"]["file"] == "url_rewrite"
@@ -98,7 +98,7 @@ def test_arr_sends_only_what_is_missing(folder: Path) -> None:
     assert {name: file.path.name for name, file in files.items()} == {"arr": "arr.msi"}
 
 
-def test_arr_further_product_only_where_the_site_names_it(folder: Path) -> None:
+def test_arr_desires_another_product_only_if_its_package_is_named(folder: Path) -> None:
     site = with_packages(folder, 'external_cache = "https://files.contoso.com/cache.msi"')
     assert list(Arr().desired(site)) == ["URL Rewrite", "Application Request Routing", "External Cache"]
     assert Arr().parameters(site)["packages"]["External Cache"]["url"] == "https://files.contoso.com/cache.msi"
@@ -118,7 +118,7 @@ def test_arr_further_product_only_where_the_site_names_it(folder: Path) -> None:
         ),
     ],
 )
-def test_arr_by_webpi_only_where_the_site_means_it(folder: Path, text: str, webpi: list[str], feed: str) -> None:
+def test_arr_uses_webpi_only_if_configured(folder: Path, text: str, webpi: list[str], feed: str) -> None:
     parameters = Arr().parameters(prepared(folder, f"[installers]\n{text}\n"))
     assert (list(parameters["webpi"].values()), parameters["feed"]) == (webpi, feed)
     assert set(parameters["webpi"]) <= set(Arr().desired(prepared(folder)))
@@ -128,7 +128,7 @@ def test_two_products_by_webpi_fit_into_the_deadline() -> None:
     assert 2 * WEBPI_LIMIT_S < INSTALL_DEADLINE_S
 
 
-def test_products_are_those_of_the_site_file() -> None:
+def test_products_are_those_of_the_configuration_file() -> None:
     assert list(PRODUCTS) == list(ROLES)
 
 
@@ -153,7 +153,7 @@ def test_certificate_with_its_intermediates(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("build", "three_des"), [(9600, True), (14393, True), (17763, False), (20348, False)])
-def test_certificate_is_wrapped_for_the_windows_that_reads_it(folder: Path, build: int, three_des: bool) -> None:
+def test_certificate_is_repacked_for_the_version_of_windows(folder: Path, build: int, three_des: bool) -> None:
     secrets = Certificate().secrets(prepared(folder, CERTIFICATES), build)
     assert set(secrets) == {"pfx", "pfx_password"}
     pfx = base64.b64decode(opened(secrets["pfx"]))
@@ -190,14 +190,14 @@ def test_https_binding(folder: Path, https: str, endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("step", [TrustedRoots(), Certificate(), HttpsBinding()], ids=lambda step: step.name)
-def test_nothing_is_wanted_without_certificates(folder: Path, step: Any) -> None:
+def test_nothing_is_desired_without_certificates(folder: Path, step: Any) -> None:
     site = prepared(folder)
     assert step.desired(site) == {}
     assert step.secrets(site, 9600) == {}
     json.dumps(step.parameters(site))
 
 
-def test_pieces_are_in_order_and_whole(tmp_path: Path) -> None:
+def test_pieces_are_in_order_and_complete(tmp_path: Path) -> None:
     data = bytes(range(256)) * 2000
     file = tmp_path / "arr.msi"
     file.write_bytes(data)
@@ -214,6 +214,6 @@ def test_file_that_changed_is_not_installed(tmp_path: Path) -> None:
         list(pieces(Installer("arr", file.name, "00" * 32, path=file, size=9)))
 
 
-def test_file_that_went_away_is_not_installed(tmp_path: Path) -> None:
+def test_missing_file_is_not_installed(tmp_path: Path) -> None:
     with pytest.raises(StepFailedError, match=r"arr\.msi can no longer be read"):
         list(pieces(Installer("arr", "arr.msi", "00" * 32, path=tmp_path / "arr.msi", size=9)))

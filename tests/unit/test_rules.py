@@ -1,4 +1,4 @@
-"""The global rules that a farm is given, by its HTTP policy."""
+"""The global rules of a farm, by its HTTP policy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rules(tmp_path: Path, *farms: dict[str, Any], more: str = "") -> dict[str, R
         ({"http": "forward", "https": False}, ["ARR_meet.contoso.com_loadbalance"]),
     ],
 )
-def test_the_policy_says_which_rules_a_farm_has(keys: dict[str, Any], names: list[str], tmp_path: Path) -> None:
+def test_the_policy_decides_which_rules_a_farm_has(keys: dict[str, Any], names: list[str], tmp_path: Path) -> None:
     assert list(rules(tmp_path, {"name": "meet.contoso.com", **keys})) == names
 
 
@@ -52,7 +52,7 @@ def test_a_redirect_leads_to_the_port_of_the_https_binding(more: str, url: str, 
 
 
 def test_the_host_header_on_port_80_has_no_port(tmp_path: Path) -> None:
-    """Whatever the port of the HTTPS binding is, and whoever wrote it into the pattern."""
+    """This does not depend on the port of the HTTPS binding, or on a port in the pattern."""
     made = rules(
         tmp_path,
         {"name": "meet.contoso.com", "http": "forward"},
@@ -69,7 +69,7 @@ def test_the_host_header_on_port_80_has_no_port(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("http", ["remove", "redirect", "forward"])
-def test_a_bare_host_lacks_exactly_the_wanted_rules(http: str, tmp_path: Path) -> None:
+def test_a_new_host_lacks_exactly_the_desired_rules(http: str, tmp_path: Path) -> None:
     site = site_of([{"name": "meet.contoso.com", "servers": ["fepool.contoso.local"], "http": http}], tmp_path)
     nothing = {"meet.contoso.com": {"extra_rules": ()}}
     missing = [change.item for change in diff(nothing, HttpRules().desired(site))]
@@ -78,6 +78,6 @@ def test_a_bare_host_lacks_exactly_the_wanted_rules(http: str, tmp_path: Path) -
     assert len(diff({}, HostConditions().desired(site))) == (1 if http == "remove" else 2)
 
 
-def test_without_https_no_rule_is_wanted_under_it(tmp_path: Path) -> None:
+def test_without_https_there_is_no_https_rule(tmp_path: Path) -> None:
     site = site_of([{"name": "lyncdiscover.contoso.com", "servers": ["fepool.contoso.local"], "http": "forward", "https": False}], tmp_path)
     assert SslOffload().desired(site) == {}
