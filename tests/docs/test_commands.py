@@ -91,7 +91,7 @@ class Reader:
         )
         with lab:
             try:
-                said = wait_for(lab.stdout, "Ctrl-C ends it.")
+                said = wait_for(lab.stdout, "Press Ctrl-C to stop the server.")
                 plan, provision = re.findall(r"^  (lyncarr .+)$", said, re.MULTILINE)
                 assert self.run(plan)[0] == 2
                 assert self.run(provision, "y")[0] == 0
