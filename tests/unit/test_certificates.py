@@ -46,7 +46,7 @@ def authorities(*pairs: Pair) -> tuple[RootCertificate, ...]:
 
 
 class TestTrustedRoots:
-    def test_der_and_pem_say_the_same(self, root: Pair) -> None:
+    def test_der_and_pem_are_read_alike(self, root: Pair) -> None:
         (read,) = read_roots(root.der)
         assert read == read_roots(root.pem)[0]
         assert (read.store, read.der) == ("Root", root.der)
@@ -54,7 +54,7 @@ class TestTrustedRoots:
         assert len(read.thumbprint) == 40
         assert read.thumbprint == read.thumbprint.upper()
 
-    def test_a_bundle_tells_roots_from_intermediates(self, root: Pair, middle: Pair) -> None:
+    def test_a_bundle_has_roots_and_intermediates(self, root: Pair, middle: Pair) -> None:
         assert [each.store for each in read_roots(root.pem + b"text between\r\n" + middle.pem)] == ["Root", "CA"]
 
     @pytest.mark.parametrize("encoding", [Encoding.DER, Encoding.PEM])
@@ -63,7 +63,7 @@ class TestTrustedRoots:
         assert {each.store for each in read_roots(data)} == {"Root", "CA"}
 
     def test_the_name_alone_makes_no_root(self, root: Pair) -> None:
-        # Issuer and subject are equal, but another key signed it: no host would find it trusted as a root.
+        # Issuer and subject are equal, but another key signed it, so no host trusts it as a root.
         other = make_ca("Contoso Root CA", root, key=ec_key("another"))
         assert read_roots(other.der)[0].store == "CA"
 
@@ -83,7 +83,7 @@ class TestTrustedRoots:
             read_roots(make_pfx(root))
 
     @pytest.mark.parametrize("data", [b"hello", b"\x30\x03\x02\x01", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
-    def test_what_is_no_certificate_is_an_error(self, data: bytes) -> None:
+    def test_a_file_of_another_kind_is_an_error(self, data: bytes) -> None:
         with pytest.raises(FileError, match=r"^(is not a certificate in DER|has no complete PEM block)"):
             read_roots(data)
 
@@ -123,12 +123,12 @@ class TestPublic:
         with pytest.raises(FileError, match=r"^has no private key$"):
             read_public(make_pfx(make_leaf(NAMES), with_key=False), PASSWORD)
 
-    def test_a_key_that_iis_cannot_use_is_an_error(self) -> None:
+    def test_a_key_that_iis_does_not_support_is_an_error(self) -> None:
         leaf = make_leaf(NAMES, key=ed25519.Ed25519PrivateKey.generate())
         with pytest.raises(FileError, match="has a private key that IIS does not support"):
             read_public(make_pfx(leaf), PASSWORD)
 
-    def test_an_elliptic_curve_key_is_fine(self) -> None:
+    def test_an_elliptic_curve_key_is_valid(self) -> None:
         assert public_of(make_leaf(NAMES, key=ec_key("leaf"))).sans == tuple(NAMES)
 
     def test_an_incomplete_file_is_reported(self) -> None:
@@ -147,7 +147,7 @@ class TestPublic:
         assert read.sans == ("meet.contoso.com",)
 
     def test_without_rc2_the_cause_is_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        # An OpenSSL without its legacy provider says no more than "invalid password or data".
+        # An OpenSSL without its legacy provider reports "invalid password or data" only.
         monkeypatch.setattr(certificates, "_has_rc2", lambda: False)
         with pytest.raises(FileError, match=r"^is encrypted with RC2, which the OpenSSL of this Python cannot read$"):
             read_public((DATA / "rc2-40.pfx").read_bytes(), Secret("whatever"))
@@ -195,9 +195,9 @@ class TestChecks:
     @pytest.mark.parametrize(("left", "warned"), [(timedelta(days=29, hours=23), True), (timedelta(days=30), False)])
     def test_expiry_within_thirty_days(self, root: Pair, left: timedelta, warned: bool) -> None:
         read = public_of(make_leaf(NAMES, root, end=NOW + left), root)
-        told = warnings_of(read, (), NOW)
-        assert bool(told) is warned
-        assert all(text == f"{read.label} expires on {read.not_after:%Y-%m-%d}, in 29 days; renew it" for text in told)
+        texts = warnings_of(read, (), NOW)
+        assert bool(texts) is warned
+        assert all(text == f"{read.label} expires on {read.not_after:%Y-%m-%d}, in 29 days; renew it" for text in texts)
 
     def test_a_short_key(self, root: Pair) -> None:
         read = public_of(make_leaf(NAMES, root, key=rsa_key(1, 1024)), root)
@@ -216,7 +216,7 @@ class TestChecks:
             f"the certificate of Contoso Issuing CA, which issued {read.label}, is neither in the PFX file nor in trusted_roots;"
         )
 
-    def test_a_chain_may_go_on_in_trusted_roots(self, root: Pair, middle: Pair) -> None:
+    def test_a_chain_may_continue_in_trusted_roots(self, root: Pair, middle: Pair) -> None:
         read = public_of(make_leaf(NAMES, middle))
         assert warnings_of(read, authorities(middle, root), NOW) == []
 
@@ -225,7 +225,7 @@ class TestChecks:
         (text,) = warnings_of(public_of(make_leaf(NAMES, lower), lower), authorities(root), NOW)
         assert text.startswith("the certificate of Contoso Issuing CA, which issued Contoso Lower CA (")
 
-    def test_a_public_root_need_not_be_brought(self, monkeypatch: pytest.MonkeyPatch, root: Pair, middle: Pair) -> None:
+    def test_a_public_root_need_not_be_in_the_pfx(self, monkeypatch: pytest.MonkeyPatch, root: Pair, middle: Pair) -> None:
         from lyncarr.materials import certificate_checks
 
         read = public_of(make_leaf(NAMES, middle), middle)
@@ -233,7 +233,7 @@ class TestChecks:
         monkeypatch.setattr(certificate_checks, "_public_roots", lambda: frozenset({root.certificate.subject.public_bytes()}))
         assert warnings_of(read, (), NOW) == []
 
-    def test_the_public_roots_are_there(self) -> None:
+    def test_the_public_roots_are_those_of_certifi(self) -> None:
         from lyncarr.materials.certificate_checks import _public_roots
 
         with warnings.catch_warnings():
@@ -249,15 +249,15 @@ class TestChecks:
         assert warnings_of_trusted(trusted[0], NOW) == [
             f"the root {trusted[0].label} expired on 2030-06-14; certificates that it issued are no longer trusted"
         ]
-        told = warnings_of(public_of(make_leaf(NAMES, old_middle), old_middle), trusted, NOW)
-        assert [text.partition(" (")[0] for text in told] == ["the intermediate Old Issuing CA", "the root Old Root CA"]
+        texts = warnings_of(public_of(make_leaf(NAMES, old_middle), old_middle), trusted, NOW)
+        assert [text.partition(" (")[0] for text in texts] == ["the intermediate Old Issuing CA", "the root Old Root CA"]
 
     def test_a_certificate_for_clients_only(self, root: Pair) -> None:
         leaf = make_leaf(NAMES, root, usage=x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH)
         (text,) = warnings_of(public_of(leaf, root), (), NOW)
         assert "has no extended key usage for TLS servers" in text
 
-    def test_authorities_that_issue_each_other_are_no_trap(self) -> None:
+    def test_authorities_that_issue_each_other_end_the_chain(self) -> None:
         first = make_ca("First CA", Pair(make_ca("Second CA").certificate, ec_key("Second CA")))
         second = make_ca("Second CA", first)
         assert len(warnings_of(public_of(make_leaf(NAMES, first), first, second), (), NOW)) == 1
@@ -284,11 +284,13 @@ class TestPfxForTheHost:
         ("build", "mac", "encryption"),
         [(17762, "MAC: sha1,", "pbeWithSHA1And3-KeyTripleDES-CBC"), (17763, "MAC: sha256,", "AES-256-CBC")],
     )
-    def test_old_hosts_get_what_they_can_read(self, root: Pair, tmp_path: Path, build: int, mac: str, encryption: str) -> None:
+    def test_old_hosts_get_an_encryption_that_they_can_read(
+        self, root: Pair, tmp_path: Path, build: int, mac: str, encryption: str
+    ) -> None:
         data, password = public_of(make_leaf(NAMES, root)).pfx_for(build)
         path = tmp_path / "again.pfx"
         path.write_bytes(data)
         command = ["openssl", "pkcs12", "-in", str(path), "-info", "-noout", "-passin", "stdin"]
-        told = subprocess.run(command, input=password.reveal(), capture_output=True, text=True, check=True, timeout=30).stderr
-        assert mac in told
-        assert told.count(encryption) == 2  # certificates and key
+        output = subprocess.run(command, input=password.reveal(), capture_output=True, text=True, check=True, timeout=30).stderr
+        assert mac in output
+        assert output.count(encryption) == 2  # certificates and key

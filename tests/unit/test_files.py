@@ -141,7 +141,7 @@ def test_a_path_that_cannot_be_written_has_its_reason(write: type, name: str, re
 
 
 @POSIX
-def test_half_a_file_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_file_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
         def __enter__(self) -> Full:
             return self

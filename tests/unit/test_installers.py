@@ -29,7 +29,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installers, "_known", lambda: {DIGEST: ("arr", "Application Request Routing 3.0")})
 
 
-def test_a_package_with_its_hash_in_the_file_is_taken(tmp_path: Path) -> None:
+def test_a_package_with_its_hash_in_the_file_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "arr.msi").write_bytes(PACKAGE)
     read = read_installer(table(tmp_path, arr="arr.msi", sha256={"arr": DIGEST.lower()}), "arr")
     assert (read.role, read.name, read.sha256, read.path, read.url, read.size) == (
@@ -115,7 +115,7 @@ def test_two_gigabytes_are_too_much(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("path", "reason"), [("absent.msi", "does not exist"), (".", "is a folder; give a file")])
-def test_a_file_that_is_not_there_is_an_error(path: str, reason: str, tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(path: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(FileError, match=reason):
         read_installer(table(tmp_path, arr=path), "arr")
 
@@ -128,7 +128,7 @@ def test_a_file_that_is_not_there_is_an_error(path: str, reason: str, tmp_path: 
         ("https://192.0.2.1", "arr.msi"),
     ],
 )
-def test_a_url_goes_with_its_hash(url: str, name: str, tmp_path: Path) -> None:
+def test_a_url_has_the_hash_of_the_file(url: str, name: str, tmp_path: Path) -> None:
     read = read_installer(table(tmp_path, arr=url, sha256={"arr": DIGEST}), "arr")
     assert (read.name, read.url, read.path, read.sha256, read.size) == (name, url, None, DIGEST, None)
 

@@ -71,7 +71,7 @@ def problems(text: str | bytes, folder: Path) -> list[str]:
     return found
 
 
-def test_a_whole_file_is_read(tmp_path: Path) -> None:
+def test_a_complete_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "lyncarr.toml"
     path.write_text(WHOLE, encoding="utf-8")
     site = load_site(path)
@@ -240,13 +240,13 @@ def test_a_host_is_checked(key: str, value: str, expected: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("auth", ["basic", "certificate"])
-def test_a_password_or_key_does_not_go_without_tls(auth: str, tmp_path: Path) -> None:
+def test_a_password_or_key_requires_tls(auth: str, tmp_path: Path) -> None:
     more = 'certificate = "c.pem"\nkey = "c.key"\n' if auth == "certificate" else ""
     (line,) = problems(f'[hosts.rp01]\ntls = "off"\nauth = "{auth}"\n{more}{FARM}', tmp_path)
     assert line == f'3: `hosts.rp01.auth`: "{auth}" requires TLS; use another value of tls than "off", or auth = "negotiate".'
 
 
-def test_a_colon_ends_the_user_of_basic(tmp_path: Path) -> None:
+def test_a_user_name_with_a_colon_is_refused_for_basic(tmp_path: Path) -> None:
     (line,) = problems(f'[hosts.rp01]\nauth = "basic"\nuser = "a:b"\n{FARM}', tmp_path)
     assert line == '3: `hosts.rp01.user`: a user name with a colon cannot be used with auth = "basic".'
 

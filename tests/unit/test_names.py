@@ -1,4 +1,4 @@
-"""Names and addresses: one canonical form, and a reason for everything that is refused."""
+"""Names and addresses: one canonical form, and a reason for each refusal."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_name_has_one_form(written: str, kept: str) -> None:
         ("a" * 1_000_000, "has 1000000 characters"),
     ],
 )
-def test_what_is_neither_a_name_nor_a_server_is_refused_with_its_reason(written: str, reason: str) -> None:
+def test_an_invalid_name_is_refused_with_its_reason(written: str, reason: str) -> None:
     for parse in (parse_fqdn, parse_server):
         with pytest.raises(ValueError, match=re.escape(reason)) as caught:
             parse(written)
@@ -107,7 +107,7 @@ def test_a_server_may_be_a_single_label_or_an_address(written: str, kept: str) -
         ("front-end.invalid", "'front-end.invalid' is a placeholder of lyncarr init"),
     ],
 )
-def test_a_server_that_cannot_be_one_is_refused(written: str, reason: str) -> None:
+def test_an_invalid_server_is_refused(written: str, reason: str) -> None:
     with pytest.raises(ValueError, match=re.escape(reason)):
         parse_server(written)
 
@@ -141,7 +141,7 @@ def test_any_text_is_a_canonical_name_or_refused(text: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(categories=["Ll", "Lu", "Lo"]), min_size=1, max_size=12))
-def test_what_is_taken_is_what_idna_says(label: str) -> None:
+def test_names_agree_with_idna(label: str) -> None:
     try:
         name = parse_fqdn(f"{label}.example")
     except ValueError:
@@ -160,7 +160,7 @@ def test_a_host_pattern_is_kept(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["", "meet.(", "meet.[a-z]", "^meet", "meet contoso", "bücher.*", "{HTTP_HOST}", "a" * 256])
-def test_a_host_pattern_holds_nothing_else(pattern: str) -> None:
+def test_an_invalid_host_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"; use |the maximum is"):
         check_host_pattern(pattern)
 
@@ -179,7 +179,7 @@ def test_a_host_pattern_holds_nothing_else(pattern: str) -> None:
         ("meet.contoso.com", "meetXcontoso.com", False),
     ],
 )
-def test_a_pattern_is_anchored_and_knows_two_wildcards(pattern: str, host: str, matches: bool) -> None:
+def test_a_pattern_matches_the_whole_name_with_two_wildcards(pattern: str, host: str, matches: bool) -> None:
     assert pattern_matches(pattern, host) is matches
 
 

@@ -26,7 +26,7 @@ TABLE = '[certificates]\ntrusted_roots = ["root.cer"]\npublic = "public.pfx"\npa
 
 @pytest.fixture(autouse=True)
 def _no_contact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of this may open a connection or look up a name."""
+    """These checks must not open a connection or resolve a name."""
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("a local check used the network")
@@ -64,7 +64,7 @@ def messages(site: Site) -> list[str]:
     return list(map(str, problems(site)))
 
 
-def test_all_is_read_once_and_handed_on(tmp_path: Path, root: Pair) -> None:
+def test_each_file_is_read_once(tmp_path: Path, root: Pair) -> None:
     digest = "2AF5B9A8B8B9F4F2" * 4
     site = site_with(tmp_path, root, more=f'[installers]\narr = "https://files.contoso.com/arr.msi"\nsha256 = {{ arr = "{digest}" }}\n')
     prepared = prepare(site, typed, now=NOW)
@@ -77,19 +77,19 @@ def test_all_is_read_once_and_handed_on(tmp_path: Path, root: Pair) -> None:
     assert prepared.warnings == ()
 
 
-def test_a_site_without_certificates_and_packages_wants_none(tmp_path: Path) -> None:
+def test_a_site_without_certificates_and_packages_has_none(tmp_path: Path) -> None:
     prepared = prepare(site_of(FARMS, tmp_path), None)
     assert (prepared.roots, prepared.public, prepared.installers, prepared.warnings) == ((), None, (), ())
 
 
-def test_a_root_that_stands_in_two_files_is_one(tmp_path: Path, root: Pair) -> None:
+def test_a_root_in_two_files_is_listed_once(tmp_path: Path, root: Pair) -> None:
     for name in ("a.cer", "b.cer"):
         (tmp_path / name).write_bytes(root.der)
     site = site_of(FARMS, tmp_path, more='[certificates]\ntrusted_roots = ["a.cer", "b.cer"]')
     assert len(prepare(site, None, now=NOW).roots) == 1
 
 
-def test_problems_of_all_files_are_told_together(tmp_path: Path, root: Pair) -> None:
+def test_problems_of_all_files_are_reported_together(tmp_path: Path, root: Pair) -> None:
     site = site_with(tmp_path, root, make_leaf(["meet.contoso.com"], root), more='[installers]\narr = "arr.msi"\n')
     (tmp_path / "root.cer").write_bytes(make_leaf(["x.contoso.com"], root).der)
     (tmp_path / "arr.msi").write_bytes(b"")
@@ -137,7 +137,7 @@ def test_a_wrong_password_is_a_problem_of_the_file(tmp_path: Path, root: Pair) -
         prepare(site, lambda question: "wrong", now=NOW)
 
 
-def test_the_question_names_the_file_and_is_not_asked_for_nothing(tmp_path: Path, root: Pair) -> None:
+def test_the_question_names_the_file_and_comes_only_when_needed(tmp_path: Path, root: Pair) -> None:
     asked: list[str] = []
 
     def ask(question: str) -> str:
@@ -154,7 +154,7 @@ def test_the_question_names_the_file_and_is_not_asked_for_nothing(tmp_path: Path
     assert asked == ["The password of public.pfx: "]
 
 
-def test_no_terminal_is_told_after_what_is_wrong_with_the_site(tmp_path: Path, root: Pair) -> None:
+def test_a_missing_terminal_is_reported_after_the_problems_of_the_file(tmp_path: Path, root: Pair) -> None:
     site = site_with(tmp_path, root)
     with pytest.raises(ConfigurationError, match=r"There is no terminal to ask for the password of public.pfx") as caught:
         prepare(site, None, now=NOW)
@@ -164,7 +164,7 @@ def test_no_terminal_is_told_after_what_is_wrong_with_the_site(tmp_path: Path, r
         prepare(site, None, now=NOW)
 
 
-def test_warnings_name_their_key_and_come_once(tmp_path: Path) -> None:
+def test_warnings_name_their_key_and_are_shown_once(tmp_path: Path) -> None:
     old = make_ca("Old Root CA", end=NOW.replace(year=2029))
     site = site_with(tmp_path, old, make_leaf(["*.contoso.com"], old, end=NOW.replace(day=20)))
     expired, soon = prepare(site, typed, now=NOW).warnings
@@ -180,7 +180,7 @@ def test_the_sites_own_warnings_come_first(tmp_path: Path) -> None:
     assert "loop" in site.warnings[0]
 
 
-def test_a_check_says_what_the_file_comes_to(tmp_path: Path, root: Pair) -> None:
+def test_a_check_shows_what_the_file_amounts_to(tmp_path: Path, root: Pair) -> None:
     farms = [*FARMS, {"name": "meet.fabrikam.com", "servers": ["fe.fabrikam.local"], "ssl_offload": True}]
     (tmp_path / "root.cer").write_bytes(root.der)
     site = site_of(farms, tmp_path, more='[certificates]\ntrusted_roots = ["root.cer"]')
@@ -192,7 +192,7 @@ def test_a_check_says_what_the_file_comes_to(tmp_path: Path, root: Pair) -> None
     assert "no public certificate in the configuration file: the HTTPS binding of Default Web Site is not changed" in facts
 
 
-def test_a_check_says_what_becomes_of_requests_without_tls(tmp_path: Path) -> None:
+def test_a_check_shows_what_happens_to_requests_without_tls(tmp_path: Path) -> None:
     ways: list[dict[str, Any]] = [{"http": "redirect"}, {"http": "forward"}, {"http": "forward", "https": False}]
     farms = [{"name": f"{label}.contoso.com", "servers": ["fe"], **way} for label, way in zip(["a", "b", "c"], ways, strict=True)]
     facts = check(site_of(farms, tmp_path), None, now=NOW).facts
@@ -201,7 +201,7 @@ def test_a_check_says_what_becomes_of_requests_without_tls(tmp_path: Path) -> No
     assert facts[2] == "farm c.contoso.com: requests without TLS for c.* go to fe, port 8080, unencrypted, timeout 900 s"
 
 
-def test_a_name_that_is_asked_for_without_tls_only_needs_no_certificate(tmp_path: Path, root: Pair) -> None:
+def test_a_name_without_https_needs_no_certificate(tmp_path: Path, root: Pair) -> None:
     (tmp_path / "root.cer").write_bytes(root.der)
     (tmp_path / "public.pfx").write_bytes(make_pfx(make_leaf(["*.contoso.com"], root)))
     plain = {"name": "lyncdiscover.fabrikam.com", "servers": ["fepool.contoso.local"], "http": "forward"}
@@ -253,7 +253,7 @@ class TestTemplate:
         assert load_site(path).hosts["rp01"] == before
 
     @pytest.mark.parametrize(("domain", "kept"), [("Contoso.com", "contoso.com"), ("bücher.example", "xn--bcher-kva.example")])
-    def test_with_real_servers_it_is_good(self, domain: str, kept: str, tmp_path: Path) -> None:
+    def test_with_real_servers_it_is_valid(self, domain: str, kept: str, tmp_path: Path) -> None:
         path = tmp_path / "lyncarr.toml"
         write_template([domain], path)
         path.write_text(path.read_text("utf-8").replace(".invalid", ".contoso.local"), "utf-8")
@@ -273,7 +273,7 @@ class TestTemplate:
         assert (site.hosts["rp01"].port, site.website.port, site.farms[0].timeout_s) == (5986, 443, 900)
         assert site.installers.arr == tmp_path / "media" / "requestRouter_amd64.msi"
 
-    def test_a_file_that_is_there_is_left_alone(self, tmp_path: Path) -> None:
+    def test_an_existing_file_is_not_changed(self, tmp_path: Path) -> None:
         path = tmp_path / "lyncarr.toml"
         path.write_text("mine", "utf-8")
         with pytest.raises(SiteError, match="already exists and was not changed") as caught:

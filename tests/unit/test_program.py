@@ -1,4 +1,4 @@
-"""Programs that are asked for a secret: real child processes."""
+"""Programs that return a secret: real child processes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def run(folder: Path, code: str, *words: str, interactive: bool = False, limit: 
     return program.output_of(line, folder=folder, interactive=interactive, label="the password", limit=limit)
 
 
-def test_words_arrive_as_they_are_written(tmp_path: Path) -> None:
+def test_a_program_receives_the_words_as_written(tmp_path: Path) -> None:
     words = ["a b", "$HOME", "`id`", "~", "*", "x;y", "", '"', "\\"]
     assert run(tmp_path, "print(ascii(sys.argv[1:]))", *words).decode().strip() == ascii(words)
 
 
-def test_it_runs_in_the_folder_and_has_nothing_to_read(tmp_path: Path) -> None:
+def test_a_program_runs_in_the_folder_with_empty_standard_input(tmp_path: Path) -> None:
     assert run(tmp_path, "print(os.getcwd(), sys.stdin.read())", limit=1000).decode().strip() == str(tmp_path)
 
 
-def test_its_errors_are_shown_harmless_and_its_output_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_standard_error_is_shown_escaped_and_standard_output_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = r"print('secret'); sys.stderr.buffer.write('gpg:\tkey \x1b[2J expired\r\nsee \u202ethere'.encode() + b'\xff')"
     assert run(tmp_path, code) == b"secret\n"
     shown = capsys.readouterr()
@@ -39,7 +39,7 @@ def test_its_errors_are_shown_harmless_and_its_output_is_not(tmp_path: Path, cap
     assert shown.err == "gpg:    key \\x1b[2J expired\nsee \\u202ethere\ufffd\n"
 
 
-def test_its_errors_are_shown_up_to_a_bound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_standard_error_is_shown_up_to_a_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, "sys.stderr.write('x' * 1_000_000); print('secret')") == b"secret\n"
     assert capsys.readouterr().err.count("x") == program.MAX_SHOWN_CHARS
 
@@ -67,7 +67,7 @@ def test_a_question_is_shown_before_the_program_ends(tmp_path: Path, monkeypatch
         ("print('secret'); sys.exit(3)", r"The program python[0-9.]* for the password failed with exit code 3"),
         pytest.param("print('secret', flush=True); os.kill(os.getpid(), 9)", r"was ended by signal 9", marks=POSIX),
         ("print('secret' * 100)", r"writes more than 100 bytes"),
-        # A program that goes on when nobody listens is not waited for.
+        # A program that continues without a reader does not delay the result.
         ("sys.stdout.buffer.write(b'secret' * 1_000_000); time.sleep(60)", r"writes more than 100 bytes"),
     ],
 )
@@ -84,7 +84,7 @@ def test_a_program_that_fails(code: str, reason: str, tmp_path: Path) -> None:
         "print('secret', flush=True); sys.stdout.close(); os.close(1); time.sleep(60)",
         pytest.param("signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)", marks=POSIX),
     ],
-    ids=["silent", "said all", "deaf"],
+    ids=["silent", "closed output", "ignores SIGTERM"],
 )
 def test_a_program_that_does_not_end_is_ended(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "LONGEST_S", 2.0)
@@ -97,8 +97,8 @@ def test_a_program_that_does_not_end_is_ended(code: str, tmp_path: Path, monkeyp
 
 
 @POSIX
-def test_a_child_that_keeps_the_output_open_is_not_waited_for(tmp_path: Path) -> None:
-    """As an agent does that a program starts once."""
+def test_a_child_that_keeps_the_output_open_does_not_delay_the_result(tmp_path: Path) -> None:
+    """Such as an agent that the program starts once."""
     began = time.monotonic()
     code = "print('secret', flush=True); subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(15)'])"
     assert run(tmp_path, code).strip() == b"secret"
@@ -106,8 +106,8 @@ def test_a_child_that_keeps_the_output_open_is_not_waited_for(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("line", ["no-such-program show rp01", "./no-such-program show rp01", "give.py show rp01"])
-def test_a_program_that_is_not_there(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bare name is not looked for in the working folder, as Windows would."""
+def test_a_missing_program(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unlike on Windows, a bare name is not looked up in the working folder."""
     (tmp_path / "give.py").write_text("#!/bin/sh\n")
     (tmp_path / "give.py").chmod(0o700)
     monkeypatch.chdir(tmp_path)
@@ -117,7 +117,7 @@ def test_a_program_that_is_not_there(line: str, tmp_path: Path, monkeypatch: pyt
 
 
 @POSIX
-def test_a_file_that_is_no_program_does_not_start(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_program_does_not_start(tmp_path: Path) -> None:
     (tmp_path / "give").write_bytes(b"\x7fELF")
     (tmp_path / "give").chmod(0o700)
     with pytest.raises(ConfigurationError, match="The program give for the password does not start"):
@@ -125,7 +125,7 @@ def test_a_file_that_is_no_program_does_not_start(tmp_path: Path) -> None:
 
 
 @POSIX
-def test_a_path_starts_at_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_is_relative_to_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "give").write_text("#!/bin/sh\necho secret\n")
     (tmp_path / "tools" / "give").chmod(0o700)
@@ -133,7 +133,7 @@ def test_a_path_starts_at_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert program.output_of("tools/give", folder=tmp_path, interactive=False, label="the password", limit=100) == b"secret\n"
 
 
-def test_windows_adds_an_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_adds_an_extension(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "_WINDOWS", True)
     monkeypatch.setenv("PATHEXT", os.pathsep.join([".EXE", ".CMD"]))
     monkeypatch.setenv("PATH", os.pathsep.join([".", str(tmp_path)]))

@@ -1,4 +1,4 @@
-"""The schema that `lyncarr schema` prints: editors take with it what the loader takes, and underline what they can know to be wrong.
+"""The schema that `lyncarr schema` prints: with it, editors accept all that the loader accepts, and underline errors.
 
 Each site of tests/sites.py is held against it as well.
 """
@@ -47,7 +47,7 @@ def test_it_is_a_schema_of_2020_12() -> None:
 
 
 @pytest.mark.parametrize("name", tables())
-def test_each_key_says_what_it_does_and_nothing_for_programmers(name: str) -> None:
+def test_each_key_has_a_description_and_nothing_for_programmers(name: str) -> None:
     table = tables()[name]
     assert table["additionalProperties"] is False
     assert set(table) <= {"$schema", "$defs", "type", "title", "properties", "required", "additionalProperties"}
@@ -64,7 +64,7 @@ def test_what_lyncarr_writes_itself_is_not_underlined(tmp_path: Path) -> None:
     assert underlined(site.read_text(encoding="utf-8")) == []
 
 
-def test_each_table_and_kind_of_value_is_taken(tmp_path: Path) -> None:
+def test_each_table_and_kind_of_value_is_accepted(tmp_path: Path) -> None:
     assert underlined(WHOLE) == []
 
 
@@ -98,8 +98,8 @@ def test_examples_of_the_pages_are_not_underlined(block: Block) -> None:
         ("[hosts]\nrp01 = 1\n" + FARM, "hosts.rp01: "),
     ],
 )
-def test_what_is_wrong_is_underlined_where_it_stands(text: str, place: str, tmp_path: Path) -> None:
-    """And the loader refuses it too: an editor asks for nothing that lyncarr does not."""
+def test_an_error_is_underlined_at_its_place(text: str, place: str, tmp_path: Path) -> None:
+    """The loader refuses it too: an editor is never stricter than lyncarr."""
     assert [line.partition(": ")[0] + ": " for line in underlined(text)] == [place]
     path = tmp_path / "lyncarr.toml"
     path.write_text(text, encoding="utf-8")
@@ -127,7 +127,7 @@ def test_no_pattern_is_narrower_than_the_loader(place: tuple[str, str], text: st
     assert re.search(PATTERNS[table]["properties"][key]["pattern"], text)
 
 
-def test_a_file_of_the_schema_is_renewed_and_no_other_one(tmp_path: Path) -> None:
+def test_a_schema_is_replaced_and_no_other_file(tmp_path: Path) -> None:
     path = tmp_path / "lyncarr.schema.json"
     write_schema(path)
     path.write_bytes(path.read_bytes() + b"\n\n")

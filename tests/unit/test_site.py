@@ -75,7 +75,7 @@ def test_the_rest_of_the_file_may_be_left_out(tmp_path: Path) -> None:
     assert (site.warnings, site.notes) == ((), ())
 
 
-def test_paths_start_at_the_site_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_relative_to_the_configuration_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = '[certificates]\ntrusted_roots = ["certs/root.cer"]\n[installers]\narr = "/media/arr.msi"'
     site = site_of([farm("meet.contoso.com")], Path(), more=text)
@@ -106,7 +106,7 @@ def test_a_given_pattern_counts_as_sharing_its_label(tmp_path: Path) -> None:
     assert [note.rpartition(": ")[2] for note in site.notes] == ["meet.fabrikam.com"]
 
 
-def test_a_pattern_must_not_take_a_later_farms_requests(tmp_path: Path) -> None:
+def test_a_pattern_must_not_match_a_later_farm(tmp_path: Path) -> None:
     with pytest.raises(SiteError) as caught:
         site_of([farm("meet.contoso.com", host_pattern="*"), farm("dialin.contoso.com")], tmp_path)
     assert f"{path_in(tmp_path)}:5: `farms[0].host_pattern` of meet.contoso.com: '*' also matches dialin.contoso.com of farms[1]" in str(
@@ -133,18 +133,18 @@ def test_a_pattern_without_the_port_misses_the_name_of_a_site_on_another_port(tm
 
 
 @pytest.mark.parametrize("http", ["redirect", "forward"])
-def test_ending_tls_at_the_proxy_excludes_rules_without_it(http: str, tmp_path: Path) -> None:
+def test_ssl_offload_excludes_rules_without_tls(http: str, tmp_path: Path) -> None:
     with pytest.raises(SiteError, match=rf'`farms\[0\].http` of meet.contoso.com: "{http}" is not allowed with ssl_offload = true'):
         site_of([farm("meet.contoso.com", ssl_offload=True, http=http)], tmp_path)
 
 
 @pytest.mark.parametrize("http", ["remove", "redirect"])
-def test_without_https_something_must_reach_the_farm(http: str, tmp_path: Path) -> None:
+def test_without_https_a_farm_must_forward_http(http: str, tmp_path: Path) -> None:
     with pytest.raises(SiteError, match=rf'`farms\[0\].https` of meet.contoso.com: with https = false and http = "{http}", no request'):
         site_of([farm("meet.contoso.com", https=False, http=http)], tmp_path)
 
 
-def test_rules_under_https_and_rules_without_tls_do_not_meet(tmp_path: Path) -> None:
+def test_rules_for_https_and_rules_without_tls_do_not_compete(tmp_path: Path) -> None:
     catch_all = farm("lyncdiscover.contoso.com", host_pattern="*", http="forward", https=False)
     assert site_of([catch_all, farm("meet.contoso.com")], tmp_path).warnings == ()
     with pytest.raises(SiteError, match=r"`farms\[0\].host_pattern` of lyncdiscover.contoso.com: '\*' also matches meet"):
@@ -165,7 +165,7 @@ def test_a_farm_that_leads_to_its_own_name_is_a_warning(server: str, tmp_path: P
 
 
 @pytest.mark.parametrize("again", ["meet.contoso.com", "Meet.Contoso.com", "meet.contoso.com."])
-def test_a_name_stands_once(again: str, tmp_path: Path) -> None:
+def test_a_name_is_published_once(again: str, tmp_path: Path) -> None:
     with pytest.raises(SiteError) as caught:
         site_of([farm("meet.contoso.com"), farm("dialin.contoso.com"), farm(again, https_port=444)], tmp_path)
     assert "`farms[2].name`: meet.contoso.com is already the name of farms[0]" in str(caught.value)
@@ -181,7 +181,7 @@ def test_the_two_ports_differ(ports: dict[str, int], tmp_path: Path) -> None:
 @given(
     st.lists(st.tuples(st.sampled_from(["meet", "dialin", "wac"]), st.sampled_from(["a.com", "b.com", "a.b.com"])), min_size=1, unique=True)
 )
-def test_default_patterns_tell_all_farms_apart(tmp_path: Path, names: list[tuple[str, str]]) -> None:
+def test_each_default_pattern_matches_its_own_farm_only(tmp_path: Path, names: list[tuple[str, str]]) -> None:
     site = site_of([farm(".".join(parts)) for parts in names], tmp_path)
     for each in site.farms:
         assert [other.name for other in site.farms if pattern_matches(each.host_pattern, other.name)] == [each.name]

@@ -83,7 +83,7 @@ def test_a_malformed_reference_is_refused_and_never_repeated(reference: str, tmp
     assert CANARY not in f"{refused.value}{refused.value.detail}{refused.value.__cause__}"
 
 
-def test_prompt_asks_for_what_is_wanted(tmp_path: Path) -> None:
+def test_prompt_asks_for_the_secret_by_its_label(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def ask(question: str) -> str:
@@ -95,17 +95,17 @@ def test_prompt_asks_for_what_is_wanted(tmp_path: Path) -> None:
     assert asked == ["The password of public.pfx: "]
 
 
-def test_prompt_without_a_terminal_ends_here(tmp_path: Path) -> None:
+def test_prompt_without_a_terminal_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="There is no terminal to ask for the password"):
         resolve("prompt", base=tmp_path, ask=None)
 
 
-def test_nothing_typed_is_no_password(tmp_path: Path) -> None:
+def test_an_empty_answer_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="Nothing was entered"):
         resolve("prompt", base=tmp_path, ask=lambda question: "")
 
 
-def test_an_environment_variable_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_variable_is_used_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RP01_PASSWORD", " ’quoted’ ")
     assert resolve("env:RP01_PASSWORD", base=tmp_path, ask=None).reveal() == " ’quoted’ "
 
@@ -147,7 +147,7 @@ def test_a_file_loses_one_newline_and_nothing_else(data: bytes, value: str, tmp_
         (b"x" * 70_000, "is larger than 64 KB"),
     ],
 )
-def test_a_file_that_is_no_password_is_refused(data: bytes, reason: str, tmp_path: Path) -> None:
+def test_a_file_without_a_single_password_is_refused(data: bytes, reason: str, tmp_path: Path) -> None:
     secret_file(tmp_path, data)
     with pytest.raises(ConfigurationError, match=reason) as caught:
         resolve("file:rp01.password", base=tmp_path, ask=None)
@@ -156,20 +156,20 @@ def test_a_file_that_is_no_password_is_refused(data: bytes, reason: str, tmp_pat
 
 @POSIX
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
-def test_a_file_that_others_can_read_is_refused(mode: int, tmp_path: Path) -> None:
+def test_a_file_that_other_users_can_read_is_refused(mode: int, tmp_path: Path) -> None:
     secret_file(tmp_path, b"secret", mode)
     with pytest.raises(ConfigurationError, match=r"^Other users can read the file"):
         resolve("file:rp01.password", base=tmp_path, ask=None)
 
 
 @pytest.mark.parametrize("reference", ["file:absent", "file:."])
-def test_a_file_that_is_none_is_refused(reference: str, tmp_path: Path) -> None:
+def test_a_missing_file_or_a_folder_is_refused(reference: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"does not exist|is a folder; give a file"):
         resolve(reference, base=tmp_path, ask=None)
 
 
 @POSIX
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     with pytest.raises(ConfigurationError, match="is a device, a pipe or a socket; give a file"):
         resolve("file:pipe", base=tmp_path, ask=None)
@@ -185,7 +185,7 @@ def test_every_password_of_one_line_survives_a_file(tmp_path: Path, password: st
 
 
 class Kept(KeyringBackend):
-    """A keyring in memory, by keyring's own interface for backends."""
+    """A keyring in memory, by the backend interface of the package keyring."""
 
     priority = 1.0
 
@@ -210,7 +210,7 @@ def keep(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[KeyringBackend],
     keyring.set_keyring(before)
 
 
-def test_a_keyring_is_asked_for_the_account(keep: Callable[[KeyringBackend], None], tmp_path: Path) -> None:
+def test_a_keyring_is_read_by_the_account(keep: Callable[[KeyringBackend], None], tmp_path: Path) -> None:
     keep(Kept())
     keyring.set_password("dmz/rp01:5986", "Administrator", f" {CANARY} ")
     keyring.set_password("dmz/rp01:5986", "other", "other")
@@ -228,9 +228,7 @@ def test_a_keyring_is_asked_for_the_account(keep: Callable[[KeyringBackend], Non
     ],
     ids=["none", "locked", "init", "other", "no backend"],
 )
-def test_a_keyring_that_does_not_answer(
-    backend: KeyringBackend, reason: str, keep: Callable[[KeyringBackend], None], tmp_path: Path
-) -> None:
+def test_a_keyring_without_the_secret(backend: KeyringBackend, reason: str, keep: Callable[[KeyringBackend], None], tmp_path: Path) -> None:
     keep(backend)
     with pytest.raises(ConfigurationError, match=reason) as caught:
         resolve("keyring:rp 01", base=tmp_path, ask=None)
@@ -238,7 +236,7 @@ def test_a_keyring_that_does_not_answer(
         assert caught.value.hint.endswith(": keyring set 'rp 01' Administrator")
 
 
-def test_an_empty_entry_is_no_password(keep: Callable[[KeyringBackend], None], tmp_path: Path) -> None:
+def test_an_empty_entry_is_an_error(keep: Callable[[KeyringBackend], None], tmp_path: Path) -> None:
     keep(Kept())
     keyring.set_password("rp01", "Administrator", "")
     with pytest.raises(ConfigurationError, match="entry of the keyring for the password is empty") as caught:
@@ -246,7 +244,7 @@ def test_an_empty_entry_is_no_password(keep: Callable[[KeyringBackend], None], t
     assert caught.value.hint.endswith(": keyring set rp01 Administrator")
 
 
-def test_without_the_package_a_keyring_is_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_keyring_requires_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
     with pytest.raises(ConfigurationError, match=r"requires the package keyring") as caught:
         resolve("keyring:rp01", base=tmp_path, ask=None)
@@ -261,13 +259,13 @@ def test_without_the_package_a_keyring_is_an_extra(monkeypatch: pytest.MonkeyPat
         ("sys.stdout.buffer.write('\ufeffpässword\\r\\n'.encode())", "pässword"),
     ],
 )
-def test_a_command_gives_its_one_line(code: str, value: str, tmp_path: Path) -> None:
+def test_a_command_returns_its_single_line(code: str, value: str, tmp_path: Path) -> None:
     assert resolve(command(tmp_path, code), base=tmp_path, ask=None).reveal() == value
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the environment of Windows is text")
-def test_bytes_that_are_no_text_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They would be sent as another password, and count as a wrong one."""
+def test_bytes_that_are_not_text_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """lyncarr would send them as another password, and the host would count a failed logon."""
     monkeypatch.setitem(os.environb, b"SECRET", b"a\xff")
     with pytest.raises(ConfigurationError, match="is not valid text in the encoding of this system"):
         resolve("env:SECRET", base=tmp_path, ask=None)
@@ -282,7 +280,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path, monkeypatch: pytest.
         ("print('secr\\0et')", "The value of command: contains a NUL character"),
     ],
 )
-def test_a_command_that_gives_no_password_is_refused(code: str, reason: str, tmp_path: Path) -> None:
+def test_a_command_without_a_single_password_is_refused(code: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=reason) as caught:
         resolve(command(tmp_path, code), base=tmp_path, ask=None)
     assert "secret" not in f"{caught.value}{caught.value.detail}"

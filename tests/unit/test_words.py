@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lyncarr.secrets.words import join, split
 
-# The cases with a to e are those of Microsoft's own table: https://learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments
+# The cases with a to e are from the table of Microsoft: https://learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments
 WINDOWS = [
     (r"C:\Tools\op.exe read x", ["C:\\Tools\\op.exe", "read", "x"]),
     ('"C:\\Program Files\\op\\op.exe"  read', ["C:\\Program Files\\op\\op.exe", "read"]),
@@ -47,7 +47,7 @@ def test_posix(line: str, words: list[str]) -> None:
 
 @pytest.mark.parametrize("windows", [True, False])
 @pytest.mark.parametrize("line", ["", "  ", '"" x', 'p "secret', '"secret'])
-def test_what_is_no_command(line: str, windows: bool) -> None:
+def test_an_invalid_command_line(line: str, windows: bool) -> None:
     with pytest.raises(ValueError, match=r"the program is missing|a quote is not closed") as caught:
         split(line, windows=windows)
     assert "secret" not in str(caught.value)
@@ -57,11 +57,11 @@ WORDS = st.lists(st.text(st.sampled_from("ab \\\"'%\t"), max_size=6), max_size=4
 
 
 @given(WORDS)
-def test_a_program_on_windows_sees_the_words_again(words: list[str]) -> None:
-    """Popen makes a line of them, by the rules that the program goes by."""
+def test_a_program_on_windows_receives_the_same_words(words: list[str]) -> None:
+    """Popen joins them to a line, by the rules by which the program splits it."""
     assert split(subprocess.list2cmdline(["p", *words]), windows=True) == ["p", *words]
 
 
 @given(WORDS, st.booleans())
-def test_a_line_for_a_prompt_has_the_words_in_it(words: list[str], windows: bool) -> None:
+def test_a_line_for_a_prompt_has_the_same_words(words: list[str], windows: bool) -> None:
     assert split(join(["keyring", *words], windows=windows), windows=windows) == ["keyring", *words]
