@@ -81,12 +81,7 @@ def _farm(table: FarmTable, website_port: int, *, full_name: bool) -> Farm:
 
 
 def _note_of_full_names(names: Sequence[str]) -> tuple[str, ...]:
-    if not names:
-        return ()
-    return (
-        "host pattern: the full name instead of the first label, because other farms have the same first label: "
-        f"{', '.join(map(display, names))}",
-    )
+    return (f"host pattern: the full name, because the first label is not unique: {', '.join(map(display, names))}",) if names else ()
 
 
 def _duplicates(farms: Sequence[Farm]) -> list[KeyProblem]:

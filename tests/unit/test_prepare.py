@@ -187,7 +187,7 @@ def test_a_check_shows_what_the_file_amounts_to(tmp_path: Path, root: Pair) -> N
     facts = "\n".join(check(site, None, now=NOW).facts)
     assert "farm dialin.contoso.com: requests for dialin.* go to fepool.contoso.local, port 4443, timeout 900 s" in facts
     assert "farm meet.fabrikam.com: requests for meet.fabrikam.com go to fe.fabrikam.local, port 8080" in facts
-    assert facts.count("host pattern: the full name instead of the first label") == 1
+    assert facts.count("host pattern: the full name, because the first label is not unique") == 1
     assert "stored in LocalMachine\\Root, valid until 2040-06-12" in facts
     assert "no public certificate in the configuration file: the HTTPS binding of Default Web Site is not changed" in facts
 
