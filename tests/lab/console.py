@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pty
+import queue
 import re
 import select
 import signal
@@ -15,6 +16,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -45,6 +47,8 @@ name = "meet.contoso.com"
 servers = ["fepool.contoso.local"]
 """
 WAIT_S = 30.0
+PIPE_WAIT_S = 60.0
+"""A line that is later than this never comes, also on a busy machine."""
 
 
 @dataclass
@@ -193,12 +197,25 @@ def finished(site: Prepared) -> dict[str, Any]:
 
 
 def wait_for(stream: Any, text: str) -> str:
-    """Lines of a pipe up to the one that holds `text`; all of them where it never comes."""
+    """Lines of a pipe up to the one that contains `text`. Fails, with what was read, where `text` does not come."""
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def read() -> None:
+        for line in stream:
+            lines.put(line)
+            if text in line:
+                return
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
     seen = ""
-    for line in stream:
+    while text not in seen:
+        try:
+            line = lines.get(timeout=PIPE_WAIT_S)
+        except queue.Empty:
+            line = None
+        assert line is not None, f"{text!r} never came:\n{seen}"
         seen += line
-        if text in line:
-            break
     return seen
 
 
