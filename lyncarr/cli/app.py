@@ -1,4 +1,4 @@
-"""The commands. Each is its options and one call; what they do is in the modules beside this one, imported when needed."""
+"""The commands: their options and one call each. The modules beside this one do the work; a command imports its own."""
 
 from __future__ import annotations
 
@@ -9,32 +9,37 @@ import typer
 
 from lyncarr import __version__
 from lyncarr.cli import options
+from lyncarr.cli.choose import host_named
 
 app = typer.Typer(
     name="lyncarr",
     help=(
-        "Turn a Windows server into the IIS/ARR reverse proxy of a Lync or Skype for Business deployment, and keep it that way.\n\n"
-        "A first run: `lyncarr bootstrap` prints the script that opens a new server for you, "
-        "`lyncarr init contoso.com` writes a site file to fill in, `lyncarr check` reads it without touching anything, "
-        "`lyncarr doctor --host rp01` says what is in the way to the server, "
-        "`lyncarr plan --host rp01` shows what would change on the server as old -> new, `lyncarr provision --host rp01` asks and "
-        "changes it. Run it again at any time: it finds nothing to do, or repairs what drifted.\n\n"
-        "No server at hand? `lyncarr lab --preset blank` starts a simulated one on this machine."
+        "Configures a Windows server as IIS/ARR reverse proxy for Lync or Skype for Business, over WinRM, and repairs drift.\n\n"
+        "First run:\n\n"
+        "\b\n"
+        "  lyncarr bootstrap --controller IP   script that enables WinRM on the server\n"
+        "  lyncarr init contoso.com            write a configuration file to fill in\n"
+        "  lyncarr check                       check it; contacts no host\n"
+        "  lyncarr doctor rp01                 check the connection to the server\n"
+        "  lyncarr plan rp01                   show the changes; writes nothing\n"
+        "  lyncarr provision rp01              show the changes, ask, apply, verify\n\n"
+        "A second run finds no changes, or repairs what has drifted. Without a server: lyncarr lab --preset blank simulates one."
     ),
     epilog=(
-        "Exit codes: 0 in place, 2 changes pending, 1 a step failed, 3 stopped for a reboot, 64 misuse, 65 bad site file or certificate, "
-        "69 unreachable, 70 a fault in lyncarr, 75 another run holds the host, 76 not this protocol, 77 refused, 78 unusable secret, "
-        "130 Ctrl-C."
+        "Exit codes: 0 no changes or applied, 1 a step failed, 2 changes pending, 3 Windows must restart, 64 wrong usage, 65 wrong "
+        "configuration file or certificate, 69 host unreachable, 70 internal error, 75 host in use by another run, 76 responses not "
+        "trusted, 77 refused, 78 secret not available, 130 interrupted."
     ),
-    add_completion=False,
-    rich_markup_mode="markdown",
+    add_completion=True,
+    # Plain help: no boxes, one column for each option, and nothing heavy to import.
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(given: bool) -> None:
+    if given:
         typer.echo(f"lyncarr {__version__}")
         raise typer.Exit
 
@@ -44,7 +49,7 @@ def root(version: Annotated[bool, typer.Option("--version", callback=_version, i
     pass
 
 
-@app.command()
+@app.command(short_help="Write a configuration file to fill in.")
 def init(
     domains: Annotated[
         list[str], typer.Argument(metavar="DOMAIN...", help="Your SIP domains, such as contoso.com, the primary one first.")
@@ -57,67 +62,61 @@ def init(
     init_site(domains, site)
 
 
-@app.command()
+@app.command(short_help="Print the script that enables WinRM on a server.")
 def bootstrap(
     controller: Annotated[
         str | None,
-        typer.Option(
-            "--controller",
-            metavar="ADDRESS",
-            help="The address of this machine as the server sees it: the firewall will let in nobody else. Several with commas between.",
-        ),
+        typer.Option("--controller", metavar="ADDRESS", help="IP address of this machine; several with commas."),
     ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="What the site file calls the server; without it, the server's own name.")
-    ] = None,
-    port: Annotated[int, typer.Option("--port", metavar="PORT", min=1, max=65535, help="The port of the HTTPS listener.")] = 5986,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the [hosts.NAME] table to print.")] = None,
+    port: Annotated[int, options.port("--port", help="Port of the HTTPS listener. Default: 5986.")] = 5986,
     file: Annotated[
         Path | None,
-        typer.Option("--file", metavar="FILE", help="Write the script there instead of to standard output. Never overwrites a file."),
+        typer.Option("--file", metavar="FILE", help="Write the script to a new file, not to the screen."),
     ] = None,
 ) -> None:
-    """Print a PowerShell script that opens WinRM over HTTPS on a server, for its administrator to read and run at the console.
+    """Print a PowerShell script that enables WinRM over HTTPS on a server. Its administrator reads it and runs it at the console.
 
-    It makes an HTTPS listener with a certificate of its own and a firewall rule for this machine alone, prints the table for the site
-    file with the certificate's pin, and undoes itself with -Remove. Contacts no host.
+    The script creates an HTTPS listener with its own certificate and a firewall rule for this machine only, prints the host's table for
+    the configuration file, and undoes everything with -Remove. Contacts no host.
     """
     from lyncarr.cli.bootstrap import print_script
 
     print_script(controller, name, port, file)
 
 
-@app.command()
+@app.command(short_help="Check the configuration file; contacts no host.")
 def check(
     site: options.SiteFile = options.DEFAULT_SITE,
     output: options.OutputAs = options.Output.text,
     verbose: options.Verbose = False,
 ) -> None:
-    """Check the site file, its names, certificates and installers on this machine. Contacts no host."""
+    """Check the configuration file, its names, certificates and installers on this machine. Contacts no host."""
     from lyncarr.cli.local import check_site
 
     check_site(site, output)
 
 
-@app.command()
+@app.command(short_help="Print the JSON Schema of the configuration file.")
 def schema(
     file: Annotated[
         Path | None,
-        typer.Option(
-            "--file",
-            metavar="FILE",
-            help="Write it to FILE instead of standard output: `>` of Windows PowerShell 5.1 makes UTF-16, which editors do not read.",
-        ),
+        typer.Option("--file", metavar="FILE", help="Write it to FILE; needed in Windows PowerShell 5.1."),
     ] = None,
 ) -> None:
-    """Print the JSON Schema of the site file, with which editors complete keys and underline mistakes. Contacts no host."""
+    """Print the JSON Schema of the configuration file. Editors use it to complete keys and mark mistakes. Contacts no host.
+
+    Windows PowerShell 5.1 writes UTF-16 with `>`, which editors do not read as a schema: use --file there.
+    """
     from lyncarr.cli.local import show_schema
 
     show_schema(file)
 
 
-@app.command()
+@app.command(short_help="Check the connection to a host.", epilog=options.CONNECTION)
 def doctor(
-    host: options.Host = None,
+    host: options.HostArgument = None,
+    host_option: options.HostOption = None,
     site: options.SiteFile = options.DEFAULT_SITE,
     address: options.Address = None,
     user: options.User = None,
@@ -128,22 +127,26 @@ def doctor(
     password_from: options.PasswordFrom = None,
     output: options.OutputAs = options.Output.text,
     verbose: options.Verbose = False,
+    log_file: options.LogFile = None,
 ) -> int:
-    """Say why a host cannot be reached: name, port, TLS, WinRM, clock, log-on, shell, rights. Stops at the first that fails.
+    """Check the connection to a host: name, port, TLS, WinRM, clock, logon, shell, rights. Stops at the first failed check.
 
-    Each comes with what was learned or the next move. Writes nothing, and tries the password once at most.
+    Each check shows what it found, or what to do next. Writes nothing, and tries the password at most once.
     """
     from lyncarr.cli.doctor import run_doctor
     from lyncarr.runs.connection import Overrides
 
-    return run_doctor(host, Overrides(address, user, auth, port, tls, password_from, transport), site, output, verbose)
+    overrides = Overrides(address, user, auth, port, tls, password_from, transport)
+    return run_doctor(host_named(host, host_option), overrides, site, output, verbose, log_file)
 
 
-@app.command()
+@app.command(short_help="Show what would change on a host; writes nothing.", epilog=options.CONNECTION)
 def plan(
-    host: options.Host = None,
+    host: options.HostArgument = None,
+    host_option: options.HostOption = None,
     site: options.SiteFile = options.DEFAULT_SITE,
     step: options.Steps = None,
+    view: options.ViewBy = options.View.steps,
     address: options.Address = None,
     user: options.User = None,
     auth: options.AuthBy = None,
@@ -154,23 +157,37 @@ def plan(
     timeout: options.Timeout = 45.0,
     output: options.OutputAs = options.Output.text,
     verbose: options.Verbose = False,
+    log_file: options.LogFile = None,
 ) -> int:
-    """Show what would change on the host, old -> new. Writes nothing and locks nothing. Exit 0: in place, 2: changes pending."""
-    from lyncarr.cli.remote import run
+    """Show what would change on a host, old -> new. Writes nothing and takes no lock. Exit code 0: no changes, 2: changes pending."""
+    from lyncarr.cli.remote import Request, run
     from lyncarr.runs.connection import Overrides
 
     overrides = Overrides(address, user, auth, port, tls, password_from, transport)
-    return run(host, overrides, site, step or [], write=False, yes=False, timeout=timeout, output=output, verbose=verbose)
+    return run(
+        Request(
+            "plan",
+            host_named(host, host_option),
+            overrides,
+            site,
+            tuple(step or ()),
+            timeout_s=timeout,
+            output=output,
+            view=view,
+            verbose=verbose,
+            log_file=log_file,
+        )
+    )
 
 
-@app.command()
+@app.command(short_help="Apply the configuration file to a host.", epilog=options.CONNECTION)
 def provision(
-    host: options.Host = None,
+    host: options.HostArgument = None,
+    host_option: options.HostOption = None,
     site: options.SiteFile = options.DEFAULT_SITE,
     step: options.Steps = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal to ask on, and with `--output json`.")
-    ] = False,
+    view: options.ViewBy = options.View.steps,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before applying.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The same as lyncarr plan.")] = False,
     address: options.Address = None,
     user: options.User = None,
@@ -182,49 +199,74 @@ def provision(
     timeout: options.Timeout = 45.0,
     output: options.OutputAs = options.Output.text,
     verbose: options.Verbose = False,
+    log_file: options.LogFile = None,
 ) -> int:
-    """Bring the host to what the site file says: plan, question, apply, look again. Repairs only what differs."""
-    from lyncarr.cli.remote import run
+    """Apply the configuration file to a host: show the plan, ask, apply, verify. Changes only what differs.
+
+    --yes is required where there is no terminal, and with --output json. It needs the host on the command line, or a configuration file
+    with one host.
+    """
+    from lyncarr.cli.remote import Request, run
     from lyncarr.runs.connection import Overrides
 
     overrides = Overrides(address, user, auth, port, tls, password_from, transport)
-    return run(host, overrides, site, step or [], write=not dry_run, yes=yes, timeout=timeout, output=output, verbose=verbose)
+    return run(
+        Request(
+            "provision",
+            host_named(host, host_option),
+            overrides,
+            site,
+            tuple(step or ()),
+            write=not dry_run,
+            yes=yes,
+            timeout_s=timeout,
+            output=output,
+            view=view,
+            verbose=verbose,
+            log_file=log_file,
+        )
+    )
 
 
-@app.command()
+@app.command(short_help="List the steps in order.")
 def steps(output: options.OutputAs = options.Output.text) -> None:
-    """List the runbook: the stages and their steps, in the order in which they are done."""
+    """List the stages and their steps, in the order in which they are applied."""
     from lyncarr.cli.teach import list_steps
 
     list_steps(output)
 
 
-@app.command()
-def explain(step: Annotated[str, typer.Argument(metavar="STEP", help="A step, as lyncarr steps lists it.")]) -> None:
-    """Explain one step: what it sets, why this value, and where that comes from."""
+@app.command(short_help="Explain one step.")
+def explain(
+    step: Annotated[str, typer.Argument(metavar="STEP", autocompletion=options.step_names, help="A step, as lyncarr steps lists it.")],
+) -> None:
+    """Explain one step: what it sets, why this value, and where the value comes from."""
     from lyncarr.cli.teach import explain_step
 
     explain_step(step)
 
 
-@app.command()
+@app.command(short_help="Simulate a Windows server on this machine.")
 def lab(
     preset: Annotated[
-        str, typer.Option("--preset", metavar="NAME", help="The simulated host's state: blank, drifted or finished.")
+        str, typer.Option("--preset", metavar="NAME", show_default=False, help="State: blank, drifted or finished. Default: blank.")
     ] = "blank",
     powershell: Annotated[
         str | None,
-        typer.Option("--powershell", metavar="COMMAND", help="Run a real PowerShell behind the wire instead of replaying stored states."),
+        typer.Option("--powershell", metavar="COMMAND", help="Run a real PowerShell instead of stored states."),
     ] = None,
     folder: Annotated[
-        Path, typer.Option("--folder", metavar="DIR", help="Where the site file, its certificates and the password file are written.")
+        Path, typer.Option("--folder", metavar="DIR", show_default=False, help="Folder for the files. Default: lab-site.")
     ] = Path("lab-site"),
     address: Annotated[
-        str, typer.Option("--address", metavar="ADDRESS", help="The address to serve on, a loopback one: 127.x.y.z.")
+        str, typer.Option("--address", metavar="ADDRESS", show_default=False, help="Loopback address. Default: 127.0.0.1.")
     ] = "127.0.0.1",
     output: options.OutputAs = options.Output.text,
 ) -> int:
-    """Serve a simulated Windows host on loopback until Ctrl-C; it writes a ready site file. Needs the extra: pipx install '.[lab]'."""
+    """Simulate a Windows server on loopback until Ctrl-C, and write a configuration file for it.
+
+    Needs the extra packages of the lab: pipx install '.[lab]' in the checkout.
+    """
     from lyncarr.cli.local import run_lab
 
     return run_lab(preset, powershell, folder, address, output)

@@ -1,4 +1,4 @@
-"""Questions to the person at the terminal, where there is one."""
+"""Questions to the user at the terminal, if there is a terminal."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def terminal() -> bool:
 
 
 def asker() -> Callable[[str], str] | None:
-    """Asks for a secret without showing it; None where there is no terminal."""
-    return _secretly if terminal() else None
+    """A function that asks for a secret without showing it; None where there is no terminal."""
+    return _ask_secret if terminal() else None
 
 
 def agree(question: str) -> bool:
-    """True for y or yes; everything else, end of input included, is no."""
+    """True for y or yes. Everything else is no, also the end of input."""
     with _own_line():
         print(f"{question} [y/N] ", end="", flush=True, file=sys.stderr)
         answer = sys.stdin.readline()
@@ -29,7 +29,7 @@ def agree(question: str) -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def _secretly(question: str) -> str:
+def _ask_secret(question: str) -> str:
     with _own_line():
         try:
             return getpass.getpass(question)
@@ -40,7 +40,7 @@ def _secretly(question: str) -> str:
 
 @contextmanager
 def _own_line() -> Iterator[None]:
-    """After Ctrl-C at a question the next sentence begins on a line of its own."""
+    """After Ctrl-C at a question, the next message begins on a new line."""
     try:
         yield
     except StopNow:

@@ -1,4 +1,4 @@
-"""`lyncarr bootstrap`: the script for the host's console, and the command line that runs it there. Contacts nobody."""
+"""`lyncarr bootstrap`: the script for the host's console, and the command line that runs it there. Contacts no host."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TextIO
 
 from lyncarr.core.errors import UsageError
 from lyncarr.core.files import write_new
+from lyncarr.core.text import quoted
 from lyncarr.hosts.target import HTTPS_PORT
 from lyncarr.powershell.bootstrap import script
 
@@ -19,21 +20,21 @@ UNKNOWN_CONTROLLER = "ADDRESS-OF-THE-CONTROLLER"
 
 
 def print_script(controller: str | None, name: str | None, port: int, file: Path | None) -> None:
-    """The script on standard output, or in `file`, which must not exist yet; how to run it where it does not disturb.
+    """Print the script, or write it to `file`, which must not exist yet; then explain how to run it.
 
-    The values stand in the command line only, never in the script: who reviewed one script of a release has reviewed all of them.
-    Raises UsageError (exit 64) for values that the script would refuse, SiteError (exit 65) for a file that cannot be written.
+    The values are in the command line only, so the script of a release is the same for everybody and is reviewed once.
+    Raises UsageError (exit code 64) for values that the script would refuse, SiteError (65) for a file that cannot be written.
     """
     command = _command_line(controller, name, port, file.name if file else FILE_NAME)
     if file is None:
         print(script(), end="")
-        _explain(command, f"save it on the server as {FILE_NAME}", sys.stderr)
+        _explain(command, f"Save it on the server as {FILE_NAME}.", sys.stderr)
         return
-    # With the line ends of Windows, where it will be read, whatever this machine writes.
+    # The script is read on Windows, so it gets the line ends of Windows on every controller.
     text = script().replace("\n", "\r\n").encode("ascii")
     write_new(file, text, "--file")
-    print(f"Wrote {file}, SHA-256 {hashlib.sha256(text).hexdigest()}.")
-    _explain(command, "carry it to the server", sys.stdout)
+    print(f"Wrote {file}. SHA-256:\n\n  {hashlib.sha256(text).hexdigest()}\n")
+    _explain(command, "Copy it to the server.", sys.stdout)
 
 
 def _command_line(controller: str | None, name: str | None, port: int, file: str) -> str:
@@ -41,7 +42,9 @@ def _command_line(controller: str | None, name: str | None, port: int, file: str
     words = ["powershell -ExecutionPolicy Bypass -File", f'"{file}"' if " " in file else file, "-Controller", addresses]
     if name is not None:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,63}", name):
-            raise UsageError("--name takes letters, digits, - and _, as in [hosts.rp01] of the site file.")
+            raise UsageError(
+                f"--name must be 1 to 63 letters, digits, - or _, not {quoted(name)}.", hint="Use the name of the [hosts.NAME] table."
+            )
         words += ["-Name", name]
     if port != HTTPS_PORT:
         words += ["-Port", str(port)]
@@ -49,7 +52,7 @@ def _command_line(controller: str | None, name: str | None, port: int, file: str
 
 
 def _addresses(text: str) -> list[str]:
-    found = []
+    addresses = []
     for part in text.split(","):
         try:
             address = ipaddress.ip_address(part.strip())
@@ -57,19 +60,20 @@ def _addresses(text: str) -> list[str]:
             address = None
         if address is None or address.is_unspecified or "%" in part:
             raise UsageError(
-                "--controller takes the address of this machine as the server sees it, such as 192.0.2.50; several with commas."
+                f"--controller must be an IP address, not {quoted(part.strip())}.",
+                hint="Use the address of this machine as the server sees it, such as 192.0.2.50; several with commas.",
             )
-        found.append(str(address))
-    return found
+        addresses.append(str(address))
+    return addresses
 
 
-def _explain(command: str, how: str, to: TextIO) -> None:
+def _explain(command: str, first: str, to: TextIO) -> None:
     lines = [
-        f"Read it, {how}, and run there, at its own console, in an elevated PowerShell:",
+        f"Read the script. {first} Run it at the server's own console, in an elevated PowerShell:",
         "",
         f"  {command}",
         "",
-        "It shows what it would change and asks. At the end it prints the table for the site file.",
-        "It never ran on a real Windows server so far.",
+        "The script shows what it would change and asks. At the end it prints the host's table for the configuration file.",
+        "The script has not been run on a real Windows server yet.",
     ]
     print("\n".join(lines), file=to)

@@ -1,15 +1,20 @@
-"""The options that several commands share, each with its help."""
+"""The options that several commands share. Each help text fits on one line of a terminal with 80 columns; docs/cli.md explains more."""
 
 from __future__ import annotations
 
+import math
+import os
+import tomllib
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from lyncarr.core.errors import UsageError
 from lyncarr.core.kinds import AuthMethod, TransportKind
-from lyncarr.secrets.sources import REFERENCES
+from lyncarr.core.text import quoted
 
 
 class Output(StrEnum):
@@ -17,76 +22,133 @@ class Output(StrEnum):
     json = "json"
 
 
+class View(StrEnum):
+    steps = "steps"
+    names = "names"
+
+
+HIGHEST_PORT = 65_535
+LONGEST_TIMEOUT_S = 3_600
 DEFAULT_SITE = Path("lyncarr.toml")
-SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site file. Paths in it start at its folder.")]
-Host = Annotated[
-    str | None,
+SITE_VARIABLE = "LYNCARR_SITE"
+HOST_VARIABLE = "LYNCARR_HOST"
+"""The environment variables with the default of --site and of the host."""
+
+
+def choice(option: str, kind: type[StrEnum], *, metavar: str, help: str) -> Any:
+    """An option that takes one word of `kind`. A wrong word ends with a UsageError that names it and the right ones."""
+    words = [word.value for word in kind]
+
+    def parsed(text: str) -> StrEnum:
+        if text not in words:
+            raise UsageError(f"{option} must be {', '.join(words[:-1])} or {words[-1]}, not {quoted(text)}.")
+        return kind(text)
+
+    def completed(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return typer.Option(option, metavar=metavar, parser=parsed, autocompletion=completed, show_default=False, help=help)
+
+
+def number(option: str, lowest: int, highest: int, kind: type[int] | type[float] = int) -> Callable[[str], float]:
+    """Reads a number from `lowest` to `highest`. Anything else ends with a UsageError that names it."""
+
+    def parsed(text: str) -> float:
+        try:
+            found = kind(text)
+        except ValueError:
+            found = math.nan
+        if not lowest <= found <= highest:
+            shown = text if text.lstrip("-").isdecimal() and text.isascii() else quoted(text)
+            raise UsageError(f"{option} must be a number from {lowest} to {highest}, not {shown}.")
+        return found
+
+    return parsed
+
+
+def port(option: str, *, help: str) -> Any:
+    """An option that takes a TCP port."""
+    return typer.Option(option, metavar="PORT", parser=number(option, 1, HIGHEST_PORT), show_default=False, help=help)
+
+
+def _hosts(incomplete: str) -> list[str]:
+    """The hosts of the configuration file, for shell completion. Nothing where it cannot be read."""
+    try:
+        tables = tomllib.loads(Path(os.environ.get(SITE_VARIABLE) or DEFAULT_SITE).read_text(encoding="utf-8")).get("hosts", {})
+    except (OSError, ValueError):
+        return []
+    return [name for name in tables if name.casefold().startswith(incomplete.casefold())] if isinstance(tables, dict) else []
+
+
+def step_names(incomplete: str) -> list[str]:
+    """The steps, for shell completion."""
+    from lyncarr.steps import STEPS
+
+    return [step.name for step in STEPS if step.name.startswith(incomplete)]
+
+
+SiteFile = Annotated[
+    Path,
     typer.Option(
-        "--host",
-        metavar="NAME",
-        help="The host, which must be given: the name of a `[hosts.NAME]` table of the site file (letter case does not count), or any DNS "
-        "name or address, which needs `--user`, and a password from `--password-from` or the prompt.",
+        "--site",
+        metavar="FILE",
+        envvar=SITE_VARIABLE,
+        show_envvar=False,
+        show_default=False,
+        help=f"Configuration file. Default: {DEFAULT_SITE}.",
     ),
 ]
-Address = Annotated[
+HostArgument = Annotated[
     str | None,
-    typer.Option("--address", metavar="ADDRESS", help="Connect to this DNS name or address instead of the table's; IPv6 without brackets."),
-]
-User = Annotated[str | None, typer.Option("--user", metavar="NAME", help="Log on as this account of the host instead of the table's.")]
-AuthBy = Annotated[AuthMethod | None, typer.Option("--auth", help="How to log on, instead of the table's `auth`; basic only under TLS.")]
-Port = Annotated[
-    int | None,
-    typer.Option(
-        "--port", metavar="PORT", min=1, max=65535, help="WinRM's port instead of the table's; 5986 else, or 5985 with `--tls off`."
+    typer.Argument(
+        metavar="HOST",
+        autocompletion=_hosts,
+        show_default=False,
+        help="Target host: a [hosts.NAME] table, or an address.",
     ),
 ]
-Tls = Annotated[
-    str | None,
-    typer.Option(
-        "--tls",
-        metavar="MODE",
-        help="What makes the host's certificate right, instead of the table's `tls`: verify, ca:FILE (a relative FILE starts at the "
-        "working folder), pin:sha256:HEX, or off, which is plain HTTP with sealed messages.",
-    ),
+HostOption = Annotated[
+    list[str] | None,
+    typer.Option("--host", metavar="NAME", autocompletion=_hosts, help="The same as the argument HOST."),
 ]
+Address = Annotated[str | None, typer.Option("--address", metavar="ADDRESS", help="Connect to this DNS name or IP address.")]
+User = Annotated[str | None, typer.Option("--user", metavar="NAME", help="Log on with this account.")]
+AuthBy = Annotated[
+    AuthMethod | None,
+    choice("--auth", AuthMethod, metavar="METHOD", help="Logon method: negotiate, ntlm, basic, certificate."),
+]
+Port = Annotated[int | None, port("--port", help="WinRM port. Default: 5986, or 5985 with --tls off.")]
+Tls = Annotated[str | None, typer.Option("--tls", metavar="MODE", help="How to verify the host's TLS certificate.")]
 TransportBy = Annotated[
-    TransportKind | None,
-    typer.Option(
-        "--transport",
-        help="How PowerShell is reached, instead of the table's `transport`: psrp is PowerShell remoting; winrs does without its endpoint, "
-        "for a server where that is removed, constrained or broken.",
-    ),
+    TransportKind | None, choice("--transport", TransportKind, metavar="KIND", help="psrp (PowerShell remoting) or winrs.")
 ]
-PasswordFrom = Annotated[
-    str | None,
-    typer.Option(
-        "--password-from",
-        metavar="SCHEME",
-        help=f"Where the password comes from, instead of the table's `password`: {REFERENCES} (a relative PATH starts at the working "
-        "folder, where LINE runs). There is no option for a password itself.",
-    ),
-]
+PasswordFrom = Annotated[str | None, typer.Option("--password-from", metavar="SOURCE", help="Where the password comes from.")]
 Steps = Annotated[
     list[str] | None,
-    typer.Option(
-        "--step",
-        metavar="STEP",
-        help="Only this step; may be given several times. Steps that are written together with it come along, steps that it needs do not.",
-    ),
+    typer.Option("--step", metavar="STEP", autocompletion=step_names, help="Only this step and its transaction. Repeatable."),
 ]
+ViewBy = Annotated[View, choice("--view", View, metavar="VIEW", help="Group the plan by steps or names. Default: steps.")]
 Timeout = Annotated[
     float,
     typer.Option(
         "--timeout",
         metavar="SECONDS",
-        help="The longest time that a plan may take as a whole, 1 to 3600; connecting ends after 20 s at most.",
+        parser=number("--timeout", 1, LONGEST_TIMEOUT_S, float),
+        show_default=False,
+        help="Time limit to read the state. Default: 45.",
     ),
 ]
-OutputAs = Annotated[Output, typer.Option("--output", help="text for people; json for programs: JSON lines and nothing else.")]
-Verbose = Annotated[
-    bool,
-    typer.Option(
-        "--verbose",
-        help="Add the technical cause to an error, and to a run the SHA-256 of each bundle of its script and its cost on the wire.",
-    ),
+OutputAs = Annotated[Output, choice("--output", Output, metavar="FORMAT", help="text, or json for programs. Default: text.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show causes of errors, all items, and statistics.")]
+LogFile = Annotated[
+    Path | None,
+    typer.Option("--log-file", metavar="FILE", help="Append a log with time stamps to this file."),
 ]
+
+CONNECTION = (
+    "The connection options override the [hosts.NAME] table of the configuration file. --tls takes verify, ca:FILE, pin:sha256:HEX "
+    "or off; --password-from takes prompt, env:NAME, file:PATH, keyring:SERVICE or command:LINE. Paths start at the working folder. "
+    f"The variable {SITE_VARIABLE} has the default of --site, {HOST_VARIABLE} that of HOST. Without both, the only host of the "
+    "configuration file is the target host. An address that is not in the file needs --user."
+)
+"""Epilog of the commands that contact a host."""

@@ -1,6 +1,6 @@
-"""The standard streams, made unable to end a run: what a console cannot show is escaped, a reader that went away is not missed.
+"""Standard streams that never end a run: characters that a console cannot show are escaped, and a closed pipe is ignored.
 
-A run that writes to a server must not die halfway because `lyncarr provision --yes | head` closed its output.
+A run that writes to a server must not stop halfway because `lyncarr provision --yes | head` closed its output.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any, TextIO, cast
 
 
 class LastingStream:
-    """A text stream that goes on when its reader has gone, or its disk is full: from then on it writes to nowhere.
+    """A text stream that continues when its reader has closed it or its disk is full. From then on its output is discarded.
 
-    `lost` is the reason, for whoever wants to tell it.
+    `lost` is the first error, None without one.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -41,14 +41,14 @@ class LastingStream:
 
     def _lose(self, error: OSError) -> None:
         self.lost = self.lost or error
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        # Under the stream and not instead of it: Python flushes what it still holds once more when the process ends.
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
+        discard = os.open(os.devnull, os.O_WRONLY)
+        # The descriptor is replaced, not the stream: Python flushes the stream's buffer again when the process ends.
+        os.dup2(discard, self._stream.fileno())
+        os.close(discard)
 
 
 def prepare_streams() -> None:
-    """Replace sys.stdout and sys.stderr; called once, at the start of the process."""
+    """Replace sys.stdout and sys.stderr. Call it once, at the start of the process."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
     sys.stdout = _lasting(sys.stdout)
@@ -56,15 +56,15 @@ def prepare_streams() -> None:
 
 
 def lost_output() -> str | None:
-    """Why standard output did not take everything; None where it did, or where its reader went away by itself."""
+    """Why standard output did not take everything; None where it did, or where its reader closed the pipe."""
     sys.stdout.flush()
     lost = getattr(sys.stdout, "lost", None)
-    # EINVAL is Windows' word for a pipe without a reader.
+    # Windows reports a pipe without a reader as EINVAL.
     return None if lost is None or lost.errno in (errno.EPIPE, errno.EINVAL) else str(lost.strerror)
 
 
 def _lasting(stream: TextIO | None) -> TextIO:
-    if stream is None:  # closed by whoever started this process, or never there, as under pythonw
+    if stream is None:  # The parent process closed it, or it never existed, as under pythonw.
         return Path(os.devnull).open("w", encoding="utf-8")
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")

@@ -230,7 +230,7 @@ class Run:
             because = f" ({'; '.join(reasons)})" if reasons else ""
             raise RefusedError(
                 f"{self._computer} has a pending restart{because}, and step {installs[0]} must not install before that.",
-                hint=f"Restart {self._computer}, then run the command again.",
+                hint=f"Restart {self.host}, then run the command again.",
             )
 
     @property

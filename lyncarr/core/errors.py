@@ -40,8 +40,9 @@ class LyncarrError(Exception):
     """A foreseen error.
 
     `message` is one sentence: what is wrong, where, and the value found unless it is secret. `hint` is the next command or action,
-    "" where there is none. `str()` gives the message alone. `code` is a stable word for JSON, `exit_code` the exit code of the process.
-    `detail` is the technical cause, shown with --verbose only; it never holds a secret.
+    "" where there is none; the lines after its first are to be copied (a command, a SHA-256). `str()` gives the message
+    alone. `code` is a stable word for JSON, `exit_code` the exit code of the process. `detail` is the technical cause, shown with
+    --verbose only; it never holds a secret.
     """
 
     code = "error"

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from lyncarr.core.errors import BusyError, LostConnectionError, LyncarrError, RefusedError, StepFailedError, UnfitError
 from lyncarr.core.interrupts import StopNow
 from lyncarr.core.model import Deadline, Event, Request, Secret, Shell, State, StepRequest
+from lyncarr.core.text import safe
 
 PERCENT_STEP = 10
 """A progress event of an upload is at least this many percent after the one before."""
@@ -110,7 +111,7 @@ class Session:
 
 def failure(data: Mapping[str, Any], host: str) -> LyncarrError:
     """The exception for the members of a `failed` event."""
-    text, step, hint = data["text"], data["step"], data["hint"]
+    text, step, hint = data["text"], data["step"], safe(data["hint"])
     if data["kind"] == "busy":
         return BusyError(f"{host} is {text}.", hint=hint or "Wait until that run ends, or find out who started it.")
     if data["kind"] == "unfit":

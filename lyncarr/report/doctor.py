@@ -1,37 +1,59 @@
-"""What lyncarr doctor says: a line for each check, for people or as JSON."""
+"""The findings of lyncarr doctor: a line for each check, for people or as JSON."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from lyncarr.core.text import safe
 from lyncarr.report.events import error_members, json_line
+from lyncarr.report.outcome import NOTHING_WRITTEN
+from lyncarr.report.text import labelled, wrapped
 
 if TYPE_CHECKING:
     from lyncarr.runs.doctor import Finding
 
 NAME_CHARS = 8
 WORD_CHARS = 8
+TEXT_COLUMN = NAME_CHARS + WORD_CHARS + 4
 MAX_CHARS = 2_000
 
 
-def text_line(found: Finding) -> str:
-    """One line for a check; for a failed one its hint is a line of its own."""
-    line = f"  {found.check:<{NAME_CHARS}} {found.word:<{WORD_CHARS}} {safe(found.text, MAX_CHARS)}".rstrip()
-    hint = "" if found.error is None else found.error.hint
-    return f"{line}\n{' ' * (NAME_CHARS + WORD_CHARS + 4)}hint: {safe(hint, MAX_CHARS)}" if hint else line
+def text_lines(finding: Finding, width: int | None) -> Iterator[str]:
+    """The line of a check, wrapped to `width` characters unless that is None; the hint of a failed one stands below it."""
+    line = f"{finding.check:<{NAME_CHARS}} {finding.word:<{WORD_CHARS}} {safe(finding.text, MAX_CHARS)}".rstrip()
+    yield f"  {line}" if width is None else wrapped(line, width, 2, TEXT_COLUMN - 2)
+    if finding.error is not None and finding.error.hint:
+        for hint in labelled("hint", finding.error.hint, None if width is None else width - TEXT_COLUMN, MAX_CHARS):
+            yield textwrap.indent(hint, " " * TEXT_COLUMN)
 
 
-def verdict(host: str, failed: Finding | None, move: str) -> str:
-    """The last line; `move` is the sentence on what comes next where the way is free."""
-    if failed is None:
-        return f"{host}: The way to it is free. {move} Nothing was written."
-    return f"{host}: Stopped at {failed.check}. Mend that, then run this again. Nothing was written."
+def closing_lines(host: str, failed: Finding | None, following: str | None, width: int | None) -> Iterator[str]:
+    """The last lines. `following` is the command line to run next, None where the host is in no configuration file."""
+    name = safe(host)
+    if failed is not None:
+        text = f"{name}: The check {failed.check} failed. Fix the cause and run the command again. {NOTHING_WRITTEN}"
+    elif following is None:
+        text = (
+            f"{name}: All connection checks passed. {NOTHING_WRITTEN} Next: add the host to a configuration file "
+            "(lyncarr init DOMAIN writes one), then run lyncarr plan."
+        )
+    else:
+        text = f"{name}: All connection checks passed. {NOTHING_WRITTEN} Next, run:"
+    yield text if width is None else wrapped(text, width, 0)
+    if failed is None and following is not None:
+        yield f"  {following}"
 
 
-def json_finding(host: str, found: Finding) -> str:
-    error = None if found.error is None else error_members(found.error)
-    return json_line({"event": "finding", "host": host, "check": found.check, "result": found.word, "text": found.text, "error": error})
+def finding_members(host: str, finding: Finding) -> dict[str, Any]:
+    """The `finding` event of docs/output.md."""
+    error = None if finding.error is None else error_members(finding.error)
+    return {"event": "finding", "host": host, "check": finding.check, "result": finding.word, "text": finding.text, "error": error}
+
+
+def json_finding(host: str, finding: Finding) -> str:
+    return json_line(finding_members(host, finding))
 
 
 def json_summary(host: str, failed: Finding | None, exit_code: int) -> str:

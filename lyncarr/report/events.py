@@ -1,4 +1,4 @@
-"""JSON lines for programs: what happens as it happens, one line for each host, and a summary. Nothing else goes to standard output."""
+"""JSON lines for programs: each event as it happens, one line for each host, and a summary. Nothing else goes to standard output."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any, TextIO
 
 from lyncarr.core.errors import LyncarrError
 from lyncarr.core.model import Change
-from lyncarr.core.outcome import HostResult, Note
+from lyncarr.core.outcome import Failure, HostResult, Note
 from lyncarr.core.plan import Plan
 
 SCHEMA = 1
 LIVE = {
-    "connecting": "a remote shell is being opened",
-    "hello": "what the host is: computer, os, build, powershell and more",
+    "connecting": "opens a remote shell",
+    "hello": "facts of the host: computer, os, build, powershell and more",
     "note": "kind, step (or null), item (or null): what the note is about, text",
     "plan": "pending: step -> number of changes; script_sha256: of each bundle of the script, `look` and `write`",
     "applying": "step",
     "progress": "step, text, percent (or null)",
-    "reconnecting": "cause: the connection was lost while something was being written",
+    "reconnecting": "cause: why the connection was lost during a write",
 }
-"""Event -> what it tells, as docs/output.md has it. Each goes out as it happens."""
+"""Event -> its members and meaning, for docs/output.md. Each line is written as the event happens."""
 
 
 class JsonReport:
@@ -34,12 +34,12 @@ class JsonReport:
     def event(self, host: str, name: str, data: Mapping[str, Any]) -> None:
         if name == "plan":
             plan: Plan = data["plan"]
-            pending = {one.step.name: len(one.changes) for one in plan.steps if one.changes}
+            pending = {step.step.name: len(step.changes) for step in plan.steps if step.changes}
             self._line({"event": "plan", "host": host, "script_sha256": self._script_sha256, "pending": pending})
         elif name in LIVE:
             self._line({"event": name, "host": host, **data})
 
-    def finish(self, result: HostResult, published: Mapping[str, str]) -> None:
+    def finish(self, result: HostResult) -> None:
         """The host's line and the summary, the last line of every run that began to connect."""
         self._line(host_line(result))
         self._line({"event": "summary", "exit_code": result.exit_code, "hosts": {result.host: result.result}})
@@ -63,12 +63,12 @@ def host_line(result: HostResult) -> dict[str, Any]:
         "result": result.result,
         "steps": [
             {
-                "step": one.step.name,
-                "result": one.result,
-                "changes": [_change(change) for change in one.changes],
-                "error": None if one.error is None else {"code": one.error.code, "message": one.error.message, "hint": one.error.hint},
+                "step": step.step.name,
+                "result": step.result,
+                "changes": [change_members(change) for change in step.changes],
+                "error": None if step.error is None else error_members(step.error),
             }
-            for one in result.steps
+            for step in result.steps
         ],
         "notes": [_note(note) for note in result.notes],
         "backup": None if result.backup is None else {"name": result.backup, "restore": restore_line(result.backup)},
@@ -76,17 +76,18 @@ def host_line(result: HostResult) -> dict[str, Any]:
     }
 
 
-def error_members(error: LyncarrError) -> dict[str, str]:
+def error_members(error: LyncarrError | Failure) -> dict[str, str]:
     """An error in JSON: `message` says what is wrong, `hint` what to do ("" where there is nothing)."""
     return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
 def restore_line(backup: str) -> str:
-    """The line that brings a backup back, for an elevated command prompt on the host."""
+    """The command line that restores a backup, for an elevated command prompt on the host."""
     return f'xcopy /y "%windir%\\System32\\inetsrv\\backup\\{backup}\\*.config" "%windir%\\System32\\inetsrv\\config"'
 
 
-def _change(change: Change) -> dict[str, Any]:
+def change_members(change: Change) -> dict[str, Any]:
+    """A change in JSON."""
     return {"item": change.item, "attribute": change.attribute, "before": change.before, "after": change.after}
 
 
@@ -97,4 +98,4 @@ def _note(note: Note) -> dict[str, Any]:
 def _plain(value: object) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} has no place in a report")
+    raise TypeError(f"{type(value).__name__} cannot be part of a report")

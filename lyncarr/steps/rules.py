@@ -24,9 +24,10 @@ class Rule:
     """One global rule of a farm.
 
     `type` and `url` are its action. `https` is true for a rule that serves HTTPS requests, false for HTTP. `pattern` is the wildcard
-    pattern that the Host header must match, `host` the Host header that a client sends for the farm's published name.
+    pattern that the Host header must match, `host` the Host header that a client sends for the published name of `farm`.
     """
 
+    farm: str
     name: str
     type: Literal["Rewrite", "Redirect"]
     url: str
@@ -84,7 +85,8 @@ def https_rules(site: Prepared) -> tuple[Rule, ...]:
             scheme, suffix = ("http", "") if farm.ssl_offload else ("https", "_SSL")
             host = host_header(farm.name, site.website.port)
             url = f"{scheme}://{farm.name}/{{R:0}}"
-            rules.append(Rule(f"ARR_{farm.name}_loadbalance{suffix}", "Rewrite", url, https=True, pattern=farm.host_pattern, host=host))
+            name = f"ARR_{farm.name}_loadbalance{suffix}"
+            rules.append(Rule(farm.name, name, "Rewrite", url, https=True, pattern=farm.host_pattern, host=host))
     return tuple(rules)
 
 
@@ -92,7 +94,7 @@ def http_rules(site: Prepared) -> tuple[Rule, ...]:
     """The rules for HTTP requests, in the order of the farms."""
     rules = []
     for farm in site.farms:
-        rule = partial(Rule, https=False, pattern=farm.http_pattern, host=farm.name)
+        rule = partial(Rule, farm.name, https=False, pattern=farm.http_pattern, host=farm.name)
         if farm.http == "forward":
             rules.append(rule(f"ARR_{farm.name}_loadbalance", "Rewrite", f"http://{farm.name}/{{R:0}}"))
         elif farm.http == "redirect":

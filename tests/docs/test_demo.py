@@ -13,5 +13,5 @@ def test_demo() -> None:
         [sys.executable, "-m", "lyncarr.lab.demo"], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    shown = next(block.text for block in blocks(ROOT / "README.md", "console") if "timeout_s: 30 -> 900" in block.text)
+    shown = next(block.text for block in blocks(ROOT / "README.md", "console") if "timeout 30 s -> 900 s" in block.text)
     assert shown in done.stdout

@@ -126,4 +126,4 @@ def test_plan_with_the_installed_snippets(bin_folder: Path, tmp_path: Path) -> N
         )
         done = run(bin_folder / "lyncarr", "plan", "--host", "rp01", cwd=site.parent)
     assert done.returncode == 2, done.stderr
-    assert "timeout_s: 900" in done.stdout
+    assert "timeout: 900 s" in done.stdout

@@ -254,7 +254,7 @@ def test_an_address_and_an_account_need_no_site_file(bench: Bench) -> None:
     way = ["--tls", f"pin:sha256:{bench.lab.pin}", "--port", str(bench.lab.https_port), "--password-from", "env:LYNCARR_TEST_PASSWORD"]
     done = bench.run("doctor", "--address", "127.0.0.1", "--user", "Administrator", *way)
     assert done.code == 0
-    assert "Put this host into a site file (lyncarr init DOMAIN writes one); then lyncarr plan." in done.out
+    assert "Next: add the host to a configuration file (lyncarr init DOMAIN writes one), then run lyncarr plan." in done.out
     done = bench.run("doctor", "--address", "127.0.0.1", "--user", "Administrator", "--site", "other.toml", *way)
     assert done.code == 65
 

@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "powershell": {"core", "steps"},
     "hosts": {"core", "config", "powershell"},
     "runs": {"core", "secrets", "config", "materials", "steps", "powershell", "hosts"},
-    "report": {"core", "steps", "runs"},
+    "report": {"core", "config", "materials", "steps", "runs"},
     "cli": {"core", "secrets", "config", "materials", "steps", "powershell", "hosts", "runs", "report", "lab"},
     "lab/wire": set(),
     "lab/replay": {"core", "powershell", "lab/wire", "lab"},
