@@ -1,4 +1,4 @@
-"""`make demo`: the whole story on a simulated host, with the real console script and the real wire; nothing of Windows is in it."""
+"""`make demo`: plan, provision, drift and repair on a simulated host, with the real command line and the real protocol, without Windows."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ END_S = 30
 
 
 def main() -> int:
-    """Run the demonstration; 0 when every command ended as the story says."""
+    """Run the demo. Returns 0 if every command ended with the expected exit code."""
     console = Console(highlight=False)
 
-    def tell(text: str) -> None:
+    def show(text: str) -> None:
         console.print(Text(text, style="bold cyan"), soft_wrap=True)
 
     def run(expected: int, *words: str) -> bool:
-        tell(f"\n$ lyncarr {' '.join(words)} --host {HOST}")
-        done = subprocess.run(  # noqa: S603  (this package's own commands)
-            [*LYNCARR, *words, "--host", HOST], cwd=folder, stdin=subprocess.DEVNULL, timeout=COMMAND_S
+        command = [words[0], HOST, *words[1:]]
+        show(f"\n$ lyncarr {' '.join(command)}")
+        done = subprocess.run(  # noqa: S603  (commands of this package)
+            [*LYNCARR, *command], cwd=folder, stdin=subprocess.DEVNULL, timeout=COMMAND_S
         )
-        tell(f"(exit code {done.returncode})")
+        show(f"(exit code {done.returncode})")
         if done.returncode != expected:
-            tell(f"This should have been {expected}.")
+            show(f"Expected exit code: {expected}.")
         return done.returncode == expected
 
     with tempfile.TemporaryDirectory(prefix="lyncarr-demo-") as folder:
@@ -43,26 +44,24 @@ def main() -> int:
         try:
             line = lab.stdout.readline() if lab.stdout else ""
             if not line:
-                tell("The simulated server did not start; see above.")
+                show("The simulated server did not start. See the messages above.")
                 return 1
             ready = json.loads(line)
-            tell(
-                f"A simulated Windows server answers on {ready['address']}:{ready['https_port']}. It replays states and runs no PowerShell."
-            )
-            tell("What would change on it?")
+            show(f"A simulated server listens on {ready['address']}:{ready['https_port']}. It replays states and runs no PowerShell.")
+            show("Show what would change on the server:")
             good = run(2, "plan")
-            tell("\nChange it.")
+            show("\nApply the changes:")
             good = run(0, "provision", "--yes") and good
-            tell("\nAgain: there is nothing to do.")
+            show("\nRun the command again. There are no changes:")
             good = run(0, "provision", "--yes") and good
-            tell("\nNow somebody sets a time-out back to ARR's 30 seconds, by hand, on the server.")
+            show("\nA timeout is changed by hand on the server, to 30 seconds. lyncarr detects and repairs this:")
             _drift(Path(folder) / STATE_NAME)
             good = run(2, "plan") and good
             good = run(0, "provision", "--yes") and good
         finally:
             lab.terminate()
             lab.wait(timeout=END_S)
-    tell("\nThat was all of it." if good else "\nSomething did not go as it should; see above.")
+    show("\nThe demo is complete." if good else "\nThe demo failed. See the messages above.")
     return 0 if good else 1
 
 

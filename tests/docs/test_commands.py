@@ -119,15 +119,15 @@ RUNS = {
     "lyncarr schema --file lyncarr.schema.json": Run(),
     "lyncarr bootstrap --controller 192.0.2.50 --name rp01 --file enable-winrm.ps1": Run(),
     "lyncarr bootstrap --controller 192.0.2.50 --name rp01 --file lyncarr-bootstrap.ps1": Run(),
-    "lyncarr doctor --host rp01": Run(),
-    "lyncarr plan --host rp01": Run(code=2),
-    "lyncarr provision --host rp01": Run(answer="y"),
-    "lyncarr provision --host rp01 --yes": Run(),
-    "lyncarr plan --host rp01 --password-from env:RP01_PASSWORD --output json": Run(),
+    "lyncarr doctor rp01": Run(),
+    "lyncarr plan rp01": Run(code=2),
+    "lyncarr provision rp01": Run(answer="y"),
+    "lyncarr provision rp01 --yes": Run(),
+    "lyncarr plan rp01 --password-from env:RP01_PASSWORD --output json": Run(),
     "lyncarr lab --preset blank": Run(serves=True),
 }
 
-SHOWN: dict[tuple[str, str], Callable[[Reader], None]] = {("README.md", "lyncarr plan --host rp01"): Reader.drift}
+SHOWN: dict[tuple[str, str], Callable[[Reader], None]] = {("README.md", "lyncarr plan rp01"): Reader.drift}
 """(page, command) of a block with output -> how the server came to be as the page shows it."""
 
 ELSEWHERE = {

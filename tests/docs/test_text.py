@@ -64,7 +64,7 @@ def command_lines() -> Iterator[tuple[str, str]]:
 def test_command_line(page: str, line: str) -> None:
     """The command, its options and its steps exist. A word in capitals is a placeholder for a value."""
     words = shlex.split(line)[1:]
-    if words in ([], ["COMMAND", "--help"], ["--help"], ["--version"]):
+    if words in ([], ["COMMAND", "--help"], ["--help"], ["--version"], ["--install-completion"]):
         return
     command = ROOT_COMMAND.commands[words[0]]
     required = [parameter for parameter in command.params if parameter.required]
