@@ -50,8 +50,8 @@ MAX_NOTE_CHARS = 4_000
 class Listener(Protocol):
     """Receives events as they happen.
 
-    `name` is an event of the contract, or one of: connecting, plan (`plan`, `notes`), step (`result`: a StepResult that is final for
-    now), reconnecting (`cause`).
+    `name` is an event of the contract, or one of: connecting, request and response (see Session), plan (`plan`, `notes`), step
+    (`result`: a StepResult that is final for now), reconnecting (`cause`).
     """
 
     def event(self, host: str, name: str, data: Mapping[str, Any]) -> None: ...
@@ -91,6 +91,8 @@ class Run:
         self._results = {step.name: StepResult(step, "skipped") for step in steps_of(self.stages)}
         self._requests: Mapping[str, StepRequest] = {}
         self._wrote = False
+        self._waited_s = 0.0
+        """How long `confirm` took; it is not part of the run's duration."""
 
     def execute(self) -> HostResult:
         """Carry out the run. No error escapes: each becomes part of the result, an unforeseen one as FaultError."""
@@ -121,7 +123,7 @@ class Run:
             error,
             self._computer,
             self._plan,
-            time.monotonic() - begin,
+            time.monotonic() - begin - self._waited_s,
         )
 
     def _step_results(self) -> list[StepResult]:
@@ -151,7 +153,10 @@ class Run:
         if confirm is None:
             return "pending", PENDING
         self._refuse_install_before_reboot(plan)
-        if not confirm(plan, list(self._notes)):
+        asked = time.monotonic()
+        confirmed = confirm(plan, list(self._notes))
+        self._waited_s = time.monotonic() - asked
+        if not confirmed:
             return "pending", PENDING
         return self._converge(shown)
 

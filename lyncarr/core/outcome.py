@@ -74,7 +74,8 @@ class HostResult:
     """The result of one run on one host; `--output json` prints these members.
 
     `computer` is the name that the host reported, None before it answered. `plan` is the last one that was made, None where the host
-    could not be observed. `backup` is the name of the configuration backup on the host. `elapsed_s` is the duration of the run in seconds.
+    could not be observed. `backup` is the name of the configuration backup on the host. `elapsed_s` is the duration of the run in seconds,
+    without the time that `confirm` took.
     """
 
     host: str

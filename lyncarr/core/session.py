@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -30,7 +31,8 @@ class Session:
     """A context manager around one remote shell at a time; `open` after `close` opens another.
 
     `open_shell` makes a new shell each time. `host` is its name in messages, `run` the run's id, `who` identifies the user and the
-    controller for the lock on the host. `on_event` gets `connecting`, each event of the host, and `progress` of an upload.
+    controller for the lock on the host. `on_event` gets `connecting`, `request` and `response` around each request (`operation`,
+    `steps`, `bytes_up`, `bytes_down`, `seconds`), each event of the host, and `progress` of an upload.
     """
 
     def __init__(self, open_shell: Callable[[], Shell], *, host: str, run: str, who: str, on_event: Callable[[Event], None]) -> None:
@@ -103,10 +105,23 @@ class Session:
             answers[event.name] = event.data
 
         request = Request(self._run, operation, steps, lock, {"who": self._who, **(extra or {})})
-        self._shell.request(request, take, deadline, secrets or {})
+        self._on_event(Event("request", {"operation": operation, "steps": [step.name for step in steps], "lock": lock}))
+        before, begin = traffic_of(self._shell), time.monotonic()
+        try:
+            self._shell.request(request, take, deadline, secrets or {})
+        finally:
+            up, down = (now - then for now, then in zip(traffic_of(self._shell), before, strict=True))
+            seconds = round(time.monotonic() - begin, 3)
+            self._on_event(Event("response", {"operation": operation, "bytes_up": up, "bytes_down": down, "seconds": seconds}))
         if "failed" in answers:
             raise failure(answers["failed"], self._host)
         return answers
+
+
+def traffic_of(shell: Shell) -> tuple[int, int]:
+    """The bytes that a shell has sent and received so far; zeros for a shell that does not count them."""
+    traffic = getattr(shell, "traffic", None)
+    return (traffic.bytes_up, traffic.bytes_down) if traffic is not None else (0, 0)
 
 
 def failure(data: Mapping[str, Any], host: str) -> LyncarrError:
