@@ -26,16 +26,17 @@ def host_named(argument: str | None, options: Sequence[str] | None) -> str | Non
 def host_of(named: str | None, hosts: Mapping[str, Any], *, unattended: bool) -> str:
     """The host that a command means; `named` is the one on the command line, `hosts` are those of the configuration file.
 
-    `unattended`: the command writes without a question. Then the environment must not choose the host. Raises UsageError.
+    A host of the file is returned in the spelling of the file. `unattended`: the command writes without a question. Then the
+    environment must not choose the host. Raises UsageError.
     """
     if named is not None:
-        return named
+        return _as_in_file(named, hosts)
     known = ", ".join(map(str, hosts)) or "none"
     only = next(iter(hosts)) if len(hosts) == 1 else None
     variable = os.environ.get(HOST_VARIABLE) or None
     if not unattended:
         if variable is not None:
-            return variable
+            return _as_in_file(variable, hosts)
         if only is not None:
             return only
         raise UsageError(f"No host is named. The configuration file has: {known}.", hint="Add the host, such as: lyncarr plan rp01.")
@@ -47,3 +48,7 @@ def host_of(named: str | None, hosts: Mapping[str, Any], *, unattended: bool) ->
             hint=f"Add the host. The configuration file has: {known}.",
         )
     raise UsageError(f"No host is named. The configuration file has: {known}.", hint="Add the host to the command line.")
+
+
+def _as_in_file(name: str, hosts: Mapping[str, Any]) -> str:
+    return next((known for known in hosts if known.casefold() == name.casefold()), name)

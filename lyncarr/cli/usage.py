@@ -20,7 +20,7 @@ _COMMAND = re.compile(r"No such command '(?P<name>.*?)'", re.DOTALL)
 _OPTION = re.compile(r"No such option: (?P<name>\S+)")
 _VALUE = re.compile(r"Option '(?P<name>.*?)' requires (an argument|\d+ arguments)")
 _MISSING = re.compile(r"Missing argument '(?P<name>.*?)'")
-_EXTRA = re.compile(r"Got unexpected extra arguments? \((?P<names>.*)\)", re.DOTALL)
+_EXTRA = re.compile(r"Got unexpected extra argument\S* \((?P<names>[^()]*)\)", re.DOTALL)
 
 
 def usage_error(error: TyperException, command: Any, arguments: Sequence[str]) -> UsageError:

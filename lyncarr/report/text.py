@@ -180,6 +180,9 @@ def labelled(label: str, text: str, width: int | None, limit: int) -> Iterator[s
         return
     first, *copied = text.splitlines()
     shown = f"{label}: {safe(first, limit)}"
-    yield (shown if width is None else textwrap.fill(shown, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+    if width is None:
+        yield shown
+    else:
+        yield from textwrap.wrap(shown, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     for line in copied:
         yield safe(line, limit)
