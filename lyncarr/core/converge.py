@@ -30,8 +30,8 @@ from lyncarr.core.errors import (
     UnreachableError,
 )
 from lyncarr.core.interrupts import Interrupts, StopNow
-from lyncarr.core.model import Change, Deadline, Event, Secret, Shell, Stage, State, Step, StepRequest
-from lyncarr.core.outcome import Failure, HostResult, HostWord, Note, StepResult, StepWord, word_of
+from lyncarr.core.model import Deadline, Event, Secret, Shell, Stage, State, Step, StepRequest
+from lyncarr.core.outcome import Failure, HostResult, HostWord, Note, StepResult, StepWord, not_done, not_in_place, word_of
 from lyncarr.core.plan import Plan, Unit, make_plan, steps_of, units
 from lyncarr.core.session import Applied, FileReader, Session
 
@@ -292,7 +292,7 @@ class Run:
             result = self._results[step.name]
             left = diff(observed[step.name], self._requests[step.name].desired)
             if left:
-                error = _not_in_place(step, left[0]) if lost is None else _not_done(step, lost)
+                error = not_in_place(step, left[0]) if lost is None else not_done(step, lost)
                 self._finish_step(step, "failed", Failure.of(error))
                 failure = failure or error
             else:
@@ -385,20 +385,3 @@ class Run:
         fitness.check(hello)
         if hello["pending_reboot"]:
             self._note(self._restart_due)
-
-
-def _not_done(step: Step, lost: LostConnectionError) -> LostConnectionError:
-    return LostConnectionError(
-        f"The connection was lost while step {step.name} was being applied, and the host does not have the desired state.",
-        hint="Run the command again.",
-        detail=f"{lost} {lost.detail or ''}".strip(),
-    )
-
-
-def _not_in_place(step: Step, change: Change) -> StepFailedError:
-    state = "is still missing" if change.attribute is None else f"{change.attribute} is still {change.before!r}, not {change.after!r}"
-    return StepFailedError(
-        f"Step {step.name}: {change.item}: {state} after the change was applied.",
-        hint=f"Another program on the host may write the same setting. Run lyncarr plan --step {step.name} to see the present state.",
-        step=step.name,
-    )

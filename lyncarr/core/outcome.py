@@ -8,9 +8,11 @@ from typing import Literal, TypeAlias
 from lyncarr.core.errors import (
     BusyError,
     FaultError,
+    LostConnectionError,
     LyncarrError,
     ProtocolError,
     RefusedError,
+    StepFailedError,
     UnreachableError,
 )
 from lyncarr.core.model import Change, Step
@@ -100,3 +102,22 @@ def word_of(error: LyncarrError) -> HostWord:
         (FaultError, "fault"),
     )
     return next((word for kind, word in words if isinstance(error, kind)), "failed")
+
+
+def not_done(step: Step, lost: LostConnectionError) -> LostConnectionError:
+    """The error for a step whose answer was lost and that the host did not apply."""
+    return LostConnectionError(
+        f"The connection was lost while step {step.name} was being applied, and the host does not have the desired state.",
+        hint="Run the command again.",
+        detail=f"{lost} {lost.detail or ''}".strip(),
+    )
+
+
+def not_in_place(step: Step, change: Change) -> StepFailedError:
+    """The error for a step that reported success, although `change` is still pending."""
+    state = "is still missing" if change.attribute is None else f"{change.attribute} is still {change.before!r}, not {change.after!r}"
+    return StepFailedError(
+        f"Step {step.name}: {change.item}: {state} after the change was applied.",
+        hint=f"Another program on the host may write the same setting. Run lyncarr plan --step {step.name} to see the present state.",
+        step=step.name,
+    )
