@@ -8,12 +8,16 @@ ANSIBLE := .venv-ansible
 BIN := $(VENV)/bin
 # What a test run recorded of the snippets; the next one begins anew.
 RECORDED := .coverage-ps
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# A third worker: a quarter of the time of a test run is waiting for other processes.
+WORKERS ?= 3
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+# What make check runs: a part of tests/lab, and of tests/powershell the cases.
+QUICK := tests/unit tests/cli tests/compatibility tests/powershell/test_cases.py tests/lab/test_replay.py tests/lab/test_command_line.py tests/lab/test_budget.py tests/lab/test_folder.py
 REPORT := $(BIN)/python -m tests.snippets.report $(RECORDED)
 GENERATE := $(BIN)/python -m tests.docs.generate
 
 .DEFAULT_GOAL := test
-.PHONY: test demo lint coverage-ps docs check-docs presets acceptance faults bench clean
+.PHONY: test check demo lint coverage-ps docs check-docs presets acceptance faults bench clean
 
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -24,7 +28,11 @@ $(VENV)/.ready: pyproject.toml
 
 test: $(VENV)/.ready
 	rm -rf $(RECORDED)
-	LYNCARR_COVERAGE=$(RECORDED) $(PYTEST) $(ARGS)
+	LYNCARR_COVERAGE=$(RECORDED) $(PYTEST) --durations=20 $(ARGS)
+
+# The quick loop, within two minutes: it records no coverage and starts no Wine.
+check: lint
+	env -u LYNCARR_COVERAGE $(PYTEST) $(QUICK) $(ARGS)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

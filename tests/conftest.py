@@ -41,19 +41,48 @@ def pwsh_wine() -> str:
     return found
 
 
+LONGEST_FIRST = (
+    "tests/powershell",
+    "tests/windows/test_sweep.py",
+    "tests/lab/test_sweep.py",
+    "tests/windows/test_seam.py",
+    "tests/windows/test_webpi.py",
+    "tests/windows/test_runbook.py",
+    "tests/windows/test_command_line.py",
+    "tests/lab/test_transport.py",
+    "tests/windows",
+    "tests/lab",
+    "tests/docs",
+)
+"""Files and folders of tests, in the order in which they begin: what takes minutes must not begin last. All others follow."""
+
+
+def unit(nodeid: str) -> str:
+    """What one worker runs as a whole: a file; but all of tests/powershell, because its last test judges what the others recorded."""
+    file = nodeid.split("::", 1)[0]
+    return "tests/powershell" if file.startswith("tests/powershell/") else file
+
+
+def _begins(item: pytest.Item) -> tuple[int, bool]:
+    whole = unit(item.nodeid)
+    rank = next((n for n, name in enumerate(LONGEST_FIRST) if whole == name or whole.startswith(f"{name}/")), len(LONGEST_FIRST))
+    return rank, whole == "tests/powershell" and item.path.name == "test_coverage.py"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The coverage of the snippets is judged when all of tests/powershell ran."""
-    items.sort(key=lambda item: item.path.name == "test_coverage.py" and item.path.parent.name == "powershell")
+    """The longest files begin first, and the coverage of the snippets is judged when all of tests/powershell ran."""
+    items.sort(key=_begins)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file to a worker, as --dist loadfile; but tests/powershell to one, because its last test judges what the others recorded."""
+    """A unit to a worker, in the order of pytest_collection_modifyitems."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class ByFile(LoadScopeScheduling):
+    class ByUnit(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.split("::", 1)[0]
-            return "tests/powershell" if file.startswith("tests/powershell/") else file
+            return unit(nodeid)
 
-    return ByFile(config, log)
+    # xdist's own order is by the number of tests, and the longest files have few.
+    config.option.loadscopereorder = False
+    return ByUnit(config, log)

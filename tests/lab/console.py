@@ -35,6 +35,7 @@ from lyncarr.lab.wire.server import LabServer
 from lyncarr.materials.prepare import Prepared, prepare
 from lyncarr.powershell.bundle import shipped
 from lyncarr.steps import STEPS
+from tests.patience import HANG_S
 
 PASSWORD = "P@ssw0rd-of-the-lab"
 FARMS = """
@@ -46,9 +47,7 @@ servers = ["fepool.contoso.local"]
 name = "meet.contoso.com"
 servers = ["fepool.contoso.local"]
 """
-WAIT_S = 30.0
-PIPE_WAIT_S = 60.0
-"""A line that is later than this never comes, also on a busy machine."""
+WAIT_S = HANG_S
 
 
 @dataclass
@@ -211,7 +210,7 @@ def wait_for(stream: Any, text: str) -> str:
     seen = ""
     while text not in seen:
         try:
-            line = lines.get(timeout=PIPE_WAIT_S)
+            line = lines.get(timeout=WAIT_S)
         except queue.Empty:
             line = None
         assert line is not None, f"{text!r} never came:\n{seen}"

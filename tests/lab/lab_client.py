@@ -19,6 +19,7 @@ from lyncarr.lab.replay.psrp import ReplayEngine
 from lyncarr.lab.wire import wsman
 from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import Script
+from tests.patience import HANG_S
 
 SCRIPT = Script({"look": "the bundle that looks", "write": "the bundle that writes"})
 RUN = "6a3f0f6e-2f0c-4a52-9a55-0d8c1f4b7a10"
@@ -41,7 +42,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 3.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = HANG_S) -> bool:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

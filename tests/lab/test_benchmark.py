@@ -70,7 +70,7 @@ def test_a_round_trip_takes_its_time_and_the_first_one_twice() -> None:
         taken = []
         begun = time.monotonic()
         with socket.create_connection(("127.0.0.1", link.port)) as client:
-            for size in (1, 1, 300_000):
+            for size in (1, 1, 3_000_000):
                 client.sendall(b"x" * size)
                 while size:
                     size -= len(client.recv(65_536))
@@ -78,8 +78,8 @@ def test_a_round_trip_takes_its_time_and_the_first_one_twice() -> None:
                 begun = time.monotonic()
     assert taken[0] >= 0.4
     assert taken[1] >= 0.2
-    # One after the other its pieces would take a second.
-    assert 0.2 <= taken[2] < 1.0
+    # One after the other its pieces would take nine seconds.
+    assert 0.2 <= taken[2] < 5
 
 
 def test_what_was_not_run_is_computed_and_says_so() -> None:

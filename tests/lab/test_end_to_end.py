@@ -19,6 +19,7 @@ from lyncarr.lab.wire.faults import Faults, every
 from lyncarr.powershell.bundle import shipped
 from lyncarr.steps import STEPS
 from tests.lab.console import FARMS, Bench, wait_for
+from tests.patience import HANG_S
 
 pytestmark = pytest.mark.usefixtures("transport")
 
@@ -473,7 +474,7 @@ def test_a_reader_that_goes_away_does_not_stop_a_run(bench: Bench) -> None:
     process.stdout.close()
     assert process.stderr is not None
     said = process.stderr.read()
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=HANG_S) == 0
     assert bench.json("plan").code == 0
     assert "Traceback" not in said
     assert "BrokenPipe" not in said
@@ -586,11 +587,11 @@ def test_another_computer_in_the_middle_of_a_run(bench: Bench) -> None:
 
 def test_events_stand_in_the_json_as_they_happen(bench: Bench) -> None:
     bench.finish().machine.states["iis"] = {}
-    bench.machine.faults.pause_s = 1.0
+    bench.machine.faults.pause_s = 3.0
     process = bench.start("provision", "--yes", "--output", "json")
     seen = wait_for(process.stdout, '"applying"')
     assert process.poll() is None
-    rest = process.communicate(timeout=30)[0]
+    rest = process.communicate(timeout=HANG_S)[0]
     names = [json.loads(line)["event"] for line in (seen + rest).splitlines()]
     assert names == ["connecting", "hello", "plan", "applying", "connecting", "hello", "host", "summary"]
 

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import logging
 import signal
+import socket
 import threading
 import time
 import warnings
@@ -43,6 +44,7 @@ from lyncarr.lab.wire.faults import At, Faults, every
 from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import Script
 from tests.lab import console
+from tests.patience import HANG_S
 
 pytestmark = pytest.mark.usefixtures("transport")
 
@@ -199,7 +201,7 @@ def test_an_old_powershell_never_sees_the_script(version: str, transport: str) -
 def test_events_come_as_they_happen() -> None:
     with Bench() as bench, bench.host() as host:
         observe(host, lock=True)
-        bench.machine.faults.pause_s = 1.0
+        bench.machine.faults.pause_s = 3.0
         times: dict[str, float] = {}
         request = Request(RUN, "apply", (StepRequest(STEP, WANTED),), True)
         host.request(request, lambda event: times.setdefault(event.name, time.monotonic()), Deadline(10))
@@ -385,11 +387,15 @@ def test_503_for_ever_ends_in_time() -> None:
         begun = time.monotonic()
         with pytest.raises(UnreachableError, match="503"):
             observe(host)
-        assert 0.5 < time.monotonic() - begun < 3
+        assert 0.5 < time.monotonic() - begun < HANG_S
 
 
-@pytest.mark.parametrize(("known", "least_s", "most_s"), [(False, 1.5, 3.0), (True, 3.5, 6.0)], ids=["first contact", "later shell"])
-def test_nothing_listening_is_tried_again(known: bool, least_s: float, most_s: float) -> None:
+@pytest.mark.parametrize("known", [False, True], ids=["first contact", "later shell"])
+def test_nothing_listening_is_tried_again(known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some times at the first contact, and as long as connecting may take where a shell was there before."""
+    attempts: list[int] = []
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, **options: (attempts.append(port), resolve(host, port, **options))[1])
     with Bench() as bench:
         begun = time.monotonic()
         with (
@@ -397,7 +403,8 @@ def test_nothing_listening_is_tried_again(known: bool, least_s: float, most_s: f
             pytest.raises(UnreachableError, match="refused the connection"),
         ):
             observe(host)
-        assert least_s < time.monotonic() - begun < most_s
+        assert time.monotonic() - begun > (3.5 if known else 1.5)
+    assert attempts.count(1) > FIRST_ATTEMPTS if known else attempts.count(1) == FIRST_ATTEMPTS
 
 
 def test_a_port_that_breaks_off_each_log_on_is_given_up_soon() -> None:
@@ -407,7 +414,7 @@ def test_a_port_that_breaks_off_each_log_on_is_given_up_soon() -> None:
         begun = time.monotonic()
         with shell_class()(target, script=SCRIPT) as host, pytest.raises(UnreachableError):
             observe(host)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < HANG_S
         assert host.traffic.connections == FIRST_ATTEMPTS
 
 
@@ -489,8 +496,8 @@ def test_a_request_of_several_messages_that_loses_the_first_ends_at_once() -> No
         request = Request(RUN, "upload", (), True, {"who": "me", "file": "arr", "offset": 0, "data": "A" * 600_000})
         begun = time.monotonic()
         with pytest.raises(LostConnectionError):
-            host.request(request, lambda event: None, Deadline(10))
-        assert time.monotonic() - begun < 5
+            host.request(request, lambda event: None, Deadline(10 * HANG_S))
+        assert time.monotonic() - begun < HANG_S
         assert len(bench.machine.exchanges) == 1
 
 
@@ -511,8 +518,8 @@ def test_a_request_that_never_arrived_is_known_at_once() -> None:
         bench.faults.cut_request = At(len(bench.lab.messages) + 1)
         begun = time.monotonic()
         with pytest.raises(LostConnectionError, match="not begun there"):
-            apply(host, deadline_s=60)
-        assert time.monotonic() - begun < 10
+            apply(host, deadline_s=10 * HANG_S)
+        assert time.monotonic() - begun < HANG_S
 
 
 @pytest.mark.parametrize("transport", ["winrs"], indirect=True)
@@ -584,18 +591,18 @@ def test_the_runs_deadline_ends_everything(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("lyncarr.hosts.shell.CLOSE_S", 0.5)
     with Bench(faults=Faults(stall=every(first=4))) as bench:
         begun = time.monotonic()
-        with bench.host(wait_s=20) as host, pytest.raises(LostConnectionError, match="did not finish within 1 s"):
+        with bench.host(wait_s=200) as host, pytest.raises(LostConnectionError, match="did not finish within 1 s"):
             observe(host, deadline_s=1.0)
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < HANG_S
 
 
 def test_a_dripping_answer_ends_at_the_runs_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lyncarr.hosts.shell.CLOSE_S", 0.5)
     with Bench(faults=Faults(drip=every(first=2), drip_interval_s=0.05)) as bench:
         begun = time.monotonic()
-        with bench.host(wait_s=20) as host, pytest.raises(LostConnectionError):
+        with bench.host(wait_s=200) as host, pytest.raises(LostConnectionError):
             observe(host, deadline_s=1.0)
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < HANG_S
 
 
 # A real PowerShell behind the same wire.
@@ -655,13 +662,13 @@ def test_a_real_powershell_is_stopped(real: LabServer) -> None:
 def test_interrupt_stops_what_runs_and_deletes_the_shell(auth: str, tls: str) -> None:
     with Bench() as bench, bench.host(auth, tls) as host:
         observe(host, lock=True)
-        bench.machine.faults.pause_s = 30.0
+        bench.machine.faults.pause_s = 10 * HANG_S
         threading.Timer(0.4, host.interrupt).start()
         begun = time.monotonic()
         with pytest.raises(LostConnectionError, match=r"stopped|interrupted"):
-            apply(host, deadline_s=60)
+            apply(host, deadline_s=10 * HANG_S)
         host.close()
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < HANG_S
         assert bench.actions()[-1] == "Delete"
         assert "Signal" in bench.actions()
         assert bench.machine.holder is None

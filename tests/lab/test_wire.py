@@ -45,6 +45,7 @@ from tests.lab.lab_client import (
     request,
     script,
 )
+from tests.patience import HANG_S
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def either(request: pytest.FixtureRequest) -> Iterator[tuple[LabServer, str]]:
     """A lab with each engine, and the script that it runs."""
     if request.param == "replay":
         with LabServer(replay()) as lab:
-            yield lab, SCRIPT.look
+            yield lab, SCRIPT.bundles["look"]
     else:
         with LabServer(PowerShellEngine(shlex.split(request.getfixturevalue("pwsh")))) as lab:
             yield lab, script("echo")
@@ -308,7 +309,7 @@ def test_a_stop_ends_the_pipeline_and_not_the_shell(pwsh_lab: LabServer) -> None
             shell.poll_invoke()
         begun = time.monotonic()
         shell.stop()
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < HANG_S
         assert shell.state == PSInvocationState.STOPPED
         assert first(runspaces, "", script("echo"))
 
@@ -320,24 +321,24 @@ def test_a_shell_takes_its_processes_with_it(pwsh: str, end: str) -> None:
     lab.start()
     try:
         connection = connect(lab)
-        runspaces = RunspacePool(connection, idle_timeout=1 if end == "idle" else None)
+        runspaces = RunspacePool(connection, idle_timeout=2 if end == "idle" else None)
         runspaces.open()
         process = json.loads(first(runspaces, "", script("echo"))[0])["process"]
         shell = pipeline(runspaces, script("child"))
         shell.begin_invoke()
+        begun = time.monotonic()
         while not shell.output:
+            begun = time.monotonic()
             shell.poll_invoke()
         child = int(shell.output[0])
         assert not gone(process)
         assert not gone(child)
-        begun = time.monotonic()
         if end == "delete":
             runspaces.close()
         elif end == "server":
             lab.stop()
-            assert time.monotonic() - begun < 1
         assert eventually(lambda: gone(process) and gone(child))
-        assert end != "idle" or time.monotonic() - begun > 0.8
+        assert end != "idle" or time.monotonic() - begun > 1.8
     finally:
         lab.stop()
 
@@ -408,7 +409,7 @@ def slow_lab(pause_s: float, **options: Any) -> LabServer:
 def begin_apply(runspaces: RunspacePool) -> Any:
     """A pipeline that applies, after the first look with the lock; its first burst has arrived."""
     first(runspaces, request(lock=True, proxy_timeout={}))
-    shell = pipeline(runspaces, SCRIPT.write, Request=request("apply", lock=True, proxy_timeout={"a": {"b": 1}}))
+    shell = pipeline(runspaces, SCRIPT.bundles["write"], Request=request("apply", lock=True, proxy_timeout={"a": {"b": 1}}))
     shell.begin_invoke()
     while not shell.output:
         shell.poll_invoke()
@@ -430,7 +431,7 @@ def test_deleting_a_shell_aborts_the_receive_that_waits() -> None:
 
 def test_a_terminated_command_is_forgotten(lab: LabServer) -> None:
     with pool(lab) as runspaces:
-        shell = pipeline(runspaces, SCRIPT.look, Request=request())
+        shell = pipeline(runspaces, SCRIPT.bundles["look"], Request=request())
         shell.invoke()
         command = shell.id
         shell.close()
@@ -459,7 +460,7 @@ def test_a_client_that_went_away_while_receiving_loses_nothing() -> None:
 
 def test_the_same_message_gets_the_same_answer_again(lab: LabServer) -> None:
     with pool(lab) as runspaces:
-        shell = pipeline(runspaces, SCRIPT.look, Request=request())
+        shell = pipeline(runspaces, SCRIPT.bundles["look"], Request=request())
         shell.begin_invoke()
         body = envelope(
             wsman.RECEIVE,
@@ -481,7 +482,7 @@ def test_a_slow_client_does_not_keep_others_waiting(lab: LabServer) -> None:
         begun = time.monotonic()
         with pool(lab) as runspaces:
             assert first(runspaces, request())
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < HANG_S
 
 
 def test_many_clients_at_once(lab: LabServer) -> None:
@@ -506,7 +507,7 @@ def test_many_clients_at_once(lab: LabServer) -> None:
 
 def test_stopping_is_quick_and_leaves_no_thread() -> None:
     before = {thread.ident for thread in threading.enumerate()}
-    with slow_lab(60) as lab:
+    with slow_lab(600) as lab:
         connection = connect(lab)
         runspaces = RunspacePool(connection)
         runspaces.open()
@@ -516,7 +517,7 @@ def test_stopping_is_quick_and_leaves_no_thread() -> None:
         silent = [socket.create_connection((lab.address, port)) for port in (lab.http_port, lab.https_port)]
         time.sleep(0.1)
         begun = time.monotonic()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < HANG_S
     for client in silent:
         client.close()
     waiting.join()
@@ -589,7 +590,7 @@ def test_an_answer_that_is_cut_was_carried_out(lab: LabServer) -> None:
 def test_received_data_survives_a_cut_answer(lab: LabServer) -> None:
     lab.faults.cut_answer = At(4)
     with pool(lab) as runspaces:
-        shell = pipeline(runspaces, SCRIPT.look, Request=request())
+        shell = pipeline(runspaces, SCRIPT.bundles["look"], Request=request())
         shell.begin_invoke()
         with pytest.raises(requests.ConnectionError):
             shell.poll_invoke()
@@ -626,7 +627,7 @@ def test_stopping_does_not_wait_for_a_drip() -> None:
         client.start()
         assert eventually(lambda: bool(lab.messages))
         begun = time.monotonic()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < HANG_S
     client.join()
 
 

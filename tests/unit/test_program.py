@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from lyncarr.core.errors import ConfigurationError
 from lyncarr.secrets import program
+from tests.patience import HANG_S
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -100,9 +102,11 @@ def test_a_program_that_does_not_end_is_ended(code: str, tmp_path: Path, monkeyp
 def test_a_child_that_keeps_the_output_open_does_not_delay_the_result(tmp_path: Path) -> None:
     """Such as an agent that the program starts once."""
     began = time.monotonic()
-    code = "print('secret', flush=True); subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(15)'])"
+    child = "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
+    code = f"print('secret', flush=True); {child}; Path('child').write_text(str(child.pid))"
     assert run(tmp_path, code).strip() == b"secret"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < HANG_S
+    os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("line", ["no-such-program show rp01", "./no-such-program show rp01", "give.py show rp01"])
