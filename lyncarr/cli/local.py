@@ -46,7 +46,7 @@ def show_schema(path: Path | None) -> None:
         print(schema_text(), end="")
         return
     write_schema(path)
-    print(f"Wrote {path}. As the first line of the site file, #:schema {_from_here(path)} tells editors of it.")
+    print(f"Wrote {path}. Add it to the configuration file as its first line, for editors: #:schema {_from_here(path)}")
 
 
 def _from_here(path: Path) -> str:

@@ -19,7 +19,6 @@ import pytest
 from tests.docs.documents import PAGES, ROOT, name_of
 
 EXEMPT: tuple[str, ...] = (
-    "docs/cli.md",
     "docs/contract.md",
     "docs/contributing.md",
     "docs/faults.md",
@@ -27,10 +26,8 @@ EXEMPT: tuple[str, ...] = (
     "docs/lab.md",
     "docs/security.md",
     "docs/what-is-proved.md",
-    "lyncarr/cli",
     "lyncarr/hosts",
     "lyncarr/lab",
-    "lyncarr/report",
     "lyncarr/runs",
     "ps_snippets",
 )
