@@ -12,26 +12,26 @@ from lyncarr.core.model import Change, Stage, State, Step
 from lyncarr.core.text import quoted
 
 
-def select(runbook: tuple[Stage, ...], names: Iterable[str] = ()) -> tuple[Stage, ...]:
-    """The stages reduced to the steps named, with the rest of their units; all where nothing is named.
+def select(stages: tuple[Stage, ...], names: Iterable[str] = ()) -> tuple[Stage, ...]:
+    """The stages with only the named steps and the other steps of their units. Without names: all stages.
 
     Raises UsageError with the nearest name for a step that does not exist.
     """
     selected = list(names)
     if not selected:
-        return runbook
-    known = {step.name: step for stage in runbook for step in stage.steps}
+        return stages
+    known = {step.name: step for stage in stages for step in stage.steps}
     for name in selected:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
             hint = f"Did you mean '{near[0]}'?" if near else "lyncarr steps lists all steps."
             raise UsageError(f"Unknown step {quoted(name)}.", hint=hint)
     units = {known[name].unit for name in selected} - {None}
-    stages = []
-    for stage in runbook:
+    reduced = []
+    for stage in stages:
         steps = tuple(step for step in stage.steps if step.name in selected or step.unit in units)
         if steps:
-            stages.append(
+            reduced.append(
                 Stage(
                     stage.name,
                     steps,
@@ -40,7 +40,7 @@ def select(runbook: tuple[Stage, ...], names: Iterable[str] = ()) -> tuple[Stage
                     may_reboot=stage.may_reboot,
                 )
             )
-    return tuple(stages)
+    return tuple(reduced)
 
 
 def steps_of(stages: tuple[Stage, ...]) -> tuple[Step, ...]:
