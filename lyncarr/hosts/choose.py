@@ -1,4 +1,4 @@
-"""Which class carries requests to a host. Each brings a library of its own, which is imported when it is known that it is needed."""
+"""The class of a remote shell. Each class needs a library of its own, which is imported only where it is used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def shell_class_for(target: Target) -> type[RemoteShell]:
-    """By the target's `transport`."""
+    """The class for the transport of `target`."""
     if target.transport == TransportKind.winrs:
         from lyncarr.hosts.winrs import WinrsShell
 

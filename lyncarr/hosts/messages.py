@@ -1,7 +1,7 @@
-"""PSRP messages from a host, checked before pypsrp reads them.
+"""Checks PSRP messages of a host before pypsrp reads them.
 
-pypsrp believes fragments (a short one is cut, an unknown one kept for ever), and runs what a host calls for. Here a fragment is
-whole, a message is bounded, of a kind that is expected, and without a document type; what asks this side to act is refused.
+pypsrp trusts fragments: it cuts a short one, keeps an unknown one forever, and runs host calls. This module requires whole fragments,
+limits the size of messages, accepts expected message types without a document type only, and refuses host calls.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pypsrp.serializer import Serializer
 
 from lyncarr.core.errors import ProtocolError
 from lyncarr.hosts.http.guard import MAX_BODY_BYTES, refuse_document_type
-from lyncarr.hosts.target import Target
+from lyncarr.hosts.target import CHECK_ADDRESS, Target
 
 # [MS-PSRP] 2.2.4: object id, fragment id, flags, length, all big-endian. 2.2.1: destination, type, pool, pipeline, little-endian.
 _FRAGMENT = struct.Struct(">QQBI")
 _START, _END = 1, 2
 _HEADER_BYTES = 40
 MAX_MESSAGES = 20_000
-"""In one answer. A full envelope of 500 KB has room for about 4,000 of the smallest."""
+"""In one answer. A full envelope of 500 KB holds about 4,000 of the smallest messages."""
 MAX_OPEN = 64
-"""Messages begun and not ended. Windows sends one after the other."""
+"""Incomplete messages. Windows sends one message after the other."""
 
 READ = frozenset(
     {
@@ -48,19 +48,19 @@ UNREAD = frozenset(
         MessageType.RUNSPACE_AVAILABILITY,
     }
 )
-"""Nobody looks at these: they are dropped without being parsed."""
+"""lyncarr does not use these. They are dropped and never parsed."""
 HOST_CALLS = frozenset({MessageType.RUNSPACEPOOL_HOST_CALL, MessageType.PIPELINE_HOST_CALL})
 
 
 class GuardedFragmenter(Fragmenter):
-    """Takes the place of a runspace pool's `_fragmenter`. Raises ProtocolError for everything that no honest host sends."""
+    """Replaces the `_fragmenter` of a runspace pool. Raises ProtocolError for data that violates the protocol."""
 
     def __init__(self, target: Target, max_size: int, serializer: Serializer) -> None:
         super().__init__(max_size, serializer)
         self._target = target
         self._open: dict[int, tuple[int, bytearray]] = {}
         self.made = 0
-        """Fragments of the message sent last."""
+        """Number of fragments of the last message that was sent."""
 
     def fragment(self, data: Any, rpid: str, pid: str | None = None, remaining_size: int | None = None) -> list[bytes]:
         fragments: list[bytes] = super().fragment(data, rpid, pid, remaining_size)
@@ -68,7 +68,7 @@ class GuardedFragmenter(Fragmenter):
         return fragments
 
     def defragment(self, data: bytes) -> list[Message]:
-        """The messages that end in `data`, which is a number of whole fragments."""
+        """The messages whose last fragment is in `data`, which must consist of whole fragments."""
         messages = []
         offset = 0
         count = 0
@@ -78,7 +78,7 @@ class GuardedFragmenter(Fragmenter):
             object_id, number, flags, length = _FRAGMENT.unpack_from(data, offset)
             offset += _FRAGMENT.size
             if offset + length > len(data):
-                raise self._broken("a fragment shorter than it says")
+                raise self._broken("a fragment shorter than its declared length")
             whole = self._joined(object_id, number, flags, data[offset : offset + length])
             offset += length
             if whole is None:
@@ -86,12 +86,12 @@ class GuardedFragmenter(Fragmenter):
             count += 1
             if count > MAX_MESSAGES:
                 raise self._broken(f"more than {MAX_MESSAGES} messages in one answer")
-            if self._wanted(whole):
+            if self._is_read(whole):
                 messages.append(Message.unpack(whole, self.serializer))
         return messages
 
     def _joined(self, object_id: int, number: int, flags: int, part: bytes) -> bytes | None:
-        """The message that ends with this fragment, None where more of it is to come."""
+        """The message that this fragment completes; None where further fragments follow."""
         expected, parts = self._open.pop(object_id, (0, bytearray()))
         if number != expected or bool(flags & _START) != (number == 0):
             raise self._broken(f"fragment {number} where {expected} was expected")
@@ -105,14 +105,14 @@ class GuardedFragmenter(Fragmenter):
             raise self._broken(f"a message of more than {MAX_BODY_BYTES} bytes")
         return None
 
-    def _wanted(self, message: bytes) -> bool:
+    def _is_read(self, message: bytes) -> bool:
         if len(message) < _HEADER_BYTES:
             raise self._broken("a message without its header")
         kind = int.from_bytes(message[4:8], "little")
         if kind in HOST_CALLS:
             raise ProtocolError(
-                f"{self._target.where} asks this side to answer a prompt, which lyncarr's script never does; nothing was answered. "
-                "Is that a machine of yours, and its PowerShell endpoint the standard one?"
+                f"{self._target.where} requested an answer to a prompt, which the script of lyncarr never does; no answer was sent.",
+                hint="Check the address, and that the host uses the standard PowerShell endpoint.",
             )
         if kind in UNREAD:
             return False
@@ -121,5 +121,7 @@ class GuardedFragmenter(Fragmenter):
         refuse_document_type(message[_HEADER_BYTES:], self._target)
         return True
 
-    def _broken(self, what: str) -> ProtocolError:
-        return ProtocolError(f"{self._target.where} broke the PowerShell remoting protocol ({what}); nothing more is read from it.")
+    def _broken(self, reason: str) -> ProtocolError:
+        return ProtocolError(
+            f"{self._target.where} violated the PowerShell remoting protocol ({reason}); lyncarr stopped reading.", hint=CHECK_ADDRESS
+        )

@@ -1,4 +1,4 @@
-"""What a remote shell is, whichever protocol carries it: spent after an error, interrupted from any thread, deleted at last."""
+"""The common part of both remote shells: unusable after an error, interrupted from any thread, deleted at the end."""
 
 from __future__ import annotations
 
@@ -13,20 +13,26 @@ from lyncarr.core.fitness import OLDEST_POWERSHELL, powershell_version
 from lyncarr.core.model import Deadline, Event, Request, Secret
 from lyncarr.core.text import safe
 from lyncarr.hosts.http.transport import Transport
-from lyncarr.hosts.target import Target
+from lyncarr.hosts.target import RUN_AGAIN, Target
 from lyncarr.powershell.bundle import LOOK, Script, bundle_of
 from lyncarr.powershell.protocol import EventReader, encode_request
 
 OPERATION_TIMEOUT_S = 20
 IDLE_TIMEOUT_S = 60
-"""The least that Windows takes. A shell asked for output is not idle; one without a controller ends after this, and frees its lock."""
+"""The smallest value that Windows accepts. A shell without a controller ends after this time and releases its lock.
+
+A shell with a pending Receive is not idle.
+"""
 CLOSE_S = 5.0
 STOP_S = 8.0
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a host is known by once its shell is open, before the script is sent: its PowerShell, and under TLS its certificate (DER)."""
+    """What is known of a host when its shell is open, before the script is sent.
+
+    `powershell` is its version, `certificate` the certificate of the host (DER), None without TLS.
+    """
 
     powershell: str
     certificate: bytes | None
@@ -34,7 +40,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Traffic:
-    """What went over the wire: HTTP requests, TCP connections, bytes of HTTP inside TLS."""
+    """The traffic of a shell: HTTP requests, TCP connections, bytes of HTTP before TLS."""
 
     requests: int
     connections: int
@@ -45,8 +51,8 @@ class Traffic:
 class RemoteShell(ABC):
     """One remote shell on `target`, opened by its first request. See core.model.Shell.
 
-    A bundle of `script` goes with the first request that needs it. `on_identity` is called when the shell is open.
-    `known` tells that the host answered in this run before: then it is worth waiting for.
+    Each bundle of `script` is sent with the first request that needs it. `on_identity` is called when the shell is open. `known` is
+    whether the host has answered in this run before; then lyncarr waits longer for a connection.
     """
 
     def __init__(
@@ -67,7 +73,7 @@ class RemoteShell(ABC):
         self._opened = False
         self._bundles: set[str] = set()
         self._spent = False
-        # Held by whoever uses the connection. Of the same thread it lets on_event interrupt.
+        # The thread that uses the connection holds this lock. It is reentrant, so on_event may call interrupt.
         self._lock = threading.RLock()
         self._interrupted = False
 
@@ -84,7 +90,7 @@ class RemoteShell(ABC):
 
     @property
     def logged_on(self) -> bool:
-        """Whether a message came through the host's authentication."""
+        """Whether the host accepted the logon and answered a message."""
         return self._transport.answered
 
     def request(
@@ -94,13 +100,13 @@ class RemoteShell(ABC):
         deadline: Deadline,
         secrets: Mapping[str, Secret] | None = None,
     ) -> None:
-        """Send one request and hand on its events; returns when its `done` was seen and the host has nothing more to say to it.
+        """Send one request and report its events. Returns after its `done` event, when the host has sent everything.
 
-        The first request, which is the script itself, takes no `secrets`. After an error the shell is only good for closing.
-        Raises errors of core/errors.py only, and what `on_event` raises.
+        The first request carries the script and no `secrets`. After an error the shell can only be closed. Raises errors of
+        core/errors.py, and the exceptions of `on_event`.
         """
         if self._spent:
-            raise LostConnectionError(f"The remote shell on {self._target.where} is closed; run this again.")
+            raise LostConnectionError(f"The remote shell on {self._target.where} is closed.", hint=RUN_AGAIN)
         first = not self._opened
         bundle = bundle_of(request.operation)
         if first and (secrets or bundle != LOOK):
@@ -109,8 +115,8 @@ class RemoteShell(ABC):
         self._spent = True
         with self._lock:
             self._transport.limit(deadline)
-            # After it: an interrupt of a moment ago may have cancelled, which `limit` takes back.
-            self._go_on()
+            # After `limit`, which ends the effect of a cancel: an interrupt may have just called it.
+            self._check_interrupted()
             if first:
                 self._connect()
             script = None if bundle in self._bundles else self._script.bundles[bundle]
@@ -119,7 +125,7 @@ class RemoteShell(ABC):
         self._spent = self._interrupted
 
     def interrupt(self) -> None:
-        """Stop what runs, wait a few seconds for its end, and delete the shell; from any thread. Raises nothing."""
+        """Stop the running request, wait a few seconds for its end, and delete the shell. Any thread may call it. Raises nothing."""
         self._interrupted = self._spent = True
         if not self._lock.acquire(blocking=False):
             self._transport.cancel()
@@ -132,18 +138,18 @@ class RemoteShell(ABC):
             self._lock.release()
 
     def close(self) -> None:
-        """Delete the shell, as well as that goes within a few seconds, and close the connection. Raises nothing."""
+        """Delete the shell within a few seconds, if possible, and close the connection. Raises nothing."""
         self._spent = True
         with self._lock:
             if self._interrupted:
-                # The thread that interrupts may come to the lock after this one.
+                # This thread may get the lock before the thread that interrupts.
                 self._stop_running()
             self._delete()
             self._transport.close()
 
     @abstractmethod
     def _open(self) -> str:
-        """Open the shell; gives its PowerShell's version, empty where it tells none, as 2.0 does over PSRP."""
+        """Open the shell and return its PowerShell version, "" where it reports none, as PowerShell 2.0 does over PSRP."""
 
     @abstractmethod
     def _converse(
@@ -154,43 +160,44 @@ class RemoteShell(ABC):
         reader: EventReader,
         on_event: Callable[[Event], None],
     ) -> None:
-        """Send `request`, with the script that answers it where the shell does not have that yet, and hand on events until its end."""
+        """Send `request`, with `script` where the shell needs it, and report events until its end."""
 
     @abstractmethod
     def _stop(self, end: Deadline) -> None:
-        """Stop what runs, and wait until it has ended or `end` is there. May raise LyncarrError."""
+        """Stop the running request, and wait until it has ended or `end` has passed. May raise LyncarrError."""
 
     @abstractmethod
     def _take_deletion(self) -> Callable[[], None] | None:
-        """What deletes the shell, or None where there is none; from then on there is none. The call may raise LyncarrError."""
+        """Forget the shell, and return the call that deletes it; None where there is no shell. That call may raise LyncarrError."""
 
     def _connect(self) -> None:
         self._opened = True
         version = self._open()
         if powershell_version(version) < OLDEST_POWERSHELL:
             raise RefusedError(
-                f"{self._target.where} has PowerShell {safe(version) or '2.0 or older'}; lyncarr needs 4.0 or newer. "
-                "Install Windows Management Framework 5.1."
+                f"{self._target.where} has PowerShell {safe(version) or '2.0 or older'}; lyncarr requires 4.0 or newer.",
+                hint="Install Windows Management Framework 5.1.",
             )
         if self._on_identity is not None:
             self._on_identity(Identity(version, self._transport.certificate))
 
-    def _hand_on(self, text: object, reader: EventReader, on_event: Callable[[Event], None]) -> None:
+    def _report(self, text: object, reader: EventReader, on_event: Callable[[Event], None]) -> None:
         for event in reader.feed(text):
             on_event(event)
-            self._go_on()
+            self._check_interrupted()
 
     def _script_ended(self, text: str, detail: str) -> StepFailedError:
-        """The script catches its own errors, so that one out here came from PowerShell around it."""
+        """The error for a script that ended early. The script catches its own errors, so the reason is PowerShell itself."""
         return StepFailedError(
-            f"PowerShell on {self._target.where} ended lyncarr's script: {text} Does a policy or an antivirus there stop scripts?",
+            f"PowerShell on {self._target.where} ended the script of lyncarr: {text}{'' if text.endswith('.') else '.'}",
+            hint="Check whether a policy or antivirus software on the host blocks scripts.",
             kind="error",
             detail=detail,
         )
 
-    def _go_on(self) -> None:
+    def _check_interrupted(self) -> None:
         if self._interrupted:
-            raise LostConnectionError(f"The run on {self._target.where} was interrupted.")
+            raise LostConnectionError(f"The run on {self._target.where} was interrupted.", hint=RUN_AGAIN)
 
     def _stop_running(self) -> None:
         if self._transport.distrusted:
@@ -200,11 +207,11 @@ class RemoteShell(ABC):
         try:
             self._stop(end)
         except LyncarrError:
-            # It is deleted next, whatever became of it.
+            # The shell is deleted next in every case.
             return
 
     def _delete(self) -> None:
-        """Without this a shell, and the lock that it holds, would stay until its idle time-out."""
+        """Delete the shell. Otherwise the shell and its lock would exist until its idle timeout."""
         delete = self._take_deletion()
         if delete is None or self._transport.distrusted:
             return
@@ -214,7 +221,7 @@ class RemoteShell(ABC):
                 delete()
                 return
             except LostConnectionError:
-                # Lost on its way, or its answer was: deleting twice does no harm, and not at all leaves the lock held.
+                # The message or its answer was lost. A second Delete does no harm, and without one the lock stays held.
                 continue
             except LyncarrError:
                 return

@@ -1,29 +1,38 @@
-"""Which machine is meant, how to log on to it, and what makes it trusted. Pure; nothing here opens a connection."""
+"""The host of a connection: its address, how to log on, and how to verify its certificate. Pure; opens no connection."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from lyncarr.config.names import parse_server
 from lyncarr.core.errors import UsageError
 from lyncarr.core.kinds import AuthMethod, TransportKind
 from lyncarr.core.model import Secret
+from lyncarr.core.text import quoted
 
 if TYPE_CHECKING:
     from lyncarr.config.tables import HostConfig
 
+Word = TypeVar("Word", AuthMethod, TransportKind)
+
 HTTP_PORT = 5985
 HTTPS_PORT = 5986
+MAX_PORT = 65535
+
+CHECK_ADDRESS = "Check the address and the port of the host."
+CHECK_NETWORK = "Check the network: another computer may answer in place of the host."
+RUN_AGAIN = "Run the command again."
 
 
 @dataclass(frozen=True)
 class Tls:
-    """What makes a host's certificate right.
+    """How lyncarr verifies the certificate of a host.
 
-    "verify": the system's trusted roots; "ca": the roots in the PEM file `ca`; "pin": the one leaf whose SHA-256 (upper hex) is
-    `pin`, its name, chain and dates not asked; "off": http, and then every message is sealed by NTLM or Kerberos.
+    "verify": by the trusted roots of the system. "ca": by the roots in the PEM file `ca`. "pin": only the certificate whose SHA-256
+    (upper case hex) is `pin`; its name, chain and dates do not matter. "off": HTTP without TLS, where NTLM or Kerberos encrypts every
+    message.
     """
 
     mode: Literal["verify", "ca", "pin", "off"] = "verify"
@@ -32,7 +41,7 @@ class Tls:
 
     @classmethod
     def parse(cls, text: str, base: Path) -> Tls:
-        """A canonical `tls` value of the site file (config.values.check_tls); a relative CA file starts at `base`."""
+        """From a canonical `tls` value of the configuration file (config.values.check_tls). A relative CA file starts at `base`."""
         mode, _, rest = text.partition(":")
         if mode == "ca":
             return cls("ca", ca=base / rest)
@@ -43,9 +52,10 @@ class Tls:
 
 @dataclass(frozen=True)
 class Target:
-    """One machine with WinRM. `name` is what people call it, `address` a DNS name (A-labels) or an IP address without brackets.
+    """One host with WinRM.
 
-    Raises UsageError for combinations that would send a password readable, or cannot work at all.
+    `name` is the name in messages, `address` a DNS name (A-labels) or an IP address without brackets. Raises UsageError for
+    combinations that would send a password unencrypted, or cannot work at all.
     """
 
     name: str
@@ -61,18 +71,26 @@ class Target:
 
     def __post_init__(self) -> None:
         if self.auth != AuthMethod.certificate and self.password is None:
-            raise UsageError(f"There is no password for {self.user} on {self.name}; use --password-from, or the site file's key password.")
-        _refuse_useless(self.name, self.user, self.auth, self.tls, self.certificate, self.key)
+            raise UsageError(
+                f"There is no password for {self.user} on {self.name}.",
+                hint="Use --password-from, or the key `password` of the host in the configuration file.",
+            )
+        _require_usable(self.name, self.user, self.auth, self.tls, self.certificate, self.key)
 
     @property
     def where(self) -> str:
-        """For messages: `rp01 (192.0.2.10:5986)`, and only the address where that is also the name."""
+        """For messages: `rp01 (192.0.2.10:5986)`, or only the address where it is also the name."""
         return self.place if self.name == self.address else f"{self.name} ({self.place})"
 
     @property
     def place(self) -> str:
         """`192.0.2.10:5986`, IPv6 in brackets."""
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    @property
+    def account(self) -> str:
+        """For messages: the user, or the client certificate where it logs on without a user."""
+        return self.user or "the client certificate"
 
     @property
     def endpoint(self) -> str:
@@ -100,11 +118,11 @@ def make_target(
     resolve: Resolve,
     transport: str | None = None,
 ) -> Target:
-    """The table [hosts.NAME] of the site file with the command line's words over it; `entry` None means that `name` is an address.
+    """The target of one connection: the table [hosts.NAME] of the configuration file, with overrides of the command line.
 
-    Files of the site file start at `base`, those of the command line at the working folder. `resolve` is asked for a password
-    only where the method needs one, and after everything else was found right. Raises UsageError (exit 64) for what the command
-    line says wrong.
+    `entry` is that table; None means that `name` is an address. An override of None keeps the value of the table. Relative files of the
+    configuration file start at `base`, those of the command line at the working folder. `resolve` is called only where the logon method
+    needs a password, after every other check. Raises UsageError (exit 64) for an invalid override.
     """
     from lyncarr.config.values import check_tls
 
@@ -115,11 +133,14 @@ def make_target(
             raise UsageError(f"--tls: {error}.") from None
     else:
         trust = Tls.parse(entry.tls if entry else "verify", base)
-    method = AuthMethod(auth or (entry.auth if entry else AuthMethod.negotiate))
+    if port is not None and not 1 <= port <= MAX_PORT:
+        raise UsageError(f"--port: {port} is not a valid port.", hint=f"Use a number from 1 to {MAX_PORT}.")
+    method = _member(AuthMethod, "--auth", auth) or (entry.auth if entry else AuthMethod.negotiate)
+    kind = _member(TransportKind, "--transport", transport) or (entry.transport if entry else TransportKind.psrp)
     account = user or (entry.user if entry and entry.user else "")
     where = _address(name, entry, address)
     certificate, key = (entry.certificate, entry.key) if entry else (None, None)
-    _refuse_useless(name, account, method, trust, certificate, key)
+    _require_usable(name, account, method, trust, certificate, key)
     secret = None
     if method != AuthMethod.certificate:
         label = f"the password of {account} on {name}"
@@ -137,25 +158,43 @@ def make_target(
         tls=trust,
         certificate=certificate,
         key=key,
-        transport=TransportKind(transport or (entry.transport if entry else TransportKind.psrp)),
+        transport=kind,
     )
 
 
-def _refuse_useless(name: str, user: str, auth: AuthMethod, tls: Tls, certificate: Path | None, key: Path | None) -> None:
-    """Raise UsageError for combinations that would send a password readable, or cannot work at all."""
+def _member(words: type[Word], option: str, text: str | None) -> Word | None:
+    """The member of `words` for `text`; None for None. Raises UsageError for other text."""
+    try:
+        return None if text is None else words(text)
+    except ValueError:
+        raise UsageError(f"{option}: invalid value {quoted(text)}.", hint=f"Use {' or '.join(words)}.") from None
+
+
+def _require_usable(name: str, user: str, auth: AuthMethod, tls: Tls, certificate: Path | None, key: Path | None) -> None:
+    """Raise UsageError for combinations that would send a password unencrypted, or cannot work at all."""
     if auth in (AuthMethod.basic, AuthMethod.certificate) and tls.mode == "off":
-        raise UsageError(f'Logging on by "{auth}" needs TLS; use another --tls than off, or --auth negotiate.')
+        raise UsageError(
+            f'The logon method {auth} requires TLS, and tls is "off" for {name}.', hint="Use another --tls, or --auth negotiate."
+        )
     if auth == AuthMethod.basic and ":" in user:
-        raise UsageError("A user name for --auth basic cannot hold a colon; use the name without one, or --auth negotiate.")
+        raise UsageError(
+            f"The user name {quoted(user)} contains a colon, which the logon method basic does not allow.",
+            hint="Use a user name without a colon, or --auth negotiate.",
+        )
     if auth == AuthMethod.certificate:
         if certificate is None or key is None:
-            raise UsageError('Logging on by "certificate" needs the keys certificate and key of the host in the site file.')
+            raise UsageError(
+                f"The logon method certificate requires a client certificate for {name}.",
+                hint="Add the keys `certificate` and `key` to the table of the host in the configuration file.",
+            )
     elif not user:
-        raise UsageError(f"Name the account for {name}: --user NAME, or the key user of the host in the site file.")
+        raise UsageError(
+            f"No account is given for {name}.", hint="Use --user NAME, or the key `user` of the host in the configuration file."
+        )
 
 
 def _address(name: str, entry: HostConfig | None, given: str | None) -> str:
-    """--address, else the site file's address, else the name itself: always one machine in canonical form."""
+    """--address, else the address of the configuration file, else the name itself, in canonical form."""
     if given is None and entry is not None and entry.address is not None:
         return entry.address
     try:

@@ -1,4 +1,4 @@
-"""A remote PowerShell by WinRS: core.model.Shell over pywinrm, one process in one shell for all requests, lines on its standard streams."""
+"""A remote PowerShell over WinRS: core.model.Shell by pywinrm. One process in one shell gets all requests, as lines of its input."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from lyncarr.hosts.faults import TIMED_OUT, of_fault, translated
 from lyncarr.hosts.http.retry import asking
 from lyncarr.hosts.http.transport import Transport
 from lyncarr.hosts.shell import IDLE_TIMEOUT_S, RemoteShell
-from lyncarr.hosts.target import Target
+from lyncarr.hosts.target import CHECK_ADDRESS, RUN_AGAIN, Target
 from lyncarr.powershell import lines
 from lyncarr.powershell.protocol import EventReader
 
 UTF8 = 65001
 CHUNK_BYTES = 100 * 1024
-"""Of standard input in one Send: in base64, and with its envelope, below the 150 KB that an old host takes."""
+"""Standard input of one Send. In base64 and with its envelope it stays below 150 KB, the limit of old hosts."""
 MAX_STDERR_BYTES = 16 * 1024
 CLIXML_ERROR = re.compile(r'<S S="Error">([^<]*)</S>')
 CMD_RESOURCE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
 RECEIVE_ACTION = f">{SHELL}/Receive</a:Action>"
-NO_SHELL = "opens no command shell (WinRM fault {code}). Are remote shells allowed there (winrm/config/winrs AllowRemoteShellAccess)?"
+NO_SHELL = ("does not open a command shell", "Allow remote shells on the host (winrm/config/winrs AllowRemoteShellAccess).")
 
 
 class WinrsShell(RemoteShell):
-    """One command shell on `target`, and in it one powershell.exe. `secrets` are a line of its standard input."""
+    """One command shell on `target` with one powershell.exe in it. `secrets` are a line of its standard input."""
 
     _process: _Process | None = None
     _sent = 0
     _end_due = False
-    """Whether the end of the request before is still to be read."""
+    """Whether the end of the previous request is not read yet."""
 
     def _open(self) -> str:
         self._process = process = _Process(self._target, self._transport, self._operation_timeout_s)
@@ -50,13 +50,14 @@ class WinrsShell(RemoteShell):
                 if line.startswith(lines.VERSION):
                     return line.removeprefix(lines.VERSION)
                 raise ProtocolError(
-                    f"{self._target.where} put out something before lyncarr's bootstrap did. Does cmd.exe run something there first "
-                    r"(the value AutoRun of HKLM\SOFTWARE\Microsoft\Command Processor, or of the account's)? Else check the address.",
+                    f"{self._target.where} sent output before the bootstrap of lyncarr started.",
+                    hint=r"Check the value AutoRun of the key SOFTWARE\Microsoft\Command Processor in HKLM and HKCU on the host, "
+                    "then the address.",
                     detail=safe(line),
                 )
         raise RefusedError(
-            f"{self._target.where} does not run powershell.exe in a command shell (exit code {process.exit_code}). "
-            "Does a policy or an antivirus there stop it?",
+            f"{self._target.where} does not run powershell.exe in a command shell (exit code {process.exit_code}).",
+            hint="Check whether a policy or antivirus software on the host blocks it.",
             detail=process.errors,
         )
 
@@ -73,17 +74,17 @@ class WinrsShell(RemoteShell):
         self._sent += 1
         self._send(process, lines.encode(script, request, {name: secret.reveal() for name, secret in secrets.items()}))
         ended = False
-        # The end of a request is not waited for when its last event is there: that can be an answer of its own.
+        # After the last event lyncarr does not wait for the end mark of the request, which can need an answer of its own.
         while not (ended or reader.done):
             for line in process.read():
                 if ended or (self._end_due and not line.startswith(lines.MARK)):
-                    raise self._strange(line)
+                    raise self._unexpected(line)
                 if not line.startswith(lines.MARK):
-                    self._hand_on(line, reader, on_event)
+                    self._report(line, reader, on_event)
                 elif self._is_end(line, process):
                     ended, self._end_due = not self._end_due, False
             if process.exit_code is not None and not (ended or reader.done):
-                raise self._script_ended(f"it ended with exit code {process.exit_code}.", process.errors)
+                raise self._script_ended(f"exit code {process.exit_code}.", process.errors)
         self._end_due = not ended
         reader.finish()
 
@@ -94,29 +95,34 @@ class WinrsShell(RemoteShell):
                 process.write(piece)
             except LostConnectionError:
                 if number < len(pieces):
-                    # More of it was to come: the host waits for that, and has begun nothing.
+                    # More of the request was to follow. The host waits for it and has not started the request.
                     raise
-                # Perhaps only the answer was lost. Never sent again, and not ended in the middle of a write either: the bootstrap is
-                # asked whether the request has arrived. It answers by what the request has to say, or that it is not whole, and ends.
+                # Possibly only the answer was lost. The request is never sent again, and a write is not interrupted: lyncarr asks the
+                # bootstrap whether the request arrived. It answers with the output of the request, or that the request is incomplete,
+                # and then ends.
                 self._ask(process)
 
     def _ask(self, process: _Process) -> None:
-        """Ask whether the request has arrived. Windows is busy (fault 170) while it still takes the piece before."""
+        """Ask whether the request arrived. Windows answers with fault 170 (busy) while it still reads the previous piece."""
         asking(lambda: not (self._interrupted or self._transport.over))(process.write, lines.ask(self._sent))
 
     def _is_end(self, line: str, process: _Process) -> bool:
-        """What a line that is no event says; True at the end of the request."""
+        """Whether `line`, which is not an event, is the end of the request. Raises the error that another mark means."""
         if line == lines.END:
             return True
         if line == lines.INCOMPLETE:
-            raise LostConnectionError(f"The connection was lost, and with it the request to {self._target.where}; it was not begun there.")
+            raise LostConnectionError(
+                f"The connection was lost while a request was sent to {self._target.where}; the host did not start the request.",
+                hint=RUN_AGAIN,
+            )
         if line.startswith(lines.ERROR):
             raise self._script_ended(safe(line.removeprefix(lines.ERROR), 500), process.errors)
-        raise self._strange(line)
+        raise self._unexpected(line)
 
-    def _strange(self, line: str) -> ProtocolError:
+    def _unexpected(self, line: str) -> ProtocolError:
         return ProtocolError(
-            f"{self._target.where} put out what lyncarr's bootstrap does not; nothing more is read from it. Is that a machine of yours?",
+            f"{self._target.where} sent output that the bootstrap of lyncarr never writes; lyncarr stopped reading.",
+            hint=CHECK_ADDRESS,
             detail=safe(line),
         )
 
@@ -136,9 +142,9 @@ class WinrsShell(RemoteShell):
 
 
 def readable(errors: bytes) -> str:
-    """What standard error has to say, made harmless.
+    """The text of standard error, safe to show.
 
-    Windows PowerShell writes it as CLIXML where its command came encoded, behind the progress of loading its modules.
+    Windows PowerShell writes CLIXML where its command was encoded; the progress of loading modules stands before the errors.
     """
     text = errors.decode("utf-8", "replace")
     if text.startswith("#< CLIXML"):
@@ -147,7 +153,7 @@ def readable(errors: bytes) -> str:
 
 
 class _Process:
-    """The shell and its one command. All of it raises errors of core/errors.py."""
+    """The shell and its only command. Every method raises errors of core/errors.py."""
 
     def __init__(self, target: Target, transport: Transport, operation_timeout_s: int) -> None:
         self._target = target
@@ -160,11 +166,11 @@ class _Process:
 
     @property
     def errors(self) -> str:
-        """What it wrote to standard error, as far as that is kept."""
+        """The first MAX_STDERR_BYTES of its standard error, as text."""
         return readable(self._errors)
 
     def start(self) -> None:
-        """Open the shell and start the bootstrap in it, with standard input a pipe: as a console's it would be edited and echoed."""
+        """Open the shell and start the bootstrap in it. Standard input is a pipe: a console would edit and echo it."""
         with self._translated():
             self.shell = self._protocol.open_shell(codepage=UTF8, idle_timeout=f"PT{IDLE_TIMEOUT_S}S")
             self.command = self._protocol.run_command(self.shell, lines.command_line(), console_mode_stdin=False)
@@ -174,7 +180,7 @@ class _Process:
             self._protocol.send_command_input(self.shell, self.command, data)
 
     def read(self) -> list[str]:
-        """The lines that have come; waits for them for one operation time-out. Sets `exit_code` where they are the last."""
+        """The lines that arrived within one operation timeout. Sets `exit_code` when the process has ended."""
         with self._translated():
             try:
                 output, errors, code, ended = self._protocol.get_command_output_raw(self.shell, self.command)
@@ -186,14 +192,14 @@ class _Process:
             return self._output.feed(output)
 
     def signal(self, name: str) -> None:
-        """pywinrm itself knows terminate only."""
+        """Send a signal. pywinrm itself supports terminate only."""
         header = self._protocol.build_wsman_header(f"{SHELL}/Signal", CMD_RESOURCE, self.shell)
         body = {"rsp:Signal": {"@CommandId": self.command, "rsp:Code": f"{SHELL}/signal/{name}"}}
         with self._translated():
             self._protocol.send_message(xmltodict.unparse({"env:Envelope": {**header, "env:Body": body}}))
 
     def delete(self) -> None:
-        """The processes in the shell go with it."""
+        """Delete the shell. Its processes end with it."""
         with self._translated():
             self._protocol.close_shell(self.shell, close_session=False)
 
@@ -224,7 +230,7 @@ class _Protocol(Protocol):
 
 
 class _Messages:
-    """Stands where pywinrm has its own HTTP transport. Of that one Protocol uses these two only; a test fails when that changes."""
+    """Replaces the HTTP transport of pywinrm, of which Protocol uses these two methods only (a test fails when that changes)."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport

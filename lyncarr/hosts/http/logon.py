@@ -18,16 +18,19 @@ from lyncarr.core.model import Deadline
 from lyncarr.hosts.http.answers import judge, offered_methods, refused
 from lyncarr.hosts.http.guard import GuardedSession
 from lyncarr.hosts.http.retry import TransientError
-from lyncarr.hosts.target import Target
+from lyncarr.hosts.target import CHECK_ADDRESS, Target
 
 MAX_LEGS = 4
-"""NTLM takes two, Kerberos one or two; a host that goes on asking is not logging anybody on."""
+"""NTLM needs two messages, Kerberos one or two. A host that requests more does not complete a logon."""
 _TOKEN = re.compile(r"\b(?:Negotiate|NTLM)\s+([A-Za-z0-9+/=]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class LoggedOn:
-    """`context` is spnego's, good for the session's present connection only. `answer` is the answer to the message that went along."""
+    """`context` is spnego's security context, valid for the current connection of the session only.
+
+    `answer` is the answer to the message that was sent together with the logon, None without one.
+    """
 
     context: Any
     answer: requests.Response | None
@@ -38,20 +41,20 @@ def log_on(
 ) -> LoggedOn:
     """Make a connection and log on to it.
 
-    `message` goes along with the later legs, which saves a request where messages are not sealed; None sends no message.
-    Raises RefusedError after the one attempt, TransientError where nothing but empty requests were lost.
+    `message` is sent together with the later logon messages, which saves a request; None, for encrypted sessions, sends empty requests.
+    Raises RefusedError after the only attempt, and TransientError where only empty requests were lost.
     """
     target = session.target
     empty_s = min(answer_s, max(connect_by.left(), 0.001))
     opening = _empty(session, {}, empty_s, connect_by)
     if opening.status_code != 401:
         judge(opening, target)
-        raise ProtocolError(f"{target.where} asks nobody to log on, which WinRM always does; check the address and the port.")
+        raise ProtocolError(f"{target.where} does not request a logon, which WinRM always does.", hint=CHECK_ADDRESS)
     offered = offered_methods(opening)
     scheme = next((name for name in ("Negotiate", "NTLM") if name in offered), None)
     if scheme is None:
         raise refused(opening, target)
-    context = _context(target, session.certificate, sealed=message is None)
+    context = _context(target, session.certificate, encrypted=message is None)
     token = _step(context, None, target)
     for leg in range(1, MAX_LEGS + 1):
         legs_headers = {"Authorization": f"{scheme} {base64.b64encode(token or b'').decode('ascii')}"}
@@ -73,13 +76,18 @@ def log_on(
                 raise
         if answer.status_code != 401:
             if not context.complete:
-                raise ProtocolError(f"{target.where} ended the log-on before it was complete, so that it did not prove who it is.")
+                raise ProtocolError(
+                    f"{target.where} ended the logon before it was complete, so the host did not prove its identity.", hint=CHECK_ADDRESS
+                )
             return LoggedOn(context, answer if carried else None)
-    raise RefusedError(f"{target.where} goes on asking for proof without end; the log-on was given up after one attempt.")
+    raise RefusedError(
+        f"{target.where} requested more than {MAX_LEGS} logon messages.",
+        hint=f"{CHECK_ADDRESS} Only one attempt was made, to avoid locking the account.",
+    )
 
 
 def channel_binding(certificate: bytes) -> bytes:
-    """tls-server-end-point of RFC 5929, section 4.1, for a certificate in DER."""
+    """The channel binding tls-server-end-point of RFC 5929, section 4.1, for a certificate in DER."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
@@ -95,7 +103,7 @@ def channel_binding(certificate: bytes) -> bytes:
     return b"tls-server-end-point:" + digest.finalize()
 
 
-def _context(target: Target, certificate: bytes | None, *, sealed: bool) -> Any:
+def _context(target: Target, certificate: bytes | None, *, encrypted: bool) -> Any:
     binding = None if certificate is None else GssChannelBindings(application_data=channel_binding(certificate))
     try:
         return spnego.client(
@@ -105,12 +113,12 @@ def _context(target: Target, certificate: bytes | None, *, sealed: bool) -> Any:
             service="host",
             channel_bindings=binding,
             protocol=target.auth.value,
-            options=spnego.NegotiateOptions.wrapping_winrm if sealed else spnego.NegotiateOptions.none,
+            options=spnego.NegotiateOptions.wrapping_winrm if encrypted else spnego.NegotiateOptions.none,
         )
     except Exception as error:
-        # spnego's providers raise what their system libraries raise.
+        # The providers of spnego raise the exceptions of their system libraries.
         raise RefusedError(
-            f"The method {target.auth} cannot be used from this machine; try --auth ntlm.", detail=type(error).__name__
+            f"The logon method {target.auth} cannot be used on this controller.", hint="Use --auth ntlm.", detail=type(error).__name__
         ) from None
 
 
@@ -118,20 +126,18 @@ def _step(context: Any, token: bytes | None, target: Target) -> bytes | None:
     try:
         step: bytes | None = context.step(token)
     except Exception as error:
-        raise ProtocolError(
-            f"{target.where} sent something that is no part of a log-on; check the address and the port.", detail=type(error).__name__
-        ) from None
+        raise _not_a_logon(target, type(error).__name__) from None
     return step
 
 
 def _empty(session: GuardedSession, headers: Mapping[str, str], answer_s: float, connect_by: Deadline | None) -> requests.Response:
-    """A request without a message. Lost, it has done nothing, and the log-on may begin again."""
+    """A request without a message. When it is lost, nothing was done, and the logon may start again."""
     try:
         return session.exchange(b"", headers, answer_s=answer_s, connect_by=connect_by)
     except LostConnectionError as error:
         if session.clock.cancelled:
             raise
-        raise TransientError(str(error), detail=error.detail) from None
+        raise TransientError(error.message, hint=error.hint, detail=error.detail) from None
 
 
 def _token_of(answer: requests.Response, target: Target) -> bytes | None:
@@ -141,4 +147,8 @@ def _token_of(answer: requests.Response, target: Target) -> bytes | None:
     try:
         return base64.b64decode(found.group(1), validate=True)
     except binascii.Error:
-        raise ProtocolError(f"{target.where} sent something that is no part of a log-on; check the address and the port.") from None
+        raise _not_a_logon(target) from None
+
+
+def _not_a_logon(target: Target, detail: str | None = None) -> ProtocolError:
+    return ProtocolError(f"{target.where} sent data that is not part of a logon.", hint=CHECK_ADDRESS, detail=detail)

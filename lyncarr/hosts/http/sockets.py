@@ -1,7 +1,7 @@
-"""Sockets that keep a wall-clock deadline, and the way to an open one.
+"""Sockets with a deadline in elapsed time, and how to open one.
 
-A read time-out of requests starts again with every byte that comes, so a host that drips would hold a run for ever; here each
-read and write gets only what is left of the answer's time. Needs no thread, and nothing else can forget it.
+A read timeout of requests starts again with every byte, so a host that sends one byte at a time could hold a run forever. Here each
+read and write gets only the time that is left for the whole answer. This needs no thread and no cooperation of the libraries.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from lyncarr.hosts.http.retry import TransientError
 
 
 class Clock:
-    """The time left for the answer that is under way, and what went over the wire; one for each session."""
+    """The time left for the current answer, and the bytes sent and received. Each session has one."""
 
     def __init__(self) -> None:
         self.limit_s = 30.0
-        """Wall clock for one answer, from the moment its request begins."""
+        """Seconds for one answer, from the start of its request."""
         self.until: Deadline | None = None
-        """The run's own deadline, where there is one."""
+        """The deadline of the whole run, where there is one."""
         self.cancelled = False
         self.bytes_up = 0
         self.bytes_down = 0
@@ -35,7 +35,7 @@ class Clock:
         self._expires = time.monotonic() + self.limit_s
 
     def left(self) -> float:
-        """Seconds, never negative; 0 once cancelled."""
+        """Seconds left, never negative; 0 after a cancel."""
         if self.cancelled:
             return 0.0
         left = self._expires - time.monotonic()
@@ -43,7 +43,7 @@ class Clock:
 
 
 class TimedSocket(socket.socket):
-    """A socket whose reads and writes end when its clock says so. Without a clock it is an ordinary one."""
+    """A socket whose reads and writes end at the deadline of its clock. Without a clock it is an ordinary socket."""
 
     clock: Clock | None = None
 
@@ -71,18 +71,18 @@ class TimedSocket(socket.socket):
             return
         left = self.clock.left()
         if left <= 0:
-            raise TimeoutError("the time for this answer is over")
+            raise TimeoutError("the time for this answer has ended")
         self.settimeout(left)
 
 
 class TimedTlsSocket(TimedSocket, ssl.SSLSocket):
-    """The same under TLS; made by an SSLContext whose `sslsocket_class` it is."""
+    """The same with TLS. An SSLContext makes it through its `sslsocket_class`."""
 
 
 def shut_down(sock: socket.socket) -> None:
-    """End what another thread reads or writes there.
+    """End a read or write of another thread on `sock`.
 
-    By the plain socket's method: SSLSocket.shutdown takes its TLS object away under the hands of the reading thread.
+    Calls the method of the plain socket: SSLSocket.shutdown would remove the TLS object that the other thread is using.
     """
     try:
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
@@ -91,11 +91,11 @@ def shut_down(sock: socket.socket) -> None:
 
 
 def dial(address: str, port: int, where: str, deadline: Deadline) -> TimedSocket:
-    """A TCP connection to the first of the name's addresses that answers; TransientError where none does before `deadline`."""
+    """A TCP connection to the first address of the name that answers. Raises TransientError where none does before `deadline`."""
     found = resolve(address, port, where, deadline)
     problem: OSError | None = None
     for number, (family, kind, protocol, _, destination) in enumerate(found):
-        # A share for each: a black hole at the first address must not use up the time of the second.
+        # Each address gets a share: a first address that never answers must not use the time of the second.
         share = deadline.left() / (len(found) - number)
         if share <= 0:
             break
@@ -108,21 +108,30 @@ def dial(address: str, port: int, where: str, deadline: Deadline) -> TimedSocket
         except OSError as error:
             problem = error
             sock.close()
-    raise TransientError(_no_connection(where, problem), detail=_cause(problem))
+    message, hint = _no_connection(where, problem)
+    raise TransientError(message, hint=hint, detail=_cause(problem))
 
 
-def _no_connection(where: str, problem: OSError | None) -> str:
+def _no_connection(where: str, problem: OSError | None) -> tuple[str, str]:
+    """The message and the hint."""
     if isinstance(problem, ConnectionRefusedError):
-        return f"{where} refused the connection: nothing listens on that port. Is there a listener of WinRM (lyncarr bootstrap)?"
+        return (
+            f"{where} refused the connection: no service listens on that port.",
+            "Check the port. The script of lyncarr bootstrap creates an HTTPS listener of WinRM on the host.",
+        )
     if problem is None or isinstance(problem, TimeoutError):
-        return f"{where} did not answer in time. Is the address right, the machine on, and the port open in every firewall between?"
-    return f"{where} cannot be reached. Check the address, the network and the firewalls between."
+        return (
+            f"{where} did not answer in time.",
+            "Check the address, that the host is running, and that every firewall on the way allows the port.",
+        )
+    return f"{where} cannot be reached.", "Check the address, the network, and the firewalls on the way."
 
 
 def resolve(address: str, port: int, where: str, deadline: Deadline) -> list[Any]:
-    """What getaddrinfo answers; TransientError where no name server does before `deadline`, UnreachableError where there is no such name.
+    """The result of getaddrinfo.
 
-    In a thread of its own: getaddrinfo takes no time-out, and a dead name server holds it for half a minute.
+    Raises TransientError where no name server answers before `deadline`, UnreachableError where the name does not exist.
+    getaddrinfo runs in a thread of its own: it has no timeout, and waits half a minute for a name server that does not answer.
     """
     answer: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
 
@@ -139,10 +148,10 @@ def resolve(address: str, port: int, where: str, deadline: Deadline) -> list[Any
         found = TimeoutError("no answer from the name server")
     if isinstance(found, list):
         return found
-    message = f"The name {address} of {where} cannot be resolved. Check it, or give the machine's address with --address."
+    message, hint = f"The name {address} of {where} cannot be resolved.", "Check the name, or give the address of the host with --address."
     if isinstance(found, TimeoutError) or getattr(found, "errno", None) == socket.EAI_AGAIN:
-        raise TransientError(message, detail=_cause(found))
-    raise UnreachableError(message, detail=_cause(found))
+        raise TransientError(message, hint=hint, detail=_cause(found))
+    raise UnreachableError(message, hint=hint, detail=_cause(found))
 
 
 def _cause(error: Exception | None) -> str | None:

@@ -1,4 +1,4 @@
-"""TLS to a host: contexts, and the certificate judged before a single byte of HTTP is sent."""
+"""TLS to a host: contexts, and the check of the certificate before any byte of HTTP is sent."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _OLD_TLS = frozenset({"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "N
 
 @lru_cache(maxsize=32)
 def context_for(tls: Tls, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
-    """The context for connections trusted by `tls`, shared by all hosts of a run: building one costs 26 ms.
+    """The context for connections trusted by `tls`. All hosts of a run share it, because making one takes 26 ms.
 
-    `certificate` and `key` (PEM) are the client's own. Raises SiteError (exit 65) for files that cannot be used.
+    `certificate` and `key` (PEM files) are the client's own. Raises SiteError (exit 65) for files that cannot be used.
     """
     context = _bare_context()
     if tls.mode != "pin":
@@ -43,14 +43,14 @@ def context_for(tls: Tls, certificate: Path | None = None, key: Path | None = No
         else:
             _trust_file(context, tls.ca)
     if certificate is not None:
-        # HTTP.sys asks for the client's certificate after the handshake, which TLS 1.3 allows only to clients that opted in.
+        # HTTP.sys requests the client certificate after the handshake. TLS 1.3 allows that only for clients that enable it.
         context.maximum_version = ssl.TLSVersion.TLSv1_2
-        _show(context, certificate, key)
+        _load_client_certificate(context, certificate, key)
     return context
 
 
 def _bare_context() -> ssl.SSLContext:
-    """TLS 1.2 or newer, nothing verified, nothing of the environment used."""
+    """TLS 1.2 or newer. Verifies nothing, and uses nothing of the environment."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = False
@@ -60,7 +60,7 @@ def _bare_context() -> ssl.SSLContext:
 
 
 def _trust_system(context: ssl.SSLContext) -> None:
-    """The roots that the system trusts. Not load_default_certs: that follows SSL_CERT_FILE and SSL_CERT_DIR of the environment."""
+    """Trust the roots of the system. Not load_default_certs, which uses SSL_CERT_FILE and SSL_CERT_DIR of the environment."""
     if sys.platform == "win32":
         for store in ("CA", "ROOT"):
             for der, encoding, purposes in ssl.enum_certificates(store):
@@ -68,7 +68,7 @@ def _trust_system(context: ssl.SSLContext) -> None:
                     try:
                         context.load_verify_locations(cadata=der)
                     except ssl.SSLError:
-                        continue  # One odd certificate in a store must not take the others away.
+                        continue  # One unreadable certificate in a store must not exclude the others.
         return
     paths = ssl.get_default_verify_paths()
     file, folder = Path(paths.openssl_cafile), Path(paths.openssl_capath)
@@ -77,7 +77,7 @@ def _trust_system(context: ssl.SSLContext) -> None:
 
 
 def _trust_file(context: ssl.SSLContext, file: Path) -> None:
-    # So that an issuing authority, or the host's own certificate, is enough in the file.
+    # With this flag the file may hold only an intermediate authority, or the certificate of the host itself.
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     _check_file("CA file", file)
     try:
@@ -90,9 +90,9 @@ def _trust_file(context: ssl.SSLContext, file: Path) -> None:
         ) from None
 
 
-def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+def _load_client_certificate(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
     def no_password() -> str:
-        # Without this OpenSSL asks on the terminal by itself.
+        # Without this callback OpenSSL itself asks for the password on the terminal.
         raise SiteError(f"The key {key or certificate} is encrypted.", hint="Use a key without a password.")
 
     _check_file("client certificate", certificate)
@@ -115,31 +115,29 @@ def _check_file(kind: str, path: Path) -> None:
     try:
         check_file(path)
     except FileError as error:
-        raise SiteError(f"The {kind} {path} {error.reason}.", detail=error.detail) from None
+        raise SiteError(f"The {kind} {path} {error.reason}.", hint=error.hint, detail=error.detail) from None
 
 
 def secure(sock: TimedSocket, target: Target, deadline: Deadline, dial_again: Callable[[], TimedSocket]) -> TimedTlsSocket:
-    """Shake hands on `sock` and judge the host's certificate; nothing else was sent when this raises.
+    """Do the TLS handshake on `sock` and check the host's certificate. When this raises, nothing else was sent.
 
-    `dial_again` opens another connection to the same place: where verification fails, OpenSSL does not tell which certificate
-    it saw, so that it is asked for once more. Raises UntrustedError, ProtocolError, or TransientError.
+    `dial_again` opens another connection to the same address: OpenSSL does not give the certificate whose verification failed, so
+    lyncarr requests it once more. Raises UntrustedError, ProtocolError or TransientError.
     """
     try:
-        secured = _shake(context_for(target.tls, target.certificate, target.key), sock, target, deadline)
+        secured = _handshake(context_for(target.tls, target.certificate, target.key), sock, target, deadline)
     except ssl.SSLCertVerificationError as error:
         raise _untrusted(error, target, _presented(target, deadline, dial_again)) from None
     except ssl.SSLError as error:
         raise _no_handshake(error, target) from None
     except TimeoutError as error:
         raise TransientError(
-            f"{target.where} takes the connection and then says nothing. Is WinRM's HTTPS listener on that port, or a firewall?",
+            f"{target.where} accepts the connection but does not respond.",
+            hint="Check that the port belongs to the HTTPS listener of WinRM, and that no firewall blocks TLS.",
             detail=f"{type(error).__name__}: {error}",
         ) from None
     except OSError as error:
-        raise TransientError(
-            f"{target.where} broke off while TLS was being set up. Is WinRM's HTTPS listener on that port?",
-            detail=f"{type(error).__name__}: {error}",
-        ) from None
+        raise _closed_in_handshake(target, f"{type(error).__name__}: {error}") from None
     if target.tls.pin is not None:
         try:
             _compare(secured.getpeercert(binary_form=True) or b"", target)
@@ -149,7 +147,7 @@ def secure(sock: TimedSocket, target: Target, deadline: Deadline, dial_again: Ca
     return secured
 
 
-def _shake(context: ssl.SSLContext, sock: TimedSocket, target: Target, deadline: Deadline) -> TimedTlsSocket:
+def _handshake(context: ssl.SSLContext, sock: TimedSocket, target: Target, deadline: Deadline) -> TimedTlsSocket:
     sock.settimeout(max(deadline.left(), 0.001))
     try:
         secured = context.wrap_socket(sock, server_hostname=target.address)
@@ -161,25 +159,25 @@ def _shake(context: ssl.SSLContext, sock: TimedSocket, target: Target, deadline:
 
 
 def _presented(target: Target, deadline: Deadline, dial_again: Callable[[], TimedSocket]) -> bytes | None:
-    """The host's certificate as DER, by a second handshake that trusts anything and sends nothing; None where that fails."""
+    """The host's certificate (DER), from a second handshake that trusts everything and sends nothing. None where it fails."""
     try:
-        with _shake(_bare_context(), dial_again(), target, deadline) as secured:
+        with _handshake(_bare_context(), dial_again(), target, deadline) as secured:
             return secured.getpeercert(binary_form=True)
     except (OSError, LyncarrError):
         return None
 
 
 def speaks_tls(sock: TimedSocket, target: Target, deadline: Deadline) -> bool:
-    """Whether TLS answers on a fresh connection, whoever it is."""
+    """Whether a TLS server answers on the new connection `sock`. Its certificate does not matter."""
     try:
-        _shake(_bare_context(), sock, target, deadline).close()
+        _handshake(_bare_context(), sock, target, deadline).close()
     except OSError:
         return False
     return True
 
 
 def described(der: bytes) -> str:
-    """A certificate (DER) in one harmless line: subject, last day, SHA-256."""
+    """A certificate (DER) in one line that is safe to show: subject, last day, SHA-256."""
     from cryptography import x509
 
     try:
@@ -190,78 +188,94 @@ def described(der: bytes) -> str:
 
 
 def _compare(der: bytes, target: Target) -> None:
-    shown = hashlib.sha256(der).hexdigest().upper()
-    if shown == target.tls.pin:
+    presented = hashlib.sha256(der).hexdigest().upper()
+    if presented == target.tls.pin:
         return
     raise UntrustedError(
-        f"STOP: {target.where} does not show the pinned certificate. Pinned is SHA-256 {target.tls.pin}, shown was {shown} "
-        f"(subject {_subject(der)}). Somebody may be between you and the host: no password was sent. Only where you know that the "
-        "certificate was renewed, read the new one's SHA-256 on the host itself and put it into the site file."
+        f"STOP: {target.where} presented a certificate that is not the pinned one (subject {_subject(der)}). No password was sent.",
+        hint="Another computer may answer in place of the host. If you know that the certificate was renewed, read its SHA-256 on the "
+        "host itself and pin that. The first line below is the pinned SHA-256, the second one was presented.\n"
+        f"{target.tls.pin}\n{presented}",
     )
 
 
 def _untrusted(error: ssl.SSLCertVerificationError, target: Target, der: bytes | None) -> UntrustedError:
     where, code = target.where, error.verify_code
     if code == _EXPIRED:
-        reason = f"The certificate of {where} has expired; renew it on the host."
+        reason, hint = "has expired", "Renew the certificate on the host"
     elif code == _NOT_YET_VALID:
-        reason = f"The certificate of {where} is not valid yet; compare the clocks of the host and of this machine."
+        reason, hint = "is not valid yet", "Compare the clocks of the host and of this controller"
     elif code in _WRONG_NAME:
-        reason = f"The certificate of {where} is for another name than {target.address}{_names(der)}; connect by a name that it holds."
+        reason, hint = f"is for another name than {target.address}{_names(der)}", "Connect by a name of the certificate"
     elif code in _TOO_WEAK:
-        reason = f"The certificate of {where} has a key or signature that is too weak to be trusted; renew it on the host."
+        reason, hint = "has a key or a signature that is too weak", "Renew the certificate on the host"
     else:
-        kind = "it is self-signed" if code == _SELF_SIGNED else "nobody that this machine trusts has issued it"
-        reason = f'The certificate of {where} is not trusted: {kind}. Name its issuer with tls = "ca:FILE", or pin it.'
+        reason = f"is not trusted: {'it is self-signed' if code == _SELF_SIGNED else 'its issuer is not trusted on this controller'}"
+        hint = 'Give its certificate authority with tls = "ca:FILE"'
     if der is not None:
+        reason += f" (subject {_subject(der)})"
         digest = hashlib.sha256(der).hexdigest().upper()
-        reason += (
-            f" It has the subject {_subject(der)} and the SHA-256 {digest}; compare that on the host: the script of lyncarr bootstrap, run "
-            "there, prints it as the pin (Windows' certificate window shows SHA-1, which is another number). Only where they are the same, "
-            f'this line in the site file trusts it: tls = "pin:sha256:{digest}"'
+        hint += (
+            ", or pin the certificate. To pin it, compare the SHA-256 below with the one that the script of lyncarr bootstrap prints "
+            "on the host. Windows itself shows SHA-1, a different number. If they are equal, add the last line to the configuration file."
+            f'\n{digest}\ntls = "pin:sha256:{digest}"'
         )
-    return UntrustedError(reason, detail=f"verify code {code}: {error.verify_message}")
+    else:
+        hint += "."
+    return UntrustedError(f"The certificate of {where} {reason}.", hint=hint, detail=f"verify code {code}: {error.verify_message}")
 
 
 def _no_handshake(error: ssl.SSLError, target: Target) -> LyncarrError:
     detail = f"{type(error).__name__}: {error.reason or error}"
     if error.reason in _NO_TLS:
         return ProtocolError(
-            f"{target.where} does not speak TLS on that port; WinRM over HTTPS has port 5986 unless it was changed.", detail=detail
+            f"{target.where} does not use TLS on that port.",
+            hint="Check the port. WinRM over HTTPS uses port 5986 unless it was changed.",
+            detail=detail,
         )
     if error.reason in _OLD_TLS:
-        return ProtocolError(f'{target.where} offers no TLS 1.2; switch it on there, or use tls = "off" with NTLM.', detail=detail)
+        return ProtocolError(
+            f"{target.where} does not support TLS 1.2.", hint='Enable TLS 1.2 on the host, or use tls = "off" with NTLM.', detail=detail
+        )
     if target.certificate is not None and "ALERT" in (error.reason or ""):
         return refused_certificate(target, detail)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
-        return TransientError(
-            f"{target.where} broke off while TLS was being set up. Is WinRM's HTTPS listener on that port?", detail=detail
-        )
-    return ProtocolError(f"TLS with {target.where} could not be set up; is its HTTPS listener's certificate in order?", detail=detail)
+        return _closed_in_handshake(target, detail)
+    return ProtocolError(
+        f"The TLS handshake with {target.where} failed.", hint="Check the certificate of the HTTPS listener on the host.", detail=detail
+    )
+
+
+def _closed_in_handshake(target: Target, detail: str) -> TransientError:
+    return TransientError(
+        f"{target.where} closed the connection during the TLS handshake.",
+        hint="Check that the port belongs to the HTTPS listener of WinRM.",
+        detail=detail,
+    )
 
 
 def refused_certificate(target: Target, detail: str) -> RefusedError:
-    """For a TLS alert that came back for the client's certificate."""
+    """The error for a TLS alert after the client certificate was sent."""
     return RefusedError(
-        f"{target.where} refused the client certificate {target.certificate}; "
-        "its issuer must be trusted there, and it must be mapped to an account (winrm/config/service/certmapping).",
+        f"{target.where} refused the client certificate {target.certificate}.",
+        hint="The host must trust its issuer, and map the certificate to an account (winrm/config/service/certmapping).",
         detail=detail,
     )
 
 
 def _subject(der: bytes) -> str:
-    """The subject in one harmless line: it was written by whoever answers there."""
+    """The subject in one line that is safe to show: the server that answered wrote it."""
     from cryptography import x509
 
     try:
         text = x509.load_der_x509_certificate(der).subject.rfc4514_string()
     except ValueError:
-        return "(not readable)"
-    return safe(text) or "(empty)"
+        return "not readable"
+    return safe(text) or "empty"
 
 
 def _names(der: bytes | None) -> str:
-    """` (it holds a, b)`: the certificate's alternative names, as far as it has any."""
+    """` (it is valid for a, b)`: the alternative names of the certificate, "" where it has none."""
     from cryptography import x509
 
     if der is None:
@@ -271,4 +285,4 @@ def _names(der: bytes | None) -> str:
     except (ValueError, x509.ExtensionNotFound):
         return ""
     names = ", ".join(str(name.value) for name in extension.value)
-    return f" (it holds {safe(names)})" if names else ""
+    return f" (it is valid for {safe(names)})" if names else ""
