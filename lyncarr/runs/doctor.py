@@ -1,4 +1,4 @@
-"""Why a host cannot be reached: the way to it looked at step by step, each with the code that a run uses. Writes nothing there."""
+"""Checks the connection to a host step by step, each step with the code that a run uses. Writes nothing on the host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lyncarr.hosts.http.retry import TransientError
 from lyncarr.hosts.http.sockets import TimedSocket, dial, resolve
 from lyncarr.hosts.http.tls import described, secure, speaks_tls
 from lyncarr.hosts.shell import Identity
-from lyncarr.hosts.target import Target
+from lyncarr.hosts.target import CHECK_ADDRESS, Target
 from lyncarr.powershell.bundle import Script
 from lyncarr.runs.connection import identity
 
@@ -34,12 +34,12 @@ REQUEST_S = 45.0
 PLAIN_REQUEST = b"POST /wsman HTTP/1.1\r\nHost: wsman\r\nContent-Length: 0\r\n\r\n"
 PLAIN_ANSWER = b"HTTP/"
 MOST_CLOCK_S = 300
-"""What Kerberos allows. NTLM takes more, and certificates only care about their days."""
+"""The difference in seconds that Kerberos allows. NTLM allows more, and certificates are valid for days."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found: `text` is what was learned, and of a failed one the error's sentence with the next move."""
+    """The result of one check. `text` is what was found; for a failed check it is the message of `error`."""
 
     check: str
     word: Word
@@ -48,7 +48,7 @@ class Finding:
 
 
 class _Stopped(Exception):
-    """A check failed; nothing after it can be told."""
+    """A check failed, so the checks after it cannot run."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.check)
@@ -56,19 +56,19 @@ class _Stopped(Exception):
 
 
 def examine(target: Target, script: Script) -> Iterator[Finding]:
-    """The findings in the order of CHECKS, each as soon as it is known; after a failed one all others are skipped.
+    """The findings in the order of CHECKS, each as soon as it is known. After a failed check all others are skipped.
 
-    One attempt to log on is made at most. Raises nothing that core/errors.py knows: such an error is a finding.
+    Makes at most one attempt to log on. Errors of core/errors.py are findings and are not raised.
     """
-    told: list[str] = []
+    done: list[str] = []
     try:
         for finding in _Examination(target, script).findings():
-            told.append(finding.check)
+            done.append(finding.check)
             yield finding
     except _Stopped as stopped:
-        told.append(stopped.finding.check)
+        done.append(stopped.finding.check)
         yield stopped.finding
-        yield from (Finding(check, "skipped") for check in CHECKS if check not in told)
+        yield from (Finding(check, "skipped") for check in CHECKS if check not in done)
 
 
 class _Examination:
@@ -80,7 +80,7 @@ class _Examination:
         yield _run("name", self._name)
         yield _run("port", self._port)
         if self._target.tls.mode == "off":
-            yield Finding("tls", "skipped", 'not used (tls = "off"): messages are sealed by the log-on instead')
+            yield Finding("tls", "skipped", 'not used (tls = "off"): NTLM or Kerberos encrypts the messages')
         else:
             yield _run("tls", self._tls)
         answers: list[requests.Response] = []
@@ -92,7 +92,9 @@ class _Examination:
         target = self._target
         found = resolve(target.address, target.port, target.where, Deadline(CONNECT_S))
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        return "an address, no name to look up" if addresses == [target.address] else f"{target.address} is {', '.join(addresses)}"
+        return (
+            "an IP address, no name to resolve" if addresses == [target.address] else f"{target.address} resolves to {', '.join(addresses)}"
+        )
 
     def _dial(self, deadline: Deadline) -> TimedSocket:
         return dial(self._target.address, self._target.port, self._target.where, deadline)
@@ -109,15 +111,16 @@ class _Examination:
             if not self._speaks_http():
                 raise
             raise ProtocolError(
-                f"{target.where} speaks HTTP without TLS on that port; WinRM over HTTPS has port 5986 unless it was changed "
-                "(lyncarr bootstrap makes such a listener).",
+                f"{target.where} uses HTTP without TLS on that port.",
+                hint="Check the port. WinRM over HTTPS uses port 5986 unless it was changed; the script of lyncarr bootstrap creates such "
+                "a listener on the host.",
                 detail=error.detail,
             ) from None
         with secured:
             return f"{secured.version()}; {described(secured.getpeercert(binary_form=True) or b'')}"
 
     def _speaks_http(self) -> bool:
-        """Whether HTTP without TLS is answered. On a connection of its own, and not believed beyond that."""
+        """Whether the port answers in HTTP without TLS. Uses a connection of its own; the answer is used for nothing else."""
         try:
             with self._dial(Deadline(CONNECT_S)) as sock:
                 sock.sendall(PLAIN_REQUEST)
@@ -126,7 +129,7 @@ class _Examination:
             return False
 
     def _winrm(self, answers: list[requests.Response]) -> str:
-        """An empty request to which nobody logs on: WinRM answers it with 401 and the methods that it offers."""
+        """Send an empty request without a logon. WinRM answers it with 401 and the logon methods that it offers."""
         target = self._target
         with GuardedSession(target) as session:
             try:
@@ -134,16 +137,17 @@ class _Examination:
             except (ProtocolError, LostConnectionError) as error:
                 if target.tls.mode == "off" and self._speaks_tls():
                     raise ProtocolError(
-                        f'{target.where} speaks TLS on that port; use another tls than "off", or the port of the HTTP listener (5985).',
+                        f"{target.where} uses TLS on that port.",
+                        hint='Use another value of tls than "off", or the port of the HTTP listener (5985).',
                         detail=error.detail,
                     ) from None
                 raise
         if answer.status_code != 401:
             judge(answer, target)
-            raise ProtocolError(f"{target.where} asks nobody to log on, which WinRM always does; check the address and the port.")
+            raise ProtocolError(f"{target.where} does not request a logon, which WinRM always does.", hint=CHECK_ADDRESS)
         require_method(answer, target)
         answers.append(answer)
-        return f"there, and offers {', '.join(offered_methods(answer)) or 'no method that lyncarr knows'}"
+        return f"answers, and offers {', '.join(offered_methods(answer)) or 'no logon method that lyncarr knows'}"
 
     def _speaks_tls(self) -> bool:
         deadline = Deadline(CONNECT_S)
@@ -153,7 +157,7 @@ class _Examination:
             return False
 
     def _remote(self) -> Iterator[Finding]:
-        """Log on, open a shell and let the script say hello, as a run does."""
+        """Log on, open a shell and let the script report the host, as a run does."""
         target = self._target
         identities: list[Identity] = []
         hello: dict[str, Any] = {}
@@ -194,25 +198,23 @@ def _failed(check: str, error: LyncarrError) -> Finding:
 
 
 def _clock(answer: requests.Response) -> Finding:
-    """By the header Date, to the second and the time of one answer; it need not be true, and decides nothing."""
+    """Compare the clocks by the header Date, to the second. A host may send a wrong Date, so no decision depends on it."""
     try:
         ahead = (parsedate_to_datetime(answer.headers.get("Date", "")) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError, OverflowError):
-        return Finding("clock", "skipped", "the host's answer has no date")
+        return Finding("clock", "skipped", "the answer of the host has no valid date")
     seconds = round(abs(ahead))
-    text = f"{seconds} s {'ahead of' if ahead > 0 else 'behind'} this machine's" if seconds > 2 else "the same as here"
+    text = f"{seconds} s {'ahead of' if ahead > 0 else 'behind'} this controller" if seconds > 2 else "the same as on this controller"
     if seconds <= MOST_CLOCK_S:
         return Finding("clock", "ok", text)
-    return Finding(
-        "clock", "warning", f"{text}; Kerberos refuses more than 5 minutes, and certificates may seem expired: set the one that is wrong"
-    )
+    return Finding("clock", "warning", f"{text}; Kerberos allows 5 minutes, and certificates can seem expired. Correct the wrong clock.")
 
 
 def _rights(hello: dict[str, Any]) -> str:
     fitness.check_rights(hello)
-    return "those of an administrator"
+    return "the session has administrator rights"
 
 
 def _fit(hello: dict[str, Any]) -> str:
     fitness.check(hello)
-    return "this host can become the proxy" + ("; it waits for a restart" if hello["pending_reboot"] else "")
+    return "lyncarr supports this host" + ("; Windows must restart" if hello["pending_reboot"] else "")

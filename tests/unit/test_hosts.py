@@ -58,14 +58,14 @@ def send(server: RawServer, *, read: bool = False) -> bytes:
 @pytest.mark.parametrize(
     ("status", "error", "text"),
     [
-        ("403 Forbidden", RefusedError, "does not let Administrator use WinRM"),
+        ("403 Forbidden", RefusedError, "does not allow Administrator to use WinRM"),
         ("404 Not Found", ProtocolError, "without WinRM"),
-        ("413 Too Large", ProtocolError, "MaxEnvelopeSizekb"),
+        ("413 Too Large", ProtocolError, "messages of this size"),
         ("500 Error", ProtocolError, "no content"),
         ("502 Bad Gateway", ProtocolError, "HTTP 502"),
         ("503 Unavailable", UnreachableError, "503"),
         ("204 No Content", ProtocolError, "HTTP 204"),
-        ("200 OK", ProtocolError, "asks nobody to log on"),
+        ("200 OK", ProtocolError, "does not request a logon"),
     ],
 )
 def test_a_status_has_one_meaning(status: str, error: type[LyncarrError], text: str) -> None:
@@ -102,7 +102,7 @@ def test_a_log_on_of_garbage_is_no_log_on(token: str) -> None:
 
 def test_methods_that_cannot_be_used_get_no_token() -> None:
     answer = http("401 Unauthorized", headers=['WWW-Authenticate: Basic realm="WSMAN"'], kind=None)
-    with RawServer(answer) as server, pytest.raises(RefusedError, match="does not offer the method ntlm, only Basic"):
+    with RawServer(answer) as server, pytest.raises(RefusedError, match="does not offer the logon method ntlm, only Basic"):
         send(server)
     assert len(server.requests) == 1
 

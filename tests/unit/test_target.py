@@ -90,13 +90,17 @@ def test_a_client_certificate_needs_no_password_and_nobody_is_asked() -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ({}, "--user"),
+        ({}, "No account is given for rp01"),
         ({"user": "x", "tls": "trustme"}, "--tls"),
         ({"user": "x", "address": "a b"}, "--address"),
         ({"user": "x", "address": "rp01:5986"}, "--address"),
-        ({"user": "x", "tls": "off", "auth": "basic"}, "needs TLS"),
+        ({"user": "x", "tls": "off", "auth": "basic"}, "requires TLS"),
         ({"user": "a:b", "auth": "basic"}, "colon"),
-        ({"user": "x", "auth": "certificate"}, "certificate and key"),
+        ({"user": "x", "auth": "certificate"}, "requires a client certificate"),
+        ({"user": "x", "port": 70000}, "--port: 70000 is not a valid port"),
+        ({"user": "x", "port": 0}, "--port: 0 is not a valid port"),
+        ({"user": "x", "auth": "krb"}, "--auth: invalid value 'krb'"),
+        ({"user": "x", "transport": "ssh"}, "--transport: invalid value 'ssh'"),
     ],
 )
 def test_what_cannot_work_is_misuse_before_any_contact(words: dict[str, Any], text: str) -> None:

@@ -210,7 +210,7 @@ def _untrusted(error: ssl.SSLCertVerificationError, target: Target, der: bytes |
     elif code in _TOO_WEAK:
         reason, hint = "has a key or a signature that is too weak", "Renew the certificate on the host"
     else:
-        reason = f"is not trusted: {'it is self-signed' if code == _SELF_SIGNED else 'its issuer is not trusted on this controller'}"
+        reason = f"is not trusted: {'it is self-signed' if code == _SELF_SIGNED else 'no trusted authority issued it'}"
         hint = 'Give its certificate authority with tls = "ca:FILE"'
     if der is not None:
         reason += f" (subject {_subject(der)})"
