@@ -116,5 +116,5 @@ def test_doctor_runs_the_script_on_a_bare_server_and_leaves_nothing_there(make_m
         done = Controller(tmp_path, lab).lyncarr("doctor")
     assert done.returncode == 0, done.stdout
     assert "Windows Server 2012 R2 Standard (build 9600)" in done.stdout
-    assert "  rights   ok       those of an administrator" in done.stdout
+    assert "  rights   ok       the session has administrator rights" in done.stdout
     assert not (machine.drive / "ProgramData" / "lyncarr").exists()
