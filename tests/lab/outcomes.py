@@ -24,6 +24,8 @@ TRANSPORTS = ("psrp", "winrs")
 HEADINGS = ("engine", "over", "operation", "fault", "message", "exit", "result", "steps", "next run")
 WIDTHS = (6, 5, 9, 12, 36, 4, 11, 46)
 SHORT = {"farms+disk-cache+proxy-timeout+ssl-offload+http-rules+host-conditions": "stage farms"}
+STALL_S = 10.0
+"""How long a stalled answer is waited for on Wine, of which there are many here."""
 LATE = ("Ctrl-C", "killed", "reset after")
 """Faults of an install on Wine: a case takes a quarter of a minute."""
 
@@ -60,7 +62,7 @@ def main() -> int:
 def sweep(name: str, operation: Operation, faults: list[Fault], pwsh: str) -> Iterator[Outcome]:
     """A run without a fault, then one for each fault at each message of the first."""
     with tempfile.TemporaryDirectory(prefix="lyncarr-faults-") as folder, ExitStack() as stack:
-        stack.enter_context(hurried() if name == "replay" else patient())
+        stack.enter_context(hurried() if name == "replay" else patient(STALL_S))
         ground = stack.enter_context(ground_on(name, operation, Path(folder), pwsh))
         whole = strike(ground)
         yield whole

@@ -13,15 +13,20 @@ from pathlib import Path
 from lyncarr.lab.real.wine import State, WineEngine, WineMachine, template
 from lyncarr.lab.wire.engine import Engine
 from tests.lab.sweep import KILLED, Ground, Operation, hurried
+from tests.patience import HANG_S
 from tests.windows.sites import write_full_site
 
 BEGINS: dict[Operation, State] = {"plan": "arr", "farms": "arr", "install": "bare"}
 LOOK_S = 0.02
 
 
-def patient() -> contextlib.AbstractContextManager[None]:
-    """The waits of a run in this process: a PowerShell on Wine takes seconds to start on a busy machine."""
-    return hurried(operation_s=2, grace_s=10.0)
+def patient(grace_s: float = HANG_S) -> contextlib.AbstractContextManager[None]:
+    """The waits of a run in this process.
+
+    On a busy machine a PowerShell on Wine takes more than ten seconds to start: a run that gives it up by then calls the host
+    unreachable. A stalled answer is waited for as long.
+    """
+    return hurried(operation_s=2, grace_s=grace_s)
 
 
 @dataclass
