@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lyncarr.hosts.target import Target
 
 Ask: TypeAlias = Callable[[str], str] | None
-"""Asks the user for a secret without showing it; None where nobody can be asked."""
+"""Asks the user for a secret without showing it; None where a question is not possible."""
 
 
 class OverrideArguments(TypedDict, total=False):

@@ -154,7 +154,7 @@ def _handshake(context: ssl.SSLContext, sock: TimedSocket, target: Target, deadl
     except BaseException:
         sock.close()
         raise
-    assert isinstance(secured, TimedTlsSocket)  # noqa: S101  (what sslsocket_class promises; tells the type)
+    assert isinstance(secured, TimedTlsSocket)  # noqa: S101  (sslsocket_class guarantees this; mypy learns the type)
     return secured
 
 
