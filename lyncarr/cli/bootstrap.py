@@ -22,7 +22,7 @@ UNKNOWN_CONTROLLER = "ADDRESS-OF-THE-CONTROLLER"
 def print_script(controller: str | None, name: str | None, port: int, file: Path | None) -> None:
     """Print the script, or write it to `file`, which must not exist yet; then explain how to run it.
 
-    The values are in the command line only, so the script of a release is the same for all users and is reviewed once.
+    The values are in the command line only, so the script of a release is always the same and is reviewed once.
     Raises UsageError (exit code 64) for values that the script would refuse, SiteError (65) for a file that cannot be written.
     """
     command = _command_line(controller, name, port, file.name if file else FILE_NAME)

@@ -1,4 +1,4 @@
-"""`lyncarr init`, `check`, `schema` and `lab`: what runs on this machine only."""
+"""`lyncarr init`, `check`, `schema` and `lab`: the commands that run on this machine only."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lyncarr.cli.ask import asker
-from lyncarr.cli.options import Output
+from lyncarr.cli.options import DEFAULT_SITE, Output
 from lyncarr.cli.paste import command_line
 from lyncarr.core.errors import UsageError
+from lyncarr.core.text import safe
 from lyncarr.report.events import SCHEMA
 
 
@@ -18,7 +19,8 @@ def init_site(domains: Sequence[str], path: Path) -> None:
     from lyncarr.secrets.program import line_of
 
     write_template(domains, path)
-    print(f"Wrote {path}. Fill in the server addresses and certificates, then: {line_of(['lyncarr', 'check', '--site', str(path)])}")
+    words = ["lyncarr", "check", *([] if path == DEFAULT_SITE else ["--site", str(path)])]
+    print(f"Wrote {safe(path)}. Fill in the server addresses and certificates, then run:\n  {line_of(words)}")
 
 
 def check_site(path: Path, output: Output) -> None:
@@ -34,9 +36,9 @@ def check_site(path: Path, output: Output) -> None:
         print(f"  {fact}")
     for warning in report.warnings:
         print(f"warning: {warning}")
-    # Which of several comes next only the reader knows.
+    # With several hosts only the user knows which one is next.
     host = next(iter(site.hosts)) if len(site.hosts) == 1 else None
-    print(f"{path} is good. Next: {command_line('doctor', path, host)}")
+    print(f"{safe(path)} is valid. Next, run:\n  {command_line('doctor', path, host)}")
 
 
 def show_schema(path: Path | None) -> None:
@@ -46,11 +48,11 @@ def show_schema(path: Path | None) -> None:
         print(schema_text(), end="")
         return
     write_schema(path)
-    print(f"Wrote {path}. Add it to the configuration file as its first line, for editors: #:schema {_from_here(path)}")
+    print(f"Wrote {safe(path)}. To use it in an editor, make this the first line of the configuration file:\n  #:schema {_from_here(path)}")
 
 
 def _from_here(path: Path) -> str:
-    """As Taplo wants it: a path that begins with a dot, or an absolute one as a URL."""
+    """The form that Taplo reads: a path that begins with a dot, or an absolute path as a URL."""
     return path.as_uri() if path.is_absolute() else f"./{path.as_posix()}"
 
 
@@ -59,6 +61,7 @@ def run_lab(preset: str, powershell: str | None, folder: Path, address: str, out
         from lyncarr.lab.command import run
     except ModuleNotFoundError as missing:
         raise UsageError(
-            f"The lab needs the package {missing.name}. In lyncarr's checkout: pipx install --force '.[lab]' (or pip install '.[lab]')."
+            f"lyncarr lab needs the package {missing.name}.",
+            hint="Install the extra packages of the lab, in lyncarr's checkout:\n  pipx install --force '.[lab]'\n  pip install '.[lab]'",
         ) from missing
     return run(preset, powershell, folder, address, output.value)

@@ -185,8 +185,10 @@ class ConsoleReport:
         number, total = self._steps.index(name) + 1, len(self._steps)
         seconds = self._clock.seconds(name)
         duration = "" if seconds is None or result.result == "skipped" else f" ({seconds} s)"
-        place = f"[{number:>{len(str(total))}}/{total}]"
-        self._line(f"{place} {name:<{STEP_CHARS}} {STEP_WORDS[result.result]}{duration}", STYLES[result.result])
+        place = f"[{number}/{total}]"
+        self._line(
+            f"{place:<{len(f'[{total}/{total}]')}} {name:<{STEP_CHARS}} {STEP_WORDS[result.result]}{duration}", STYLES[result.result]
+        )
 
     def _addresses(self, result: HostResult) -> None:
         items = {change.item for step in result.steps if step.result == "applied" for change in step.changes}

@@ -31,7 +31,7 @@ SHORT_LIST = 3
 MAX_LIST_CHARS = 2_000
 MAX_OLD_AND_NEW_CHARS = 100
 MAX_REMOVED = 100
-"""A list of a hostile host may lose any number of entries; further ones are counted on one row."""
+"""How many entries that a list loses get a row each. A hostile host may send any number of them; the rest is counted on one row."""
 GLUE = "\N{NO-BREAK SPACE}"
 """Joins words that must stay on one line. `safe` never leaves this character in a text."""
 
@@ -112,7 +112,7 @@ def _new_item(values: Mapping[str, Value], attributes: Mapping[str, Attribute], 
     for name, found in values.items():
         attribute = attribute_of(attributes, name)
         if attribute.quiet is None or found != attribute.quiet:
-            parts.append(f"{attribute.label.replace(' ', GLUE)}: {value(found, attribute, None if full else SHORT_LIST)}")
+            parts.append(f"{attribute.label.replace(' ', GLUE)}:{GLUE}{value(found, attribute, None if full else SHORT_LIST)}")
     if parts:
         return ", ".join(parts)
     return ", ".join(f"no {attribute_of(attributes, name).label}" for name in values)
@@ -163,10 +163,10 @@ def _moved(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
 def wrapped(text: str, width: int, indent: int, further: int = FURTHER) -> str:
     """`text` over as many lines of `width` characters as it needs, the further ones indented by `further` more.
 
-    A name stays on one line with its value. A word is broken only where it is longer than a line.
+    Words that GLUE joins stay on one line. A word is broken only where it is longer than a line.
     """
     most = width - indent - further
-    glued = " ".join(part if len(part) <= most else part.replace(GLUE, " ") for part in text.replace(": ", f":{GLUE}").split(" "))
+    glued = " ".join(part if len(part) <= most else part.replace(GLUE, " ") for part in text.split(" "))
     lines = textwrap.wrap(glued, width, initial_indent=" " * indent, subsequent_indent=" " * (indent + further), break_on_hyphens=False)
     return "\n".join(lines).replace(GLUE, " ")
 

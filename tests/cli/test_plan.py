@@ -216,8 +216,10 @@ def test_a_hostile_list_does_not_hold_the_plan_up() -> None:
 
 
 def test_a_name_stays_with_its_value_where_a_line_is_wrapped() -> None:
-    line = "+ rule  enabled: yes, action: https://dialin.contoso.com/{R:0}, match: *"
-    assert wrapped(line, 60, 2) == "  + rule  enabled: yes,\n      action: https://dialin.contoso.com/{R:0}, match: *"
+    change = Change("rule", None, None, {"enabled": True, "URL": "https://dialin.contoso.com/{R:0}", "wait_s": 9, "match": "*"})
+    (row,) = change_rows(change, {"wait_s": Attribute("longest wait", unit="s")})
+    assert wrapped(row.line, 64, 2) == "  + rule  enabled: yes, URL: https://dialin.contoso.com/{R:0},\n      longest wait: 9 s, match: *"
+    assert wrapped(row.line, 50, 2).splitlines()[:2] == ["  + rule  enabled: yes,", "      URL: https://dialin.contoso.com/{R:0},"]
 
 
 def test_a_word_that_is_longer_than_the_terminal_is_broken() -> None:
