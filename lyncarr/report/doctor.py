@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +22,19 @@ MAX_CHARS = 2_000
 def text_lines(finding: Finding, width: int | None) -> Iterator[str]:
     """The line of a check, wrapped to `width` characters unless that is None; the hint of a failed one stands below it."""
     line = f"{finding.check:<{NAME_CHARS}} {finding.word:<{WORD_CHARS}} {safe(finding.text, MAX_CHARS)}".rstrip()
-    yield f"  {line}" if width is None else wrapped(line, width, 2, TEXT_COLUMN - 2)
-    if finding.error is not None and finding.error.hint:
-        for hint in labelled("hint", finding.error.hint, None if width is None else width - TEXT_COLUMN, MAX_CHARS):
-            yield textwrap.indent(hint, " " * TEXT_COLUMN)
+    lines = [f"  {line}"]
+    if width is not None:
+        lines = wrapped(line, width, 2, TEXT_COLUMN - 2, break_long_words=False).splitlines()
+    if finding.error is not None:
+        hints = labelled("hint", finding.error.hint, None if width is None else width - TEXT_COLUMN, MAX_CHARS)
+        lines += [f"{' ' * TEXT_COLUMN}{hint}" for hint in hints]
+    yield from (_fitting(line, width) for line in lines)
+
+
+def _fitting(line: str, width: int | None) -> str:
+    """A line with less indentation where it is too long, such as one with a SHA-256, which is never broken."""
+    surplus = 0 if width is None else max(0, len(line) - width)
+    return line[min(surplus, len(line) - len(line.lstrip())) :]
 
 
 def closing_lines(host: str, failed: Finding | None, following: str | None, width: int | None) -> Iterator[str]:

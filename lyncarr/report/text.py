@@ -160,14 +160,17 @@ def _moved(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(entry for entry in new if entry not in still)
 
 
-def wrapped(text: str, width: int, indent: int, further: int = FURTHER) -> str:
+def wrapped(text: str, width: int, indent: int, further: int = FURTHER, *, break_long_words: bool = True) -> str:
     """`text` over as many lines of `width` characters as it needs, the further ones indented by `further` more.
 
-    Words that GLUE joins stay on one line. A word is broken only where it is longer than a line.
+    Words that GLUE joins stay on one line. Only a word that is longer than a line is broken, and not without `break_long_words`.
     """
     most = width - indent - further
     glued = " ".join(part if len(part) <= most else part.replace(GLUE, " ") for part in text.split(" "))
-    lines = textwrap.wrap(glued, width, initial_indent=" " * indent, subsequent_indent=" " * (indent + further), break_on_hyphens=False)
+    first, others = " " * indent, " " * (indent + further)
+    lines = textwrap.wrap(
+        glued, width, initial_indent=first, subsequent_indent=others, break_long_words=break_long_words, break_on_hyphens=False
+    )
     return "\n".join(lines).replace(GLUE, " ")
 
 

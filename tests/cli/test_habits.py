@@ -243,6 +243,14 @@ def test_words_are_not_broken_and_lines_to_copy_stand_alone() -> None:
     assert list(labelled("hint", "", None, 2_000)) == []
 
 
+def test_the_sha256_of_doctor_is_not_broken(bench: Bench) -> None:
+    for words in (["doctor"], ["doctor", "--tls", "verify"]):
+        with bench.terminal(*words) as terminal:
+            terminal.end()
+        assert re.search(rf"^ *\S*{bench.lab.pin}\S*$", terminal.text, re.MULTILINE), "alone on its line"
+        assert all(len(line) <= 80 for line in terminal.text.splitlines() if bench.lab.pin not in line)
+
+
 def test_the_terminal_of_the_tests_has_no_variables_of_its_own() -> None:
     assert "LYNCARR_SITE" not in os.environ
     assert "LYNCARR_HOST" not in os.environ
