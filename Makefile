@@ -45,7 +45,7 @@ demo: $(VENV)/.ready
 # Which lines of the snippets a real PowerShell runs in the tests.
 coverage-ps: $(VENV)/.ready
 	rm -rf $(RECORDED)
-	LYNCARR_COVERAGE=$(RECORDED) $(PYTEST) tests/powershell tests/windows/test_seam.py tests/windows/test_seam_bootstrap.py; tested=$$?; $(REPORT) && exit $$tested
+	LYNCARR_COVERAGE=$(RECORDED) $(PYTEST) tests/powershell tests/windows/test_platform.py tests/windows/test_platform_bootstrap.py; tested=$$?; $(REPORT) && exit $$tested
 
 # The generated parts of the pages: from the code, and in docs/what-is-proved.md from the recordings of make test or make coverage-ps.
 docs: $(VENV)/.ready

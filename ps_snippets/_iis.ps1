@@ -1,7 +1,7 @@
-# Reading and writing IIS configuration elements. Microsoft.Web.Administration is an API like any other: the objects come from the seam.
+# Reading and writing elements of the IIS configuration. The platform layer (_windows/) opens the objects of Microsoft.Web.Administration.
 
 function Find-LyncarrElement {
-    # The element of a collection whose attribute equals a value, letter case aside (as the configuration system compares keys), or null.
+    # The element of a collection whose attribute has a value, or null. IIS ignores the letter case of keys.
     param([Microsoft.Web.Administration.ConfigurationElementCollection]$Collection, [string]$Attribute, [string]$Value)
     foreach ($element in $Collection) {
         if ([string]::Equals([string]$element.GetAttributeValue($Attribute), $Value, [StringComparison]::OrdinalIgnoreCase)) { return ,$element }
@@ -10,7 +10,7 @@ function Find-LyncarrElement {
 }
 
 function Test-LyncarrSection {
-    # Is the section declared in this configuration? Asked by name: GetSection on an undeclared one throws, and so does a locked file.
+    # Is the section declared in this configuration? GetSection cannot answer that: it throws for an undeclared section and for a locked file.
     param([Microsoft.Web.Administration.Configuration]$Configuration, [string]$Path)
     $names = $Path.Split([char[]]'/')
     $group = $Configuration.get_RootSectionGroup()
@@ -25,8 +25,8 @@ function Test-LyncarrSection {
 }
 
 function Get-LyncarrCollection {
-    # The collection of a section, or null where IIS, the module that brings the section, or its schema is not installed.
-    param([System.Collections.IDictionary]$Context, [string]$Section)
+    # The collection of a section, or null where IIS, the module that declares the section, or its schema is not installed.
+    param([Collections.IDictionary]$Context, [string]$Section)
     $configuration = Get-LyncarrConfiguration -Context $Context
     if ($null -eq $configuration) { return $null }
     if (-not (Test-LyncarrSection -Configuration $configuration -Path $Section)) { return $null }
@@ -35,7 +35,7 @@ function Get-LyncarrCollection {
 }
 
 function Get-LyncarrFarm {
-    param([System.Collections.IDictionary]$Context, [string]$Name)
+    param([Collections.IDictionary]$Context, [string]$Name)
     $farms = Get-LyncarrCollection -Context $Context -Section 'webFarms'
     if ($null -eq $farms) { return $null }
     return ,(Find-LyncarrElement -Collection $farms -Attribute 'name' -Value $Name)
@@ -48,12 +48,12 @@ function Get-LyncarrFarmProtocol {
 
 function Add-LyncarrFarmNote {
     # Reports in a plan what apply would stop for: a farm that does not exist and that this run does not create.
-    param([System.Collections.IDictionary]$Context, [string]$Farm)
-    Add-LyncarrNeedNote -Context $Context -Step 'farms' -Item $Farm -Reason "the farm '$Farm' does not exist on this host yet"
+    param([Collections.IDictionary]$Context, [string]$Farm)
+    Add-LyncarrMissingStepNote -Context $Context -Step 'farms' -Item $Farm -Reason "the farm '$Farm' does not exist on this host yet"
 }
 
 function Test-LyncarrSameSet {
-    # Do two lists hold the same strings, whatever their order and letter case? None stands twice in one: IIS refuses that, and so does the site file.
+    # Do two lists hold the same strings, in any order and letter case? Neither list holds a string twice.
     param([string[]]$Left, [string[]]$Right)
     if (@($Left).Count -ne @($Right).Count) { return $false }
     $set = New-Object 'System.Collections.Generic.HashSet[string]' ([StringComparer]::OrdinalIgnoreCase)
@@ -65,9 +65,9 @@ function Test-LyncarrSameSet {
 #:write
 
 function Set-LyncarrAttribute {
-    # Compares before it writes: an attribute set to the value that it has would still be written into the file.
+    # Writes only a different value: an attribute that is set to its present value would be written into the file too.
     # SetAttributeValue converts nothing, so $Value has its final type: bool, int, string or TimeSpan.
-    param([Microsoft.Web.Administration.ConfigurationElement]$Element, [string]$Name, [psobject]$Value, [System.Collections.IDictionary]$Context)
+    param([Microsoft.Web.Administration.ConfigurationElement]$Element, [string]$Name, [psobject]$Value, [Collections.IDictionary]$Context)
     $plain = $Value.PSObject.BaseObject
     $current = $Element.GetAttributeValue($Name)
     if ($plain -is [string]) { $equal = [string]::Equals([string]$current, $plain, [StringComparison]::Ordinal) }
@@ -79,8 +79,8 @@ function Set-LyncarrAttribute {
 }
 
 function Remove-LyncarrElement {
-    # By its place, found again by its key: Remove takes an object, and nobody says that two readings of a collection give the same one.
-    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Collection, [string]$Attribute, [string]$Value, [System.Collections.IDictionary]$Context)
+    # Removes by position: Remove takes an object, and enumerating twice is not documented to return the same objects.
+    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Collection, [string]$Attribute, [string]$Value, [Collections.IDictionary]$Context)
     for ($index = $Collection.get_Count() - 1; $index -ge 0; $index--) {
         if ([string]::Equals([string]$Collection[$index].GetAttributeValue($Attribute), $Value, [StringComparison]::OrdinalIgnoreCase)) {
             [void]$Collection.RemoveAt($index)
@@ -89,18 +89,18 @@ function Remove-LyncarrElement {
     }
 }
 
-function Get-LyncarrNeededCollection {
-    # The same for setters, which cannot go on without it.
-    param([System.Collections.IDictionary]$Context, [string]$Section)
+function Get-LyncarrRequiredCollection {
+    # As Get-LyncarrCollection, but ends the request where the collection is missing.
+    param([Collections.IDictionary]$Context, [string]$Section)
     $collection = Get-LyncarrCollection -Context $Context -Section $Section
-    if ($null -eq $collection) { Stop-LyncarrNeed -Step 'arr' -Reason "this host has no configuration section '$Section'" }
+    if ($null -eq $collection) { Stop-LyncarrMissingStep -Step 'arr' -Reason "this host has no configuration section '$Section'" }
     return ,$collection
 }
 
-function Get-LyncarrNeededFarm {
-    param([System.Collections.IDictionary]$Context, [string]$Name)
-    $farms = Get-LyncarrNeededCollection -Context $Context -Section 'webFarms'
+function Get-LyncarrRequiredFarm {
+    param([Collections.IDictionary]$Context, [string]$Name)
+    $farms = Get-LyncarrRequiredCollection -Context $Context -Section 'webFarms'
     $farm = Find-LyncarrElement -Collection $farms -Attribute 'name' -Value $Name
-    if ($null -eq $farm) { Stop-LyncarrNeed -Step 'farms' -Reason "the farm '$Name' does not exist on this host" }
+    if ($null -eq $farm) { Stop-LyncarrMissingStep -Step 'farms' -Reason "the farm '$Name' does not exist on this host" }
     return ,$farm
 }

@@ -1,5 +1,5 @@
-# lyncarr: the script that runs on the host. Put together from ps_snippets/ by lyncarr/powershell/bundle.py;
-# constant for a release, and free of any value of any site: those come as the request, secrets as pipeline input.
+# lyncarr: the script that runs on the host. lyncarr/powershell/bundle.py composes it from ps_snippets/. It is constant for a release
+# and holds no value of a configuration file: values come with the request, secrets as pipeline input.
 param([string]$Request)
 
 Set-StrictMode -Version Latest
@@ -10,19 +10,21 @@ $ProgressPreference = 'SilentlyContinue'
 
 #:look
 function Get-LyncarrStepState {
-    param([string]$Step, [System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
-    switch ($Step) {
-        #:each-step 'STEP' { return Get-NOUNState -Desired $Desired -Parameters $Parameters -Context $Context }
-        default { throw "unknown step '$Step'" }
+    param([string]$Name, [Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
+    $step = @{ Desired = $Desired; Parameters = $Parameters; Context = $Context }
+    switch ($Name) {
+        #:each-step 'STEP' { return Get-NOUNState @step }
+        default { throw "unknown step '$Name'" }
     }
 }
 
 #:write
 function Set-LyncarrStepState {
-    param([string]$Step, [System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
-    switch ($Step) {
-        #:each-step 'STEP' { Set-NOUNState -Desired $Desired -Parameters $Parameters -Context $Context -Secrets $Secrets; return }
-        default { throw "unknown step '$Step'" }
+    param([string]$Name, [Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context, [Collections.IDictionary]$Secrets)
+    $step = @{ Desired = $Desired; Parameters = $Parameters; Context = $Context; Secrets = $Secrets }
+    switch ($Name) {
+        #:each-step 'STEP' { Set-NOUNState @step; return }
+        default { throw "unknown step '$Name'" }
     }
 }
 

@@ -1,10 +1,11 @@
-# What the three rule steps share: which global rules are ours, what a rule does, and whether a foreign one takes our traffic.
-# Ours: rules that rewrite to one of the site's farms, and rules that bear one of our names. All else is foreign and stays as it is.
-# $Parameters of the steps that make rules: keep (the names of all wanted rules), redirects (farm -> the name of its redirect), and rules
-# (those of the step: name -> host, https, pattern and conditions).
+# Shared by the three steps for global rewrite rules: which rules lyncarr manages, what a rule does, and whether another rule takes requests
+# for published names. Managed are the rules that rewrite to a farm of the configuration file and the rules that have a name of lyncarr.
+# All other rules are foreign and stay as they are.
+# $Parameters of the steps that create rules: keep (the names of all desired rules), redirects (farm -> the name of its redirect), rules
+# (those of the step: name -> host, https, pattern and conditions), sample_paths (URL paths that clients request).
 
 function Get-LyncarrCondition {
-    # Canonical text of one condition: "{HTTPS}=On", "{X}!=y" when negated.
+    # The text of one condition: "{HTTPS}=On", or "{X}!=y" where it is negated.
     param([Microsoft.Web.Administration.ConfigurationElement]$Element)
     $sign = '='
     if ([bool]$Element.GetAttributeValue('negate')) { $sign = '!=' }
@@ -16,8 +17,8 @@ function Get-LyncarrCondition {
 }
 
 function Get-LyncarrRule {
-    # Every global rule in its order, as plain tables; Element is the rule itself. Emits items: call it in @(...).
-    param([System.Collections.IDictionary]$Context)
+    # Every global rule in its order, as plain tables; Element is the rule itself. Emits items.
+    param([Collections.IDictionary]$Context)
     $rules = Get-LyncarrCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'
     if ($null -eq $rules) { return }
     foreach ($element in $rules) {
@@ -46,16 +47,11 @@ function Find-LyncarrRule {
     return $null
 }
 
-function Get-LyncarrSyntaxName {
-    param([int]$Syntax)
-    return @('ECMAScript', 'Wildcard', 'ExactMatch')[$Syntax]
-}
-
-function Get-LyncarrDesiredSpelling {
-    # The observed text in the desired letter case where nothing but the case differs: IIS ignores it in names, hosts and conditions.
-    param([string]$Observed, [string]$Desired)
-    if ([string]::Equals($Observed, $Desired, [StringComparison]::OrdinalIgnoreCase)) { return $Desired }
-    return $Observed
+function Select-LyncarrSpelling {
+    # $Preferred where it differs from $Text in letter case only, else $Text: IIS ignores the case of names, hosts and conditions.
+    param([string]$Text, [string]$Preferred)
+    if ([string]::Equals($Text, $Preferred, [StringComparison]::OrdinalIgnoreCase)) { return $Preferred }
+    return $Text
 }
 
 function Test-LyncarrPattern {
@@ -73,14 +69,15 @@ function Test-LyncarrPattern {
     return 'no'
 }
 
-function Test-LyncarrMatch {
-    # Does the rule's match element accept every path that a client may ask for? 'maybe' means some: no list of samples can say none.
-    param([System.Collections.IDictionary]$Rule)
+function Test-LyncarrPathMatch {
+    # Does the match element of a rule accept every path? $Paths are samples: 'yes' where it accepts all of them, else 'maybe', because no
+    # list of samples proves that it accepts none.
+    param([Collections.IDictionary]$Rule, [string[]]$Paths)
     $pattern = [string]$Rule['Match']
     $negated = $pattern.StartsWith('!', [StringComparison]::Ordinal)
     if ($negated) { $pattern = $pattern.Substring(1) }
     $misses = 0
-    foreach ($path in @('', 'abs/', 'meet/user/ABCDEFGH', 'Autodiscover/AutodiscoverService.svc/root', 'hosting/discovery')) {
+    foreach ($path in $Paths) {
         $answer = Test-LyncarrPattern -Syntax ([int]$Rule['Syntax']) -Pattern $pattern -Text $path
         if ($answer -ceq 'maybe') { return 'maybe' }
         if (($answer -ceq 'yes') -eq $negated) { $misses++ }
@@ -89,13 +86,14 @@ function Test-LyncarrMatch {
     return 'maybe'
 }
 
-function Test-LyncarrOneCondition {
+function Test-LyncarrCondition {
+    # Does a condition hold for every request for $HostHeader? 'yes', 'no', or 'maybe' where it tests anything else.
     param([Microsoft.Web.Administration.ConfigurationElement]$Element, [int]$Syntax, [string]$HostHeader, [bool]$Https)
     $name = ([string]$Element.GetAttributeValue('input')).Trim([char[]]'{}')
     $known = @{ 'HTTPS' = 'off'; 'HTTP_HOST' = $HostHeader; 'SERVER_PORT' = '80'; 'SERVER_PORT_SECURE' = '0'; 'REQUEST_SCHEME' = 'http' }
     if ($Https) {
         $known['HTTPS'] = 'on'; $known['SERVER_PORT_SECURE'] = '1'; $known['REQUEST_SCHEME'] = 'https'
-        # A client says the port where it is not HTTPS's own.
+        # A client sends the port where it is not the default of HTTPS.
         $known['SERVER_PORT'] = [regex]::Match("${HostHeader}:443", ':([0-9]+)').Groups[1].Value
     }
     if (-not $known.Contains($name)) { return 'maybe' }
@@ -106,23 +104,23 @@ function Test-LyncarrOneCondition {
     return 'yes'
 }
 
-function Test-LyncarrRuleTakes {
-    # Would this foreign rule take every request for $HostHeader before a rule that stands after it? 'yes', 'no' or 'maybe'.
-    param([System.Collections.IDictionary]$Rule, [string]$HostHeader, [bool]$Https)
-    # None and Rewrite let the evaluation go on unless stopProcessing says otherwise; the other actions answer the client.
+function Test-LyncarrRuleTakesRequest {
+    # Does this rule take every request for $HostHeader, so that later rules get none? 'yes', 'no' or 'maybe'.
+    param([Collections.IDictionary]$Rule, [string]$HostHeader, [bool]$Https, [string[]]$Paths)
+    # After None (0) and Rewrite (1) IIS goes on with later rules, unless stopProcessing is set. Other actions answer the client.
     if ([int]$Rule['Type'] -le 1 -and -not $Rule['Stop']) { return 'no' }
-    return Test-LyncarrRuleApplies -Rule $Rule -HostHeader $HostHeader -Https $Https
+    return Test-LyncarrRuleApplies -Rule $Rule -HostHeader $HostHeader -Https $Https -Paths $Paths
 }
 
 function Test-LyncarrRuleApplies {
     # Does this rule apply to every request for $HostHeader that reaches it? 'yes', 'no' or 'maybe'.
-    param([System.Collections.IDictionary]$Rule, [string]$HostHeader, [bool]$Https)
+    param([Collections.IDictionary]$Rule, [string]$HostHeader, [bool]$Https, [string[]]$Paths)
     if (-not $Rule['Enabled']) { return 'no' }
-    $verdict = Test-LyncarrMatch -Rule $Rule
+    $verdict = Test-LyncarrPathMatch -Rule $Rule -Paths $Paths
     $conditions = $Rule['Element'].GetChildElement('conditions').GetCollection()
     if ($conditions.get_Count() -eq 0) { return $verdict }
     $answers = New-Object System.Collections.ArrayList
-    foreach ($condition in $conditions) { [void]$answers.Add((Test-LyncarrOneCondition -Element $condition -Syntax ([int]$Rule['Syntax']) -HostHeader $HostHeader -Https $Https)) }
+    foreach ($condition in $conditions) { [void]$answers.Add((Test-LyncarrCondition -Element $condition -Syntax ([int]$Rule['Syntax']) -HostHeader $HostHeader -Https $Https)) }
     $all = [string[]]$answers.ToArray()
     if ([int]$Rule['Grouping'] -eq 1) {
         if ($all -ccontains 'yes') { return $verdict }
@@ -134,53 +132,57 @@ function Test-LyncarrRuleApplies {
     return $verdict
 }
 
-function Get-LyncarrShadow {
-    # Names of the foreign rules that take the traffic of one of our rules before it is asked. Emits names: call it in @(...).
-    # A rule that may take some of it is told and no more: only a person can judge what it is for.
-    param([object[]]$Rules, [System.Collections.IDictionary]$Parameters)
-    $waiting = New-Object System.Collections.ArrayList
-    $waiting.AddRange(@($Parameters['rules'].get_Keys()))
-    $standing = New-Object System.Collections.ArrayList
+function Get-LyncarrForeignRule {
+    # Tables of the foreign rules: Rule; Hosts, the published addresses behind it whose requests it takes or may take; Certain: it takes all
+    # requests of one of them; Before, the managed rules before it. Emits items.
+    param([object[]]$Rules, [Collections.IDictionary]$Parameters)
+    $behind = New-Object System.Collections.ArrayList
+    $behind.AddRange(@($Parameters['rules'].get_Keys()))
+    $before = New-Object System.Collections.ArrayList
     foreach ($rule in $Rules) {
-        foreach ($name in @($Parameters['rules'].get_Keys()) -ieq $rule['Name']) { [void]$waiting.Remove($name); [void]$standing.Add($name) }
+        foreach ($name in @($Parameters['rules'].get_Keys()) -ieq $rule['Name']) { [void]$behind.Remove($name); [void]$before.Add($name) }
         if (@($Parameters['keep']) -icontains $rule['Name'] -or @($Parameters['redirects'].get_Values()) -icontains $rule['Name']) { continue }
         if (@($Parameters['redirects'].get_Keys()) -icontains $rule['Farm']) { continue }
         $hosts = New-Object System.Collections.ArrayList
         $certain = $false
-        foreach ($name in $waiting) {
-            $mine = $Parameters['rules'][$name]
-            $answer = Test-LyncarrRuleTakes -Rule $rule -HostHeader ([string]$mine['host']) -Https ([bool]$mine['https'])
+        foreach ($name in $behind) {
+            $managed = $Parameters['rules'][$name]
+            $answer = Test-LyncarrRuleTakesRequest -Rule $rule -HostHeader ([string]$managed['host']) -Https ([bool]$managed['https']) -Paths $Parameters['sample_paths']
             $scheme = ''
-            if (-not $mine['https']) { $scheme = 'http://' }
-            if ($answer -cne 'no') { [void]$hosts.Add($scheme + [string]$mine['host']) }
+            if (-not $managed['https']) { $scheme = 'http://' }
+            if ($answer -cne 'no') { [void]$hosts.Add($scheme + [string]$managed['host']) }
             if ($answer -ceq 'yes') { $certain = $true }
         }
-        $names = [string]::Join(', ', [string[]]$hosts.ToArray())
-        if ($certain) {
-            Add-LyncarrNote -Kind 'foreign-rule' -Item $rule['Name'] -Text "the global rule '$($rule['Name'])' comes before the rules of lyncarr and takes all requests for $names"
-            $rule['Name']
-        }
-        elseif ($names -cne '') { Add-LyncarrNote -Kind 'foreign-rule' -Item $rule['Name'] -Text "the global rule '$($rule['Name'])' comes before the rules of lyncarr and may take requests for ${names}: check its purpose" }
-        Add-LyncarrLateNote -Rule $rule -Standing ([string[]]$standing.ToArray()) -Parameters $Parameters
+        @{ Rule = $rule; Certain = $certain; Hosts = $hosts.ToArray(); Before = $before.ToArray() }
     }
 }
 
-function Add-LyncarrLateNote {
-    # Tells of a foreign rule that names a host whose requests a rule of ours takes before it: 'dialin.*' is also dialin of another domain.
-    param([System.Collections.IDictionary]$Rule, [string[]]$Standing, [System.Collections.IDictionary]$Parameters)
+function Add-LyncarrForeignRuleNote {
+    # Reports a foreign rule, as Get-LyncarrForeignRule emits it, that takes or may take requests, or that gets none itself.
+    param([Collections.IDictionary]$Foreign, [Collections.IDictionary]$Parameters)
+    $name = [string]$Foreign['Rule']['Name']
+    $hosts = [string]::Join(', ', [string[]]$Foreign['Hosts'])
+    if ($Foreign['Certain']) { Add-LyncarrNote -Kind 'foreign-rule' -Item $name -Text "the global rule '$name' comes before the rules of lyncarr and takes all requests for $hosts" }
+    elseif ($hosts -cne '') { Add-LyncarrNote -Kind 'foreign-rule' -Item $name -Text "the global rule '$name' comes before the rules of lyncarr and may take requests for ${hosts}: check its purpose" }
+    Add-LyncarrUnreachedRuleNote -Rule $Foreign['Rule'] -Before ([string[]]$Foreign['Before']) -Parameters $Parameters
+}
+
+function Add-LyncarrUnreachedRuleNote {
+    # Reports a foreign rule for a host whose requests a managed rule before it takes: 'dialin.*' also matches dialin of another domain.
+    param([Collections.IDictionary]$Rule, [string[]]$Before, [Collections.IDictionary]$Parameters)
     foreach ($condition in $Rule['Element'].GetChildElement('conditions').GetCollection()) {
         if ([string]$condition.GetAttributeValue('input') -ine '{HTTP_HOST}' -or [bool]$condition.GetAttributeValue('negate')) { continue }
         $pattern = [string]$condition.GetAttributeValue('pattern')
-        # What takes a host that nobody has is meant for none of them.
+        # A pattern that matches a host that cannot exist is for all hosts, not for a certain one.
         if ((Test-LyncarrPattern -Syntax ([int]$Rule['Syntax']) -Pattern $pattern -Text 'host.invalid') -cne 'no') { continue }
         $plain = $pattern
         if ([int]$Rule['Syntax'] -eq 0) { $plain = $pattern.Trim([char[]]'^$').Replace('\.', '.') }
-        foreach ($name in $Standing) {
-            $mine = $Parameters['rules'][$name]
-            foreach ($header in @($plain, [string]$mine['host'])) {
-                if ((Test-LyncarrPattern -Syntax 1 -Pattern ([string]$mine['pattern']) -Text $header) -cne 'yes') { continue }
-                if ((Test-LyncarrRuleApplies -Rule $Rule -HostHeader $header -Https ([bool]$mine['https'])) -ceq 'no') { continue }
-                Add-LyncarrNote -Kind 'foreign-rule' -Item $Rule['Name'] -Text "the global rule '$($Rule['Name'])' is for $pattern, but '$name' comes before it and takes all requests that $($mine['pattern']) matches: set a narrower host_pattern in the configuration file, or remove the rule if nothing needs it"
+        foreach ($name in $Before) {
+            $managed = $Parameters['rules'][$name]
+            foreach ($header in @($plain, [string]$managed['host'])) {
+                if ((Test-LyncarrPattern -Syntax 1 -Pattern ([string]$managed['pattern']) -Text $header) -cne 'yes') { continue }
+                if ((Test-LyncarrRuleApplies -Rule $Rule -HostHeader $header -Https ([bool]$managed['https']) -Paths $Parameters['sample_paths']) -ceq 'no') { continue }
+                Add-LyncarrNote -Kind 'foreign-rule' -Item $Rule['Name'] -Text "the global rule '$($Rule['Name'])' is for $pattern, but '$name' comes before it and takes all requests that $($managed['pattern']) matches: set a narrower host_pattern in the configuration file, or remove the rule if nothing needs it"
                 return
             }
         }
@@ -188,24 +190,26 @@ function Add-LyncarrLateNote {
 }
 
 function Get-LyncarrRuleState {
-    # The rules of one step. Items: each rule, and "rules" for their order and for the foreign rules that stand before them and take their requests.
-    param([object[]]$Rules, [System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters)
+    # The rules of one step. Items: each rule, and "rules" for their order and for the foreign rules before them that take their requests.
+    param([object[]]$Rules, [Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters)
     $state = [ordered]@{}
     $seen = New-Object System.Collections.ArrayList
     foreach ($rule in $Rules) {
         foreach ($name in @($Parameters['rules'].get_Keys()) -ieq $rule['Name']) {
             [void]$seen.Add($name)
-            $action = Get-LyncarrDesiredSpelling -Observed $rule['Action'] -Desired ([string]$Desired[$name]['action'])
-            # A meeting's or an autodiscover request's parameters would not arrive.
+            $action = Select-LyncarrSpelling -Text $rule['Action'] -Preferred ([string]$Desired[$name]['action'])
+            # The parameters of meeting and autodiscover requests would get lost.
             if (-not $rule['Query']) { $action = $action + ' (without the query string)' }
             $state[$name] = @{
-                enabled = $rule['Enabled']; match = $rule['Match']; pattern_syntax = (Get-LyncarrSyntaxName -Syntax $rule['Syntax'])
+                enabled = $rule['Enabled']; match = $rule['Match']; pattern_syntax = @('ECMAScript', 'Wildcard', 'ExactMatch')[$rule['Syntax']]
                 stop_processing = $rule['Stop']; action = $action; type = @('None', 'Rewrite', 'Redirect', 'CustomResponse', 'AbortRequest')[[int]$rule['Type']]
             }
             if ($Desired[$name].Contains('redirect_type')) { $state[$name]['redirect_type'] = @{ 301 = 'Permanent'; 302 = 'Found'; 303 = 'SeeOther'; 307 = 'Temporary' }[[int]$rule['Redirect']] }
         }
     }
-    $taken = @(Get-LyncarrShadow -Rules $Rules -Parameters $Parameters)
+    $foreign = @(Get-LyncarrForeignRule -Rules $Rules -Parameters $Parameters)
+    foreach ($entry in $foreign) { Add-LyncarrForeignRuleNote -Foreign $entry -Parameters $Parameters }
+    $taken = @(foreach ($entry in $foreign) { if ($entry['Certain']) { $entry['Rule']['Name'] } })
     if ($seen.get_Count() -gt 0 -or $taken.Count -gt 0) { $state['rules'] = @{ order = $seen.ToArray(); taken_by = $taken } }
     return $state
 }
@@ -213,7 +217,7 @@ function Get-LyncarrRuleState {
 #:write
 
 function Add-LyncarrCondition {
-    # One condition from its canonical text, which is always of the form {INPUT}=pattern for the rules that this tool makes.
+    # Adds one condition from its text, which has the form {INPUT}=pattern for all rules of lyncarr.
     param([Microsoft.Web.Administration.ConfigurationElementCollection]$Conditions, [string]$Text)
     $split = $Text.IndexOf('=', [StringComparison]::Ordinal)
     $element = $Conditions.CreateElement('add')
@@ -223,8 +227,8 @@ function Add-LyncarrCondition {
 }
 
 function Set-LyncarrRuleCondition {
-    # Exactly the desired conditions, all of which must hold. Conditions that differ only in letter case are left as they are written.
-    param([Microsoft.Web.Administration.ConfigurationElement]$Rule, [string[]]$Desired, [System.Collections.IDictionary]$Context)
+    # Sets exactly the desired conditions, all of which must hold. Conditions that differ in letter case only stay as they are.
+    param([Microsoft.Web.Administration.ConfigurationElement]$Rule, [string[]]$Desired, [Collections.IDictionary]$Context)
     $group = $Rule.GetChildElement('conditions')
     Set-LyncarrAttribute -Element $group -Name 'logicalGrouping' -Value 0 -Context $Context
     $conditions = $group.GetCollection()
@@ -244,7 +248,7 @@ function Set-LyncarrRuleCondition {
 }
 
 function Copy-LyncarrElement {
-    # Written attributes, children and collection items of one element into a new one of the same kind.
+    # Copies the written attributes, the children and the collection items of one element into a new one of the same kind.
     param([Microsoft.Web.Administration.ConfigurationElement]$From, [Microsoft.Web.Administration.ConfigurationElement]$To)
     foreach ($attribute in $From.get_Attributes()) {
         if (-not $attribute.get_IsInheritedFromDefaultValue()) { $To.SetAttributeValue($attribute.get_Name(), $attribute.get_Value()) }
@@ -261,8 +265,8 @@ function Copy-LyncarrElement {
 }
 
 function Set-LyncarrRule {
-    # One rule of ours, made where it is missing. It is born with its conditions: no moment may exist in which it matches every host.
-    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Rules, [string]$Name, [System.Collections.IDictionary]$Attributes, [string[]]$Conditions, [System.Collections.IDictionary]$Context)
+    # Sets one rule, and creates it where it is missing. A new rule gets its conditions at once: without them it would match every host.
+    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Rules, [string]$Name, [Collections.IDictionary]$Attributes, [string[]]$Conditions, [Collections.IDictionary]$Context)
     $rule = Find-LyncarrElement -Collection $Rules -Attribute 'name' -Value $Name
     if ($null -eq $rule) {
         $rule = $Rules.CreateElement('rule')
@@ -279,8 +283,8 @@ function Set-LyncarrRule {
 }
 
 function Set-LyncarrRuleBody {
-    # Enums by their numbers: patternSyntax 1 is Wildcard, type 1 Rewrite and 2 Redirect, redirectType 301 Permanent.
-    param([Microsoft.Web.Administration.ConfigurationElement]$Rule, [System.Collections.IDictionary]$Attributes, [System.Collections.IDictionary]$Context)
+    # Enumerations are set by number: patternSyntax 1 is Wildcard, type 1 Rewrite and 2 Redirect, redirectType 301 Permanent.
+    param([Microsoft.Web.Administration.ConfigurationElement]$Rule, [Collections.IDictionary]$Attributes, [Collections.IDictionary]$Context)
     Set-LyncarrAttribute -Element $Rule -Name 'enabled' -Value ([bool]$Attributes['enabled']) -Context $Context
     Set-LyncarrAttribute -Element $Rule -Name 'patternSyntax' -Value 1 -Context $Context
     Set-LyncarrAttribute -Element $Rule -Name 'stopProcessing' -Value ([bool]$Attributes['stop_processing']) -Context $Context
@@ -294,14 +298,15 @@ function Set-LyncarrRuleBody {
         Set-LyncarrAttribute -Element $action -Name 'redirectType' -Value 301 -Context $Context
     }
     Set-LyncarrAttribute -Element $action -Name 'type' -Value $type -Context $Context
-    $url = Get-LyncarrDesiredSpelling -Observed ([string]$Attributes['action']) -Desired ([string]$action.GetAttributeValue('url'))
+    # The present spelling stays where only letter case differs.
+    $url = Select-LyncarrSpelling -Text ([string]$Attributes['action']) -Preferred ([string]$action.GetAttributeValue('url'))
     Set-LyncarrAttribute -Element $action -Name 'url' -Value $url -Context $Context
     Set-LyncarrAttribute -Element $action -Name 'appendQueryString' -Value $true -Context $Context
 }
 
 function Set-LyncarrRuleOrder {
-    # Puts our rules into the desired order within the places that they hold; foreign rules keep theirs.
-    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Rules, [string[]]$Order, [System.Collections.IDictionary]$Context)
+    # Sorts the managed rules into the desired order within their own positions. Foreign rules keep theirs.
+    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Rules, [string[]]$Order, [Collections.IDictionary]$Context)
     $places = New-Object System.Collections.ArrayList
     for ($index = 0; $index -lt $Rules.get_Count(); $index++) {
         if ($Order -icontains [string]$Rules[$index].GetAttributeValue('name')) { [void]$places.Add($index) }
@@ -324,11 +329,12 @@ function Set-LyncarrRuleOrder {
 }
 
 function Set-LyncarrRuleState {
-    # The rules of one step, in their order; none where a foreign rule would take their requests.
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
-    $rules = Get-LyncarrNeededCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'
-    $taken = @(Get-LyncarrShadow -Rules @(Get-LyncarrRule -Context $Context) -Parameters $Parameters)
-    if ($taken.Count -gt 0) { Stop-Lyncarr -Kind 'foreign' -Text "the global rule '$($taken[0])' comes before the rules of lyncarr and takes their requests" -Hint 'Disable it, narrow it, or move it below the rules of lyncarr, then run the command again.' }
+    # Sets the rules of one step and their order. Ends the request where a foreign rule would take their requests.
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
+    $rules = Get-LyncarrRequiredCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'
+    foreach ($entry in @(Get-LyncarrForeignRule -Rules @(Get-LyncarrRule -Context $Context) -Parameters $Parameters)) {
+        if ($entry['Certain']) { Stop-Lyncarr -Kind 'foreign' -Text "the global rule '$($entry['Rule']['Name'])' comes before the rules of lyncarr and takes their requests" -Hint 'Disable it, narrow it, or move it below the rules of lyncarr, then run the command again.' }
+    }
     $order = [string[]]@($Parameters['rules'].get_Keys())
     foreach ($name in $order) {
         Set-LyncarrRule -Rules $rules -Name $name -Attributes $Desired[$name] -Conditions ([string[]]@($Parameters['rules'][$name]['conditions'])) -Context $Context

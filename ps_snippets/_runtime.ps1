@@ -1,8 +1,8 @@
-# Requests in, events out, the lock, the transaction: the only generic PowerShell. Contract: docs/contract.md.
+# Requests, events, the lock and the transaction: the PowerShell that knows no step. The contract is docs/contract.md.
 
 function ConvertTo-LyncarrTable {
-    # What ConvertFrom-Json gives (objects, arrays, scalars) as ordered dictionaries, string arrays and plain values.
-    # The ints of 7.x are Int64 and those of 5.1 are Int32: one type from here on.
+    # Converts the result of ConvertFrom-Json to ordered dictionaries, arrays and plain values.
+    # Whole numbers are Int64 in 7.x and Int32 in 5.1; here all become Int32.
     param([psobject]$Value)
     if ($null -eq $Value) { return $null }
     $plain = $Value.PSObject.BaseObject
@@ -36,8 +36,8 @@ function ConvertTo-LyncarrJsonString {
 }
 
 function ConvertTo-LyncarrJson {
-    # Own serialiser: ConvertTo-Json of 4.0, 5.1 and 7 differ in escapes, arrays, dates and depth. Pure ASCII, keys in ordinal order;
-    # anything but null, bool, int, string, dictionary and list throws, so that a stray object is found in tests and not on a server.
+    # ConvertTo-Json of 4.0, 5.1 and 7 differ in escapes, arrays, dates and depth. This text is ASCII, with keys in ordinal order. Any value
+    # but null, bool, int, string, dictionary and list throws, so that tests find a wrong object.
     param([psobject]$Value)
     if ($null -eq $Value) { return 'null' }
     $plain = $Value.PSObject.BaseObject
@@ -45,7 +45,7 @@ function ConvertTo-LyncarrJson {
     if ($plain -is [int] -or $plain -is [long]) { return $plain.ToString([cultureinfo]::InvariantCulture) }
     if ($plain -is [string]) { return ConvertTo-LyncarrJsonString -Text $plain }
     $parts = New-Object System.Collections.ArrayList
-    if ($plain -is [System.Collections.IDictionary]) {
+    if ($plain -is [Collections.IDictionary]) {
         $keys = [string[]]@($plain.get_Keys())
         [array]::Sort($keys, [StringComparer]::Ordinal)
         foreach ($key in $keys) { [void]$parts.Add((ConvertTo-LyncarrJsonString -Text $key) + ':' + (ConvertTo-LyncarrJson -Value $plain[$key])) }
@@ -59,14 +59,14 @@ function ConvertTo-LyncarrJson {
 }
 
 function Add-LyncarrEvent {
-    # Holds an event back until the next Send-LyncarrEvent: each write costs the controller a round trip.
-    param([System.Collections.IDictionary]$Members)
+    # Holds an event until the next Send-LyncarrEvent, because each output costs the controller a round trip.
+    param([Collections.IDictionary]$Members)
     [void]$script:LyncarrState['Held'].Add((ConvertTo-LyncarrJson -Value $Members))
     if ([string]$Members['event'] -ne 'done') { $script:LyncarrState['Sent'] = [int]$script:LyncarrState['Sent'] + 1 }
 }
 
 function Send-LyncarrEvent {
-    # Writes what is held to the output. Call it as a statement before anything slow, never inside a function whose output is assigned.
+    # Outputs the held events. Call it as a statement before anything slow, never in a function whose output is assigned.
     $held = $script:LyncarrState['Held']
     if ($held.get_Count() -gt 0) {
         $text = [string]::Join("`n", [string[]]$held.ToArray())
@@ -84,64 +84,53 @@ function Add-LyncarrNote {
 }
 
 function Stop-Lyncarr {
-    # Ends the request with a failure of a kind that the controller knows. $Text says what is wrong, with the value; $Hint is the next action.
+    # Ends the request with a failure. $Text says what is wrong, with the value found; $Hint is the next action, '' where there is none.
     param([string]$Kind, [string]$Text, [string]$Hint)
     $script:LyncarrState['Failure'] = $Kind
     $script:LyncarrState['Hint'] = $Hint
     throw $Text
 }
 
-function Add-LyncarrNeedNote {
+function Add-LyncarrMissingStepNote {
     # Reports in a plan that apply would stop because another step must come first. No note where that step is part of this run.
-    param([System.Collections.IDictionary]$Context, [string]$Step, [string]$Reason, [string]$Item)
+    param([Collections.IDictionary]$Context, [string]$Step, [string]$Reason, [string]$Item)
     if (@($Context['Steps']) -cnotcontains $Step) { Add-LyncarrNote -Kind 'needs' -Item $Item -Text "needs step ${Step}: $Reason" }
 }
 
 function New-LyncarrContext {
-    # What the steps of one request share. Manager is opened when a step first asks for it, Writes counts the changes made to it.
-    param([System.Collections.IDictionary]$Request)
+    # What the steps of one request share; there are no other keys. Manager, Configuration, Opened: applicationHost.config, opened when a
+    # step first needs it. Looking: the request changes nothing. Writes counts the changes to the configuration. RestartIis, StartSite: due
+    # after the commit. Reboot: Windows must restart. ExitCode: that of the last installer, null where it was stopped.
+    param([Collections.IDictionary]$Request)
     $names = New-Object System.Collections.ArrayList
     foreach ($step in @($Request['steps'])) { [void]$names.Add([string]$step['name']) }
     return @{
         Run = [string]$Request['run']; Steps = $names.ToArray(); Manager = $null; Configuration = $null; Opened = $false
-        Looking = $false; Writes = 0; RestartIis = $false; Reboot = $false
+        Looking = $false; Writes = 0; RestartIis = $false; Reboot = $false; StartSite = $null; ExitCode = $null
     }
 }
 
 function Get-LyncarrAllState {
-    param([System.Collections.IDictionary]$Request, [System.Collections.IDictionary]$Context)
+    param([Collections.IDictionary]$Request, [Collections.IDictionary]$Context)
     $states = @{}
     foreach ($step in @($Request['steps'])) {
         $script:LyncarrState['Step'] = [string]$step['name']
-        $states[[string]$step['name']] = Get-LyncarrStepState -Step ([string]$step['name']) -Desired $step['desired'] -Parameters $step['parameters'] -Context $Context
+        $states[[string]$step['name']] = Get-LyncarrStepState -Name ([string]$step['name']) -Desired $step['desired'] -Parameters $step['parameters'] -Context $Context
     }
     $script:LyncarrState['Step'] = $null
     return $states
 }
 
 function Invoke-LyncarrObserve {
-    param([System.Collections.IDictionary]$Request)
+    param([Collections.IDictionary]$Request)
     $context = New-LyncarrContext -Request $Request
     $context['Looking'] = $true
     try { Add-LyncarrEvent -Members @{ event = 'observed'; steps = (Get-LyncarrAllState -Request $Request -Context $context) } }
-    finally { Close-LyncarrIis -Context $context }
-}
-
-function Enter-LyncarrLock {
-    # The open file belongs to this process: it outlives pipelines and errors, and is free when the process ends, however that happens.
-    param([System.Collections.IDictionary]$Request)
-    if ($null -ne $script:LyncarrState['Lock']) { return }
-    $script:LyncarrState['Lock'] = Open-LyncarrLock -Holder (ConvertTo-LyncarrJson -Value @{
-            who = [string]$Request['who']; run = [string]$Request['run']
-            since = [datetime]::UtcNow.ToString('yyyy-MM-ddTHH:mm:ssZ', [cultureinfo]::InvariantCulture)
-        })
-    if ($null -eq $script:LyncarrState['Lock']) {
-        Stop-Lyncarr -Kind 'busy' -Text (Get-LyncarrHolderText -Holder (Read-LyncarrHolder)) -Hint 'Wait until that run ends, then run the command again.'
-    }
+    finally { Close-LyncarrConfiguration -Context $context }
 }
 
 function Get-LyncarrHolderText {
-    # The holder's file was written by another run, perhaps of another version: nothing in it is taken for granted.
+    # Another run wrote the text, perhaps of another version of lyncarr, so every part of it may be missing.
     param([string]$Holder)
     $parts = @{ who = 'another run'; since = 'an unknown time' }
     foreach ($name in @('who', 'since')) {
@@ -162,8 +151,8 @@ function Get-LyncarrFailureKind {
 function Invoke-LyncarrRequest {
     param([string]$Request)
     $secrets = @{}
-    # {"name":"value"}, read without ConvertFrom-Json: module logging (event 4103) writes down what is bound to a parameter of a command,
-    # and its error for broken JSON repeats the text. Names and values are the controller's own; none needs an escape.
+    # {"name":"value"}, read without ConvertFrom-Json: module logging (event 4103) records the arguments of commands, and the error for
+    # invalid JSON repeats the text. The controller sends no name or value that needs an escape.
     foreach ($line in @($input)) {
         foreach ($found in [regex]::Matches([string]$line, '"([a-z_]+)": *"([^"\\]*)"')) { $secrets[$found.Groups[1].Value] = $found.Groups[2].Value }
     }
@@ -208,9 +197,24 @@ function Invoke-LyncarrRequest {
     }
 }
 
+#:lock
+
+function Enter-LyncarrLock {
+    # The lock is an open file of this process. It survives pipelines and errors, and Windows releases it when the process ends.
+    param([Collections.IDictionary]$Request)
+    if ($null -ne $script:LyncarrState['Lock']) { return }
+    $script:LyncarrState['Lock'] = Open-LyncarrLock -Holder (ConvertTo-LyncarrJson -Value @{
+            who = [string]$Request['who']; run = [string]$Request['run']
+            since = [datetime]::UtcNow.ToString('yyyy-MM-ddTHH:mm:ssZ', [cultureinfo]::InvariantCulture)
+        })
+    if ($null -eq $script:LyncarrState['Lock']) {
+        Stop-Lyncarr -Kind 'busy' -Text (Get-LyncarrHolderText -Holder (Read-LyncarrHolder)) -Hint 'Wait until that run ends, then run the command again.'
+    }
+}
+
 #:write
 
-function Stop-LyncarrNeed {
+function Stop-LyncarrMissingStep {
     # Ends the request because another step must come first.
     param([string]$Step, [string]$Reason)
     Stop-Lyncarr -Kind 'needs' -Text "needs step ${Step}: $Reason" -Hint "Run the command with --step $Step as well, or without --step."
@@ -221,11 +225,17 @@ function Add-LyncarrProgress {
     Add-LyncarrEvent -Members @{ event = 'progress'; step = $script:LyncarrState['Step']; text = $Text; percent = $null }
 }
 
+function Assert-LyncarrLock {
+    # Ends the request where this shell does not hold the lock.
+    param([string]$Operation)
+    if ($null -eq $script:LyncarrState['Lock']) { Stop-Lyncarr -Kind 'error' -Text "the request $Operation came without the lock" -Hint 'Send observe with the lock first.' }
+}
+
 function Invoke-LyncarrApply {
-    # Sets the steps of one unit. What they change in the IIS configuration is one commit; a commit that lost the race for the file
-    # is done again from a fresh read, anything else ends the request with nothing committed.
-    param([System.Collections.IDictionary]$Request, [System.Collections.IDictionary]$Secrets)
-    if ($null -eq $script:LyncarrState['Lock']) { Stop-Lyncarr -Kind 'error' -Text 'the request apply came without the lock' -Hint 'Send observe with the lock first.' }
+    # Applies the steps of one unit with one commit. Where another program changed or locked the file, all steps are applied again to a fresh
+    # read. Any other error ends the request, and nothing is committed.
+    param([Collections.IDictionary]$Request, [Collections.IDictionary]$Secrets)
+    Assert-LyncarrLock -Operation 'apply'
     $attempt = 0
     $committed = $false
     $context = $null
@@ -236,15 +246,15 @@ function Invoke-LyncarrApply {
             foreach ($step in @($Request['steps'])) {
                 $script:LyncarrState['Step'] = [string]$step['name']
                 if ($attempt -eq 1) { Add-LyncarrEvent -Members @{ event = 'applying'; step = [string]$step['name'] } }
-                Set-LyncarrStepState -Step ([string]$step['name']) -Desired $step['desired'] -Parameters $step['parameters'] -Context $context -Secrets $Secrets
+                Set-LyncarrStepState -Name ([string]$step['name']) -Desired $step['desired'] -Parameters $step['parameters'] -Context $context -Secrets $Secrets
             }
             if ([int]$context['Writes'] -eq 0) { break }
             Send-LyncarrEvent
             Save-LyncarrBackup -Name ('lyncarr-' + [string]$Request['run'])
-            $committed = Save-LyncarrIis -Context $context -LastAttempt ($attempt -ge 5)
+            $committed = Save-LyncarrConfiguration -Context $context -LastAttempt ($attempt -ge 5)
             if (-not $committed) {
                 Add-LyncarrNote -Kind 'retried' -Text 'another program changed or locked applicationHost.config; lyncarr read it again and retried'
-                Close-LyncarrIis -Context $context
+                Close-LyncarrConfiguration -Context $context
                 [System.Threading.Thread]::Sleep(1000)
             }
         }
@@ -255,11 +265,11 @@ function Invoke-LyncarrApply {
             Restart-LyncarrIis
         }
     }
-    finally { if ($null -ne $context) { Close-LyncarrIis -Context $context } }
+    finally { if ($null -ne $context) { Close-LyncarrConfiguration -Context $context } }
     $fresh = New-LyncarrContext -Request $Request
     try {
         $states = Get-LyncarrAllState -Request $Request -Context $fresh
         Add-LyncarrEvent -Members @{ event = 'applied'; steps = $states; backup = $script:LyncarrState['Backup']; reboot = $reboot }
     }
-    finally { Close-LyncarrIis -Context $fresh }
+    finally { Close-LyncarrConfiguration -Context $fresh }
 }

@@ -1,5 +1,5 @@
-# lyncarr over WinRS: one process for all requests of a run, as a runspace is over PSRP. What its lines mean: docs/contract.md.
-# Nothing here names the automatic variable "input": for its sake powershell.exe would read standard input itself.
+# lyncarr over WinRS: one process for all requests of a run, as one runspace is over PSRP. docs/contract.md explains the lines.
+# The automatic variable "input" must not occur here: powershell.exe would then read standard input itself.
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $LyncarrWire = @{ Lines = (New-Object System.Collections.ArrayList); Ran = 0 }
@@ -10,7 +10,7 @@ $LyncarrWire['Out'].AutoFlush = $true
 $LyncarrWire['Out'].WriteLine('#powershell ' + [string]$PSVersionTable['PSVersion'])
 while ($null -ne ($LyncarrWire['Line'] = $LyncarrWire['In'].ReadLine())) {
     if ($LyncarrWire['Line'] -cmatch '#ask ([0-9]+)$') {
-        # The answer to its last piece was lost. A request that is not whole by now never will be: what still comes finds nobody.
+        # The controller lost the answer to the last piece of a request. A request that is incomplete now stays incomplete, so this process ends.
         if ([int]$Matches[1] -le $LyncarrWire['Ran']) { continue }
         $LyncarrWire['Out'].WriteLine('#incomplete')
         break
@@ -27,7 +27,7 @@ while ($null -ne ($LyncarrWire['Line'] = $LyncarrWire['In'].ReadLine())) {
     $LyncarrWire['Script'] = [string]::Join("`n", [string[]]$LyncarrWire['Lines'].ToArray())
     $LyncarrWire['Lines'].Clear()
     try {
-        # Dot-sourced, so that the script's functions and variables stay, in the global scope.
+        # Dot-sourced, so that the functions and variables of the script stay in the global scope.
         if ($LyncarrWire['Script'] -ne '') {
             $LyncarrWire['Secrets'] | . ([scriptblock]::Create($LyncarrWire['Script'])) -Request $LyncarrWire['Request'] | ForEach-Object { $LyncarrWire['Out'].WriteLine([string]$_) }
         }

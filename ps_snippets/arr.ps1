@@ -1,14 +1,14 @@
-# URL Rewrite, ARR and what may go with them, from their Windows Installer packages or by the Web Platform Installer. $Parameters: packages
-# (by product: file, url, sha256), publisher, busy_tries and busy_wait_s for the times that another installation runs; webpi (by product:
-# its id, empty where WebPI is not to be used), feed (the product list, '' for WebPI's own) and webpi_limit_s.
+# URL Rewrite, ARR and their optional products, from Windows Installer packages or by the Web Platform Installer (WebPI). $Parameters: packages
+# (product -> file, url, sha256), webpi (product -> its id, empty where WebPI must not be used), feed (the product list, '' for Microsoft's),
+# keys (product -> key of the configuration file); for the setter see there.
 
-function Get-LyncarrProduct {
-    # Version of an installed product, '' where it tells none, null where it is not there. Not by ProductCode: each build has another.
+function Get-LyncarrProductVersion {
+    # The version of an installed product, '' where it has none, null where the product is not installed. ProductCode differs between builds.
     param([string]$Name)
     switch -CaseSensitive ($Name) {
         'URL Rewrite' { $file = [System.IO.Path]::Combine((Get-LyncarrInetsrv), 'rewrite.dll') }
         'Application Request Routing' { $file = [System.IO.Path]::Combine((Get-LyncarrProgramFiles), 'IIS', $Name, 'requestRouter.dll') }
-        default { return Find-LyncarrUninstall -Name "Microsoft $Name" }
+        default { return Find-LyncarrInstalledProgram -Name "Microsoft $Name" }
     }
     $key = "SOFTWARE\Microsoft\IIS Extensions\$Name"
     $version = Get-LyncarrFileVersion -Path $file
@@ -18,33 +18,33 @@ function Get-LyncarrProduct {
 }
 
 function Get-ArrState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
     $state = [ordered]@{}
     foreach ($name in $Desired.get_Keys()) {
-        $version = Get-LyncarrProduct -Name $name
+        $version = Get-LyncarrProductVersion -Name $name
         if ($null -ne $version) {
             $state[$name] = @{ installed = $true }
             Add-LyncarrNote -Kind 'version' -Item $name -Text ("$name $version".Trim())
         }
         else {
-            $source = Get-LyncarrSource -Name $name -Parameters $Parameters
+            $source = Get-LyncarrProductSource -Name $name -Parameters $Parameters
             if ($source['Needs'] -cne '') { Add-LyncarrNote -Kind 'needs' -Item $name -Text "$($source['Needs']): $($source['Action'])" }
             else { Add-LyncarrNote -Kind 'installer' -Item $name -Text $source['Text'] }
         }
     }
     $files = @(Get-LyncarrPendingRename)
     if ($state.get_Count() -lt $Desired.get_Count() -and $files.Count -gt 0) {
-        # Drivers of printers and scanners have some replaced at each start: to wait for an empty list would be to wait for ever.
+        # Printer and scanner drivers replace files at every start, so the list may never become empty.
         Add-LyncarrNote -Kind 'pending-reboot' -Text "Windows replaces or deletes files at its next start, the first is $($files[0]); only files of IIS would block an installation"
     }
-    if ((Get-LyncarrService -Name 'W3SVC') -ceq 'absent') { Add-LyncarrNeedNote -Context $Context -Step 'iis' -Reason 'IIS is not installed on this host' }
+    if ((Get-LyncarrService -Name 'W3SVC') -ceq 'absent') { Add-LyncarrMissingStepNote -Context $Context -Step 'iis' -Reason 'IIS is not installed on this host' }
     return $state
 }
 
-function Get-LyncarrSource {
-    # The source of a missing product. Needs: what the host or the configuration file lacks, and Action: what to do then; '' where nothing is
-    # lacking. Webpi: the program that installs it, '' where a package does. Text: the source, for people.
-    param([string]$Name, [System.Collections.IDictionary]$Parameters)
+function Get-LyncarrProductSource {
+    # The source of a missing product. Needs: what is missing on the host or in the configuration file, '' where nothing is; Action: what to
+    # do then. Webpi: the program that installs the product, '' where a package does. Text: the source, for people.
+    param([string]$Name, [Collections.IDictionary]$Parameters)
     $key = "installers.$($Parameters['keys'][$Name])"
     if ($Parameters['packages'].Contains($Name)) { return @{ Needs = ''; Webpi = ''; Text = "$Name will be installed from its package ($key)" } }
     $program = ''
@@ -74,9 +74,11 @@ function Get-LyncarrSource {
 
 #:write
 
+# More $Parameters: publisher; busy_tries and busy_wait_s, for when another installation runs; webpi_limit_s.
+
 function Get-LyncarrSignerName {
-    # CN of an X.500 subject, else O; '' where the text is no subject from end to end or holds one of them twice. A quoted value may hold
-    # a whole 'CN=...' of its own: hence no looking for a part of the text.
+    # CN of an X.500 subject, else O; '' where the text is not a valid subject or holds one of them twice. A quoted value can contain
+    # 'CN=...' too, so the whole text is parsed.
     param([string]$Subject)
     $names = @{}
     $end = 0
@@ -93,9 +95,9 @@ function Get-LyncarrSignerName {
     return [string]$names['O']
 }
 
-function Compare-LyncarrPackage {
-    # Ends the request unless the package is, bit for bit and by its signature, the one that the site file means.
-    param([string]$Name, [string]$Hash, [string]$Path, [System.Collections.IDictionary]$Package, [string]$Publisher)
+function Assert-LyncarrPackage {
+    # Ends the request unless hash, signature and signer of the package are those of the configuration file.
+    param([string]$Name, [string]$Hash, [string]$Path, [Collections.IDictionary]$Package, [string]$Publisher)
     $signature = Get-LyncarrSignature -Path $Path
     $signer = Get-LyncarrSignerName -Subject $signature['Subject']
     $wrong = ''
@@ -106,9 +108,9 @@ function Compare-LyncarrPackage {
 }
 
 function Invoke-LyncarrInstaller {
-    # Runs an installer to its end, or ends it after $LimitS seconds (0: never); its exit code goes into $Context, null where it was ended.
-    # Emits live events: a statement, never assigned.
-    param([string]$Name, [string]$Program, [string]$Arguments, [System.Diagnostics.Stopwatch]$Watch, [int]$LimitS, [System.Collections.IDictionary]$Context)
+    # Runs an installer, and stops it after $LimitS seconds (0: never). Its exit code goes into $Context, null where it was stopped.
+    # Emits live events: call it as a statement, never assign it.
+    param([string]$Name, [string]$Program, [string]$Arguments, [System.Diagnostics.Stopwatch]$Watch, [int]$LimitS, [Collections.IDictionary]$Context)
     $Context['ExitCode'] = $null
     $process = Start-LyncarrProgram -Name $Program -Arguments $Arguments -Read $false
     try {
@@ -126,20 +128,21 @@ function Invoke-LyncarrInstaller {
 }
 
 function Get-LyncarrLogQuote {
-    # What the log of an installer says about its failure, to be added to a text; '' where it says nothing.
+    # The cause of a failure from the log of an installer, as an addition to a text; '' where the log has none.
     param([string]$Log)
-    $said = Read-LyncarrInstallerLog -Log $Log
-    if ($said -ceq '') { return '' }
-    return ". Its log says: $said"
+    $quote = Read-LyncarrInstallerLog -Log $Log
+    if ($quote -ceq '') { return '' }
+    return ". Its log says: $quote"
 }
 
 function Install-LyncarrPackage {
-    # Emits live events: a statement, never assigned. Ends the request unless the product is seen to be there or a restart is due.
+    # Ends the request unless the product is installed afterwards or a restart is due.
+    # Emits live events: call it as a statement, never assign it.
     # https://learn.microsoft.com/windows/win32/msi/error-codes: 1618 another installation runs, 3010 and 1641 restart needed
-    param([string]$Name, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    param([string]$Name, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
     $package = $Parameters['packages'][$Name]
     $path = Get-LyncarrPackagePath -Run $Context['Run'] -Name $package['file']
-    $log = [System.IO.Path]::Combine((Get-LyncarrData), "$($package['file']).log")
+    $log = [System.IO.Path]::Combine((Get-LyncarrFolder), "$($package['file']).log")
     if ($package.Contains('url')) {
         Add-LyncarrProgress -Text "downloading $Name"
         Send-LyncarrEvent
@@ -148,7 +151,7 @@ function Install-LyncarrPackage {
     $watch = [System.Diagnostics.Stopwatch]::StartNew()
     $held = Open-LyncarrPackage -Path $path
     try {
-        Compare-LyncarrPackage -Name $Name -Hash (Get-LyncarrHash -Stream $held) -Path $path -Package $package -Publisher $Parameters['publisher']
+        Assert-LyncarrPackage -Name $Name -Hash (Get-LyncarrHash -Stream $held) -Path $path -Package $package -Publisher $Parameters['publisher']
         for ($try = 1; $try -le [int]$Parameters['busy_tries']; $try++) {
             if ($try -gt 1) { [System.Threading.Thread]::Sleep(1000 * [int]$Parameters['busy_wait_s']) }
             Invoke-LyncarrInstaller -Name $Name -Program 'msiexec.exe' -Arguments ('/i "' + $path + '" /qn /norestart /l*v "' + $log + '"') -Watch $watch -LimitS 0 -Context $Context
@@ -158,18 +161,18 @@ function Install-LyncarrPackage {
     finally { $held.Close() }
     $code = $Context['ExitCode']
     if (@(3010, 1641) -contains $code) { $Context['Reboot'] = $true; return }
-    if ($code -eq 0 -and $null -ne (Get-LyncarrProduct -Name $Name)) { return }
-    $why = 'its file or its registry key is missing'
-    if ($code -ne 0) { $why = (Get-LyncarrErrorText -Code $code).TrimEnd('.') }
-    Stop-Lyncarr -Kind 'installer' -Text "msiexec ended with exit code $code for ${Name}: $why$(Get-LyncarrLogQuote -Log $log)" -Hint "Read $log on the host."
+    if ($code -eq 0 -and $null -ne (Get-LyncarrProductVersion -Name $Name)) { return }
+    $cause = 'its file or its registry key is missing'
+    if ($code -ne 0) { $cause = (Get-LyncarrErrorText -Code $code).TrimEnd('.') }
+    Stop-Lyncarr -Kind 'installer' -Text "msiexec ended with exit code $code for ${Name}: $cause$(Get-LyncarrLogQuote -Log $log)" -Hint "Read $log on the host."
 }
 
 function Install-LyncarrByWebpi {
-    # As Install-LyncarrPackage. WebpiCmd's exit codes are nowhere documented and its messages are translated: whether the product is there
-    # decides, and whether Windows waits for a restart that it did not wait for before.
+    # As Install-LyncarrPackage. The exit codes of WebpiCmd are not documented and its messages are translated. So the result is judged by
+    # whether the product is installed, and whether Windows must restart now and did not before.
     # https://learn.microsoft.com/iis/install/web-platform-installer/web-platform-installer-v4-command-line-webpicmdexe-rtw-release
-    param([string]$Name, [string]$Program, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
-    $log = [System.IO.Path]::Combine((Get-LyncarrData), "webpi_$($Parameters['keys'][$Name]).log")
+    param([string]$Name, [string]$Program, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
+    $log = [System.IO.Path]::Combine((Get-LyncarrFolder), "webpi_$($Parameters['keys'][$Name]).log")
     $feed = $Parameters['feed']
     $arguments = '/Install /Products:' + $Parameters['webpi'][$Name] + ' /AcceptEula /SuppressReboot /Log:"' + $log + '"'
     if ($feed -cne '') { $arguments = $arguments + ' /XML:"' + $feed + '"' }
@@ -179,7 +182,7 @@ function Install-LyncarrByWebpi {
     $ended = "WebpiCmd ended with exit code $code for ${Name}: its file or its registry key is missing"
     if ($null -eq $code) { $ended = "WebpiCmd was stopped after $limit s while it installed ${Name}; programs that it started may still run" }
     elseif (@(3010, 1641) -contains $code -or (Test-LyncarrPendingReboot)) { $Context['Reboot'] = $true; return }
-    elseif ($null -ne (Get-LyncarrProduct -Name $Name)) { return }
+    elseif ($null -ne (Get-LyncarrProductVersion -Name $Name)) { return }
     if ($feed -ceq '') { $hint = 'Microsoft retired its product list, so set installers.feed to a list of your own' }
     else { $hint = "Check that the host reaches $feed and the files that it names, and that it lists $($Parameters['webpi'][$Name])" }
     $hint = "$hint, or set installers.$($Parameters['keys'][$Name]) to the package, with source = ""auto"". Read $log on the host."
@@ -187,18 +190,18 @@ function Install-LyncarrByWebpi {
 }
 
 function Set-ArrState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context, [Collections.IDictionary]$Secrets)
     try {
-        Stop-LyncarrWithoutIis
-        $due = @(foreach ($name in $Desired.get_Keys()) { if ($null -eq (Get-LyncarrProduct -Name $name)) { $name } })
+        Assert-LyncarrIis
+        $due = @(foreach ($name in $Desired.get_Keys()) { if ($null -eq (Get-LyncarrProductVersion -Name $name)) { $name } })
         $sources = @{}
         foreach ($name in $due) {
-            $sources[$name] = Get-LyncarrSource -Name $name -Parameters $Parameters
+            $sources[$name] = Get-LyncarrProductSource -Name $name -Parameters $Parameters
             if ($sources[$name]['Needs'] -cne '') {
                 Stop-Lyncarr -Kind 'needs' -Text $sources[$name]['Needs'] -Hint "To continue, $($sources[$name]['Action'])."
             }
         }
-        # Part of Windows since 2016, an update before. https://support.microsoft.com/kb/2999226
+        # Part of Windows since 2016, an update for older versions. https://support.microsoft.com/kb/2999226
         if ($null -eq (Get-LyncarrFileVersion -Path ([System.IO.Path]::Combine((Get-LyncarrInetsrv), '..', 'ucrtbase.dll')))) { Stop-Lyncarr -Kind 'installer' -Text 'this host has no Universal C Runtime, which the packages require' -Hint 'Install the update KB2999226 on the host, then run the command again.' }
         Save-LyncarrBackup -Name ('lyncarr-' + [string]$Context['Run'])
         foreach ($name in $due) {

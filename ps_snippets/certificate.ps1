@@ -1,7 +1,7 @@
-# The public certificate with its private key in LocalMachine\My, and the intermediates of its PFX in CA.
+# The public certificate with its private key in LocalMachine\My, and the intermediate certificates of its PFX in CA.
 
 function Get-LyncarrKeyState {
-    # The thumbprint and whether the key opens, as a table, or null where the certificate is not in the store.
+    # The thumbprint and whether the private key opens, or null where the certificate is not in the store.
     param([string]$Thumbprint)
     foreach ($certificate in @(Get-LyncarrCertificate -Store 'My' -Thumbprint $Thumbprint)) {
         return @{ thumbprint = $Thumbprint; private_key = [bool](Test-LyncarrPrivateKey -Certificate $certificate) }
@@ -10,9 +10,9 @@ function Get-LyncarrKeyState {
 }
 
 function Get-CertificateState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
     $state = [ordered]@{}
-    foreach ($item in @(Get-LyncarrStored -Desired $Desired)) { $state[$item] = $Desired[$item] }
+    foreach ($item in @(Get-LyncarrStoredItem -Desired $Desired)) { $state[$item] = $Desired[$item] }
     foreach ($item in $Desired.get_Keys()) {
         if (-not $Desired[$item].Contains('private_key')) { continue }
         $thumbprint = [string]$Desired[$item]['thumbprint']
@@ -31,12 +31,12 @@ function Get-CertificateState {
 #:write
 
 function Set-CertificateState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
-    Add-LyncarrStored -Desired $Desired -Data $Parameters['certificates']
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context, [Collections.IDictionary]$Secrets)
+    Add-LyncarrMissingCertificate -Desired $Desired -Data $Parameters['certificates']
     foreach ($item in $Desired.get_Keys()) {
         if (-not $Desired[$item].Contains('private_key')) { continue }
         $thumbprint = [string]$Desired[$item]['thumbprint']
-        # Asked first: each import leaves one more copy of the key on the disk.
+        # Checked first, because each import leaves one more copy of the key on the disk.
         $seen = Get-LyncarrKeyState -Thumbprint $thumbprint
         if ($null -ne $seen -and $seen['private_key']) { continue }
         Import-LyncarrKey -Secrets $Secrets -Thumbprint $thumbprint

@@ -1,7 +1,7 @@
-# ARR's disk cache of a farm. It is a child of the farm's protocol element: webFarm/applicationRequestRouting/protocol/cache/@enabled.
+# The disk cache of ARR for a farm, a child of the farm's protocol element: webFarm/applicationRequestRouting/protocol/cache/@enabled.
 
 function Get-DiskCacheState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
     $state = [ordered]@{}
     foreach ($name in $Desired.get_Keys()) {
         $farm = Get-LyncarrFarm -Context $Context -Name $name
@@ -15,9 +15,9 @@ function Get-DiskCacheState {
 #:write
 
 function Set-DiskCacheState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context, [Collections.IDictionary]$Secrets)
     foreach ($name in $Desired.get_Keys()) {
-        $farm = Get-LyncarrNeededFarm -Context $Context -Name $name
+        $farm = Get-LyncarrRequiredFarm -Context $Context -Name $name
         $before = [int]$Context['Writes']
         Set-LyncarrAttribute -Element (Get-LyncarrFarmProtocol -Farm $farm).GetChildElement('cache') -Name 'enabled' -Value ([bool]$Desired[$name]['enabled']) -Context $Context
         if ([int]$Context['Writes'] -gt $before) { $Context['RestartIis'] = $true }

@@ -1,22 +1,22 @@
-# One server farm for each published name; its servers, and the ports on which they answer.
-# Items: "<farm>", "<farm>/<server>" and "iisreset" (a restart that an earlier run owes). A farm's rules are not made here: a rule without its host condition takes everybody's traffic.
+# One server farm for each published name, with its servers and their ports. Items: "<farm>", "<farm>/<server>" and "iisreset" (a restart of IIS
+# that an earlier run did not complete). The rules are not created here: a rule without its host condition takes all requests.
 
 function Add-LyncarrUnresolvedNote {
     # Reports the server names that this host cannot resolve.
-    param([System.Collections.IDictionary]$Desired)
+    param([Collections.IDictionary]$Desired)
     $names = New-Object System.Collections.ArrayList
     foreach ($item in $Desired.get_Keys()) {
         $parts = $item.Split([char[]]'/')
         $address = $null
         if ($parts.Length -eq 2 -and -not [System.Net.IPAddress]::TryParse($parts[1], [ref]$address) -and -not $names.Contains($parts[1])) { [void]$names.Add($parts[1]) }
     }
-    foreach ($name in @(Select-LyncarrUnresolved -Names ([string[]]$names.ToArray()))) {
+    foreach ($name in @(Select-LyncarrUnresolvedName -Names ([string[]]$names.ToArray()))) {
         Add-LyncarrNote -Kind 'unresolved' -Item $name -Text "the host cannot resolve ${name}: add the name to its hosts file, or set a DNS server that knows it"
     }
 }
 
 function Get-FarmsState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
     if ([bool]$Context['Looking']) { Add-LyncarrUnresolvedNote -Desired $Desired }
     $state = [ordered]@{}
     foreach ($item in $Desired.get_Keys()) {
@@ -30,10 +30,10 @@ function Get-FarmsState {
         if ($names.Length -eq 1) {
             $addresses = New-Object System.Collections.ArrayList
             foreach ($server in $farm.GetCollection()) { [void]$addresses.Add([string]$server.GetAttributeValue('address')) }
-            $wanted = [string[]]@($Desired[$item]['servers'])
+            $servers = [string[]]@($Desired[$item]['servers'])
             $seen = [string[]]$addresses.ToArray()
-            # The order of the servers means nothing to ARR.
-            if (Test-LyncarrSameSet -Left $seen -Right $wanted) { $seen = $wanted }
+            # ARR ignores the order of the servers.
+            if (Test-LyncarrSameSet -Left $seen -Right $servers) { $seen = $servers }
             $state[$item] = @{
                 enabled = [bool]$farm.GetAttributeValue('enabled'); servers = $seen
                 preserve_host_header = [bool](Get-LyncarrFarmProtocol -Farm $farm).GetAttributeValue('preserveHostHeader')
@@ -54,12 +54,12 @@ function Get-FarmsState {
 #:write
 
 function Set-LyncarrFarm {
-    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Farms, [string]$Name, [System.Collections.IDictionary]$Attributes, [System.Collections.IDictionary]$Context)
+    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Farms, [string]$Name, [Collections.IDictionary]$Attributes, [Collections.IDictionary]$Context)
     $farm = Find-LyncarrElement -Collection $Farms -Attribute 'name' -Value $Name
     if ($null -eq $farm) {
         $farm = $Farms.CreateElement('webFarm')
         $farm.SetAttributeValue('name', $Name)
-        # IIS Manager writes the default of enabled too; a farm made here reads like one made there.
+        # IIS Manager writes this default too, so the farm looks like one that was created there.
         $farm.SetAttributeValue('enabled', $true)
         [void]$Farms.AddAt($Farms.get_Count(), $farm)
         $Context['Writes'] = [int]$Context['Writes'] + 1
@@ -76,7 +76,7 @@ function Set-LyncarrFarm {
 }
 
 function Set-LyncarrServer {
-    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Farms, [string]$Farm, [string]$Address, [System.Collections.IDictionary]$Attributes, [System.Collections.IDictionary]$Context)
+    param([Microsoft.Web.Administration.ConfigurationElementCollection]$Farms, [string]$Farm, [string]$Address, [Collections.IDictionary]$Attributes, [Collections.IDictionary]$Context)
     $servers = (Find-LyncarrElement -Collection $Farms -Attribute 'name' -Value $Farm).GetCollection()
     $server = Find-LyncarrElement -Collection $servers -Attribute 'address' -Value $Address
     if ($null -eq $server) {
@@ -93,8 +93,8 @@ function Set-LyncarrServer {
 }
 
 function Set-FarmsState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
-    $farms = Get-LyncarrNeededCollection -Context $Context -Section 'webFarms'
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context, [Collections.IDictionary]$Secrets)
+    $farms = Get-LyncarrRequiredCollection -Context $Context -Section 'webFarms'
     $before = [int]$Context['Writes']
     foreach ($item in $Desired.get_Keys()) {
         if (-not $item.Contains('/') -and $item -cne 'iisreset') { Set-LyncarrFarm -Farms $farms -Name $item -Attributes $Desired[$item] -Context $Context }

@@ -1,10 +1,10 @@
-# What answers without TLS: nothing of ours, a rule that forwards to the farm, or a redirect of ours. Rules that lead to a farm and are not
-# wanted go; the runbook deletes every HTTP rule of the server. Items: each farm, and those of Get-LyncarrRuleState.
+# Requests without TLS: no rule, a rule that forwards to the farm, or a redirect. Rules that lead to a farm and are not desired are removed; the
+# public runbook deletes every HTTP rule of the server. Items: each farm, and those of Get-LyncarrRuleState.
 
 function Get-LyncarrExtraRule {
-    # Rules that lead to $Farm, and its redirect, where the site file wants no rule of that name. Emits items: call it in @(...).
-    # The wanted rule of another farm that leads here is mended, not removed.
-    param([object[]]$Rules, [string]$Farm, [System.Collections.IDictionary]$Parameters)
+    # The rules that lead to $Farm, and its redirect, where the configuration file has no rule of that name. Emits items.
+    # A desired rule of another farm that leads to $Farm is fixed, not removed.
+    param([object[]]$Rules, [string]$Farm, [Collections.IDictionary]$Parameters)
     foreach ($rule in $Rules) {
         $leads = [string]::Equals($rule['Farm'], $Farm, [StringComparison]::OrdinalIgnoreCase) -or $rule['Name'] -ieq $Parameters['redirects'][$Farm]
         if ($leads -and @($Parameters['keep']) -inotcontains $rule['Name']) { $rule }
@@ -12,26 +12,26 @@ function Get-LyncarrExtraRule {
 }
 
 function Add-LyncarrPortNote {
-    # Tells which names nobody hears on port 80: HTTP.sys takes it for IIS where a site has an http binding there. Global rules see the
-    # requests of all sites.
-    param([System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    # Reports the names for which no web site has an http binding on port 80: without one HTTP.sys accepts no request. Any web site counts,
+    # because global rules see all requests.
+    param([Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
     if ($null -eq (Get-LyncarrConfiguration -Context $Context)) { return }
-    $deaf = New-Object System.Collections.ArrayList
-    foreach ($rule in $Parameters['rules'].get_Values()) { [void]$deaf.Add([string]$rule['host']) }
+    $unbound = New-Object System.Collections.ArrayList
+    foreach ($rule in $Parameters['rules'].get_Values()) { [void]$unbound.Add([string]$rule['host']) }
     foreach ($site in $Context['Manager'].get_Sites()) {
         foreach ($binding in $site.get_Bindings()) {
             $found = [regex]::Match([string]$binding.get_BindingInformation(), ':80:([^:]*)$')
             if ($binding.get_Protocol() -ine 'http' -or -not $found.Success) { continue }
             $pattern = $found.Groups[1].Value
             if ($pattern -ceq '') { $pattern = '*' }
-            foreach ($name in $deaf.ToArray()) { if ((Test-LyncarrPattern -Syntax 1 -Pattern $pattern -Text $name) -ceq 'yes') { [void]$deaf.Remove($name) } }
+            foreach ($name in $unbound.ToArray()) { if ((Test-LyncarrPattern -Syntax 1 -Pattern $pattern -Text $name) -ceq 'yes') { [void]$unbound.Remove($name) } }
         }
     }
-    if ($deaf.get_Count() -gt 0) { Add-LyncarrNote -Kind 'needs' -Item $Parameters['site'] -Text "no web site has an http binding on port 80 for $([string]::Join(', ', [string[]]$deaf.ToArray())), which the configuration file publishes there: add a binding to '$($Parameters['site'])' in IIS Manager" }
+    if ($unbound.get_Count() -gt 0) { Add-LyncarrNote -Kind 'needs' -Item $Parameters['site'] -Text "no web site has an http binding on port 80 for $([string]::Join(', ', [string[]]$unbound.ToArray())), which the configuration file publishes there: add a binding to '$($Parameters['site'])' in IIS Manager" }
 }
 
 function Get-HttpRulesState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
     Add-LyncarrPortNote -Parameters $Parameters -Context $Context
     $state = [ordered]@{}
     $rules = @(Get-LyncarrRule -Context $Context)
@@ -48,9 +48,9 @@ function Get-HttpRulesState {
 #:write
 
 function Set-HttpRulesState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
-    $collection = Get-LyncarrNeededCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'
-    # Read once, before any goes: which farm a rule leads to does not change, and a rule is removed by its name.
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context, [Collections.IDictionary]$Secrets)
+    $collection = Get-LyncarrRequiredCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'
+    # Read once, before any rule is removed: the farm of a rule does not change, and a rule is removed by its name.
     $rules = @(Get-LyncarrRule -Context $Context)
     foreach ($farm in $Parameters['redirects'].get_Keys()) {
         foreach ($rule in @(Get-LyncarrExtraRule -Rules $rules -Farm $farm -Parameters $Parameters)) {

@@ -1,16 +1,9 @@
-# The HTTPS binding of the web site, the certificate that HTTP.sys has for it, and the site itself. $Parameters: site, binding ('*:443:'),
-# port and endpoint ('0.0.0.0:443', as HTTP.sys calls it).
-
-function Find-LyncarrSite {
-    param([System.Collections.IDictionary]$Context, [string]$Name)
-    foreach ($site in $Context['Manager'].get_Sites()) { if ($site.get_Name() -ieq $Name) { return ,$site } }
-    return $null
-}
+# The HTTPS binding of the web site, its certificate in HTTP.sys, and the web site itself. $Parameters: site, binding ('*:443:'), port and
+# endpoint ('0.0.0.0:443', as HTTP.sys writes it).
 
 function Get-LyncarrBinding {
-    # The https bindings of a site on a port, as plain tables; Element is the binding itself, Name its text with * for no address, as
-    # some installers write it. Emits items.
-    # Of sslFlags bit 0 is SNI and bit 1 the central certificate store, which has no record; the others are left alone.
+    # The https bindings of a web site on a port, as plain tables. Element is the binding itself; Name its text, with * for no address. Emits items.
+    # Bit 0 of sslFlags is SNI, bit 1 the central certificate store, which has no record in HTTP.sys. The other bits stay as they are.
     param([Microsoft.Web.Administration.Site]$Site, [int]$Port)
     foreach ($binding in $Site.get_Bindings()) {
         $text = [string]$binding.get_BindingInformation()
@@ -39,23 +32,23 @@ function Get-LyncarrBinding {
 }
 
 function Find-LyncarrBinding {
-    param([Microsoft.Web.Administration.Site]$Site, [System.Collections.IDictionary]$Parameters)
+    param([Microsoft.Web.Administration.Site]$Site, [Collections.IDictionary]$Parameters)
     foreach ($binding in @(Get-LyncarrBinding -Site $Site -Port $Parameters['port'])) {
         if ($binding['Name'] -ieq $Parameters['binding']) { return $binding }
     }
     return $null
 }
 
-function Get-LyncarrNoSiteText {
-    param([System.Collections.IDictionary]$Context, [string]$Name)
+function Get-LyncarrMissingSiteText {
+    param([Collections.IDictionary]$Context, [string]$Name)
     $names = @(foreach ($site in $Context['Manager'].get_Sites()) { "'" + $site.get_Name() + "'" })
     return "the web site '$Name' does not exist on this host, which has $([string]::Join(', ', [string[]]$names))"
 }
 
-function Get-LyncarrForeignBinding {
-    # Tells what else answers on the port: bindings of other sites, those of this site with another certificate, and records of HTTP.sys
-    # that IIS does not know. An exact address and a name for SNI both win over 0.0.0.0.
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+function Add-LyncarrForeignBindingNote {
+    # Reports what else serves the port: bindings of other web sites, bindings of this web site with another certificate, and records of
+    # HTTP.sys that IIS does not know. HTTP.sys prefers an exact address and an SNI name to 0.0.0.0.
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
     $known = New-Object System.Collections.ArrayList
     $port = [string]$Parameters['port']
     foreach ($site in $Context['Manager'].get_Sites()) {
@@ -78,21 +71,21 @@ function Get-LyncarrForeignBinding {
 }
 
 function Get-HttpsBindingState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
     $state = [ordered]@{}
     if ($Desired.get_Count() -eq 0) { return $state }
     if ($null -eq (Get-LyncarrConfiguration -Context $Context)) {
-        Add-LyncarrNeedNote -Context $Context -Step 'iis' -Reason 'IIS is not installed on this host'
+        Add-LyncarrMissingStepNote -Context $Context -Step 'iis' -Reason 'IIS is not installed on this host'
         return $state
     }
-    Get-LyncarrForeignBinding -Desired $Desired -Parameters $Parameters -Context $Context
+    Add-LyncarrForeignBindingNote -Desired $Desired -Parameters $Parameters -Context $Context
     $site = Find-LyncarrSite -Context $Context -Name $Parameters['site']
     if ($null -eq $site) {
-        Add-LyncarrNote -Kind 'needs' -Item $Parameters['site'] -Text "$(Get-LyncarrNoSiteText -Context $Context -Name $Parameters['site']): set website.name in the configuration file"
+        Add-LyncarrNote -Kind 'needs' -Item $Parameters['site'] -Text "$(Get-LyncarrMissingSiteText -Context $Context -Name $Parameters['site']): set website.name in the configuration file"
         return $state
     }
     $started = [bool](Test-LyncarrSiteStarted -Site $site)
-    if (-not $started -and (Get-LyncarrService -Name 'W3SVC') -cne 'running') { Add-LyncarrNeedNote -Context $Context -Step 'iis' -Reason 'the service W3SVC is not running' }
+    if (-not $started -and (Get-LyncarrService -Name 'W3SVC') -cne 'running') { Add-LyncarrMissingStepNote -Context $Context -Step 'iis' -Reason 'the service W3SVC is not running' }
     $state[$Parameters['site']] = @{ started = $started; autostart = [bool]$site.GetAttributeValue('serverAutoStart') }
     $binding = Find-LyncarrBinding -Site $site -Parameters $Parameters
     if ($null -ne $binding) { $state[$Parameters['binding']] = @{ sni = (($binding['Flags'] -band 1) -ne 0); certificate = $binding['Thumbprint']; store = $binding['Store'] } }
@@ -102,15 +95,15 @@ function Get-HttpsBindingState {
 #:write
 
 function Set-HttpsBindingState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
-    if ($null -eq (Get-LyncarrConfiguration -Context $Context)) { Stop-LyncarrNeed -Step 'iis' -Reason 'IIS is not installed on this host' }
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context, [Collections.IDictionary]$Secrets)
+    if ($null -eq (Get-LyncarrConfiguration -Context $Context)) { Stop-LyncarrMissingStep -Step 'iis' -Reason 'IIS is not installed on this host' }
     $site = Find-LyncarrSite -Context $Context -Name $Parameters['site']
-    if ($null -eq $site) { Stop-Lyncarr -Kind 'binding' -Text (Get-LyncarrNoSiteText -Context $Context -Name $Parameters['site']) -Hint 'Set website.name in the configuration file.' }
-    $want = $Desired[$Parameters['binding']]
-    $key = Get-LyncarrKeyState -Thumbprint $want['certificate']
-    if ($null -eq $key -or -not $key['private_key']) { Stop-LyncarrNeed -Step 'certificate' -Reason "$($want['certificate']) is not in LocalMachine\My with a private key" }
+    if ($null -eq $site) { Stop-Lyncarr -Kind 'binding' -Text (Get-LyncarrMissingSiteText -Context $Context -Name $Parameters['site']) -Hint 'Set website.name in the configuration file.' }
+    $attributes = $Desired[$Parameters['binding']]
+    $key = Get-LyncarrKeyState -Thumbprint $attributes['certificate']
+    if ($null -eq $key -or -not $key['private_key']) { Stop-LyncarrMissingStep -Step 'certificate' -Reason "$($attributes['certificate']) is not in LocalMachine\My with a private key" }
     $hash = New-Object byte[] 20
-    for ($index = 0; $index -lt 20; $index++) { $hash[$index] = [Convert]::ToByte(([string]$want['certificate']).Substring(2 * $index, 2), 16) }
+    for ($index = 0; $index -lt 20; $index++) { $hash[$index] = [Convert]::ToByte(([string]$attributes['certificate']).Substring(2 * $index, 2), 16) }
     $binding = Find-LyncarrBinding -Site $site -Parameters $Parameters
     if ($null -eq $binding) {
         [void]$site.get_Bindings().Add([string]$Parameters['binding'], [byte[]]$hash, 'MY')
@@ -118,19 +111,19 @@ function Set-HttpsBindingState {
     }
     else {
         if (($binding['Flags'] -band 3) -ne 0) { Set-LyncarrAttribute -Element $binding['Element'] -Name 'sslFlags' -Value ($binding['Flags'] -band -bnot 3) -Context $Context }
-        if ($binding['Thumbprint'] -cne $want['certificate'] -or $binding['Store'] -cne 'MY') {
-            # A site with the same address in both spellings does not start: this one is taken, and spelled as IIS Manager does.
+        if ($binding['Thumbprint'] -cne $attributes['certificate'] -or $binding['Store'] -cne 'MY') {
+            # A web site with the same address in both spellings does not start, so this binding gets the spelling of IIS Manager.
             if ($binding['Text'] -ine $Parameters['binding']) { Set-LyncarrAttribute -Element $binding['Element'] -Name 'bindingInformation' -Value ([string]$Parameters['binding']) -Context $Context }
             [void]$binding['Element'].set_CertificateHash([byte[]]$hash)
             [void]$binding['Element'].set_CertificateStoreName('MY')
             $Context['Writes'] = [int]$Context['Writes'] + 1
         }
     }
-    # The service starts it with itself, after a restart of Windows too.
+    # The service starts the web site when it starts itself, so also after a restart of Windows.
     if (-not [bool]$site.GetAttributeValue('serverAutoStart')) { Set-LyncarrAttribute -Element $site -Name 'serverAutoStart' -Value $true -Context $Context }
     if (-not (Test-LyncarrSiteStarted -Site $site)) {
-        # Asked for by its name, because a site cannot be started without it.
-        if ((Get-LyncarrService -Name 'W3SVC') -cne 'running') { Stop-LyncarrNeed -Step 'iis' -Reason 'the service W3SVC is not running' }
+        # A web site cannot start without this service.
+        if ((Get-LyncarrService -Name 'W3SVC') -cne 'running') { Stop-LyncarrMissingStep -Step 'iis' -Reason 'the service W3SVC is not running' }
         $Context['StartSite'] = [string]$Parameters['site']
     }
 }

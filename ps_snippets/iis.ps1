@@ -1,8 +1,8 @@
-# The Web Server role with what its wizard brings by default, and its service. A feature that the edition does not offer is no drift.
+# The Web Server role with the default features of its wizard, and its service. A feature that the edition does not offer is not drift.
 
 function Get-LyncarrMissingFeature {
-    # Names that are offered and not installed. Emits items. Server Core may list the console as Removed, and cannot have it.
-    param([System.Collections.IDictionary]$Features)
+    # The features that are offered and not installed. Emits items. Server Core may list the console as Removed and cannot install it.
+    param([Collections.IDictionary]$Features)
     $names = @(
         'Web-Server', 'Web-WebServer', 'Web-Common-Http', 'Web-Default-Doc', 'Web-Dir-Browsing', 'Web-Http-Errors', 'Web-Static-Content',
         'Web-Health', 'Web-Http-Logging', 'Web-Performance', 'Web-Stat-Compression', 'Web-Security', 'Web-Filtering'
@@ -12,7 +12,7 @@ function Get-LyncarrMissingFeature {
 }
 
 function Get-IisState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
     $state = [ordered]@{}
     $features = Get-LyncarrFeature
     if ($features['Web-Server'] -ceq 'Installed') {
@@ -27,7 +27,7 @@ function Get-IisState {
 #:write
 
 function Set-IisState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context, [Collections.IDictionary]$Secrets)
     $features = Get-LyncarrFeature
     if (-not $features.Contains('Web-Server')) { Stop-Lyncarr -Kind 'unfit' -Text 'This Windows does not offer the role Web-Server.' -Hint 'lyncarr requires Windows Server.' }
     $missing = @(Get-LyncarrMissingFeature -Features $features)
@@ -36,7 +36,7 @@ function Set-IisState {
         Add-LyncarrProgress -Text "installing $($missing.Count) roles and features of Windows; this takes minutes"
         Send-LyncarrEvent
         $Context['Reboot'] = Install-LyncarrFeature -Names $missing
-        # Windows may call that a success and leave one out: the next run would find the same again, and the one after it.
+        # Windows can report success and still omit a feature. Without this check every later run would find the same drift.
         $left = @(Get-LyncarrMissingFeature -Features (Get-LyncarrFeature))
         if (-not $Context['Reboot'] -and $left.Count -gt 0) { Stop-Lyncarr -Kind 'feature' -Text "Windows reported success, but did not install $([string]::Join(', ', $left))" -Hint 'Run Install-WindowsFeature on the host. Add -Source if the installation files were removed.' }
     }

@@ -1,7 +1,7 @@
-# How long ARR waits for the back end of a farm. webFarm/applicationRequestRouting/protocol/@timeout, a time span of 1 to 86400 s.
+# How long ARR waits for the servers of a farm. webFarm/applicationRequestRouting/protocol/@timeout, a time span of 1 to 86400 s.
 
 function Get-ProxyTimeoutState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
     $state = [ordered]@{}
     foreach ($name in $Desired.get_Keys()) {
         $farm = Get-LyncarrFarm -Context $Context -Name $name
@@ -15,9 +15,9 @@ function Get-ProxyTimeoutState {
 #:write
 
 function Set-ProxyTimeoutState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context, [Collections.IDictionary]$Secrets)
     foreach ($name in $Desired.get_Keys()) {
-        $farm = Get-LyncarrNeededFarm -Context $Context -Name $name
+        $farm = Get-LyncarrRequiredFarm -Context $Context -Name $name
         $before = [int]$Context['Writes']
         Set-LyncarrAttribute -Element (Get-LyncarrFarmProtocol -Farm $farm) -Name 'timeout' -Value ([TimeSpan]::FromSeconds([int]$Desired[$name]['timeout_s'])) -Context $Context
         if ([int]$Context['Writes'] -gt $before) { $Context['RestartIis'] = $true }

@@ -1,12 +1,12 @@
-# SSL offloading is no attribute: it is which rules exist. Off means one rule ARR_<farm>_loadbalance_SSL that rewrites to https://.
-# Items and $Parameters: see Get-LyncarrRuleState.
+# SSL offloading is not an attribute: the rules that exist decide. Off means one rule ARR_<farm>_loadbalance_SSL that rewrites to https://.
+# Items: those of Get-LyncarrRuleState.
 
-function Add-LyncarrRuleNeedNote {
+function Add-LyncarrMissingFarmNote {
     # Reports in a plan what apply would stop for and what this run does not create.
-    param([System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    param([Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
     foreach ($section in @('system.webServer/rewrite/globalRules', 'webFarms')) {
         if ($null -ne (Get-LyncarrCollection -Context $Context -Section $section)) { continue }
-        Add-LyncarrNeedNote -Context $Context -Step 'arr' -Reason "this host has no configuration section '$section'"
+        Add-LyncarrMissingStepNote -Context $Context -Step 'arr' -Reason "this host has no configuration section '$section'"
         return
     }
     foreach ($farm in $Parameters['redirects'].get_Keys()) {
@@ -15,15 +15,15 @@ function Add-LyncarrRuleNeedNote {
 }
 
 function Get-SslOffloadState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
-    Add-LyncarrRuleNeedNote -Parameters $Parameters -Context $Context
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
+    Add-LyncarrMissingFarmNote -Parameters $Parameters -Context $Context
     return Get-LyncarrRuleState -Rules @(Get-LyncarrRule -Context $Context) -Desired $Desired -Parameters $Parameters
 }
 
 #:write
 
 function Set-SslOffloadState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
-    foreach ($farm in $Parameters['redirects'].get_Keys()) { [void](Get-LyncarrNeededFarm -Context $Context -Name $farm) }
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context, [Collections.IDictionary]$Secrets)
+    foreach ($farm in $Parameters['redirects'].get_Keys()) { [void](Get-LyncarrRequiredFarm -Context $Context -Name $farm) }
     Set-LyncarrRuleState -Desired $Desired -Parameters $Parameters -Context $Context
 }

@@ -1,8 +1,9 @@
-# Certificates without a key in the stores of LocalMachine: self-signed ones in Root, others in CA. Items are told apart by "store".
+# Certificates without a private key in the stores of LocalMachine: self-signed ones in Root, others in CA. Their items have the attribute
+# "store".
 
-function Get-LyncarrStored {
-    # The items of $Desired that are in their store. Emits names.
-    param([System.Collections.IDictionary]$Desired)
+function Get-LyncarrStoredItem {
+    # The items of $Desired whose certificate is in its store. Emits names.
+    param([Collections.IDictionary]$Desired)
     foreach ($item in $Desired.get_Keys()) {
         if (-not $Desired[$item].Contains('store')) { continue }
         if (@(Get-LyncarrCertificate -Store $Desired[$item]['store'] -Thumbprint $Desired[$item]['thumbprint']).Count -gt 0) { $item }
@@ -10,24 +11,24 @@ function Get-LyncarrStored {
 }
 
 function Get-TrustedRootsState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context)
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
     $state = [ordered]@{}
-    foreach ($item in @(Get-LyncarrStored -Desired $Desired)) { $state[$item] = $Desired[$item] }
+    foreach ($item in @(Get-LyncarrStoredItem -Desired $Desired)) { $state[$item] = $Desired[$item] }
     return $state
 }
 
 #:write
 
-function Add-LyncarrStored {
-    # Adds those that are not. $Data: the certificates by item, DER in base64.
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Data)
-    $there = @(Get-LyncarrStored -Desired $Desired)
+function Add-LyncarrMissingCertificate {
+    # Adds the certificates that are not in their store. $Data: item -> certificate (DER) in base64.
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Data)
+    $there = @(Get-LyncarrStoredItem -Desired $Desired)
     foreach ($item in $Data.get_Keys()) {
         if ($there -cnotcontains $item) { Add-LyncarrCertificate -Store $Desired[$item]['store'] -Data $Data[$item] }
     }
 }
 
 function Set-TrustedRootsState {
-    param([System.Collections.IDictionary]$Desired, [System.Collections.IDictionary]$Parameters, [System.Collections.IDictionary]$Context, [System.Collections.IDictionary]$Secrets)
-    Add-LyncarrStored -Desired $Desired -Data $Parameters['certificates']
+    param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context, [Collections.IDictionary]$Secrets)
+    Add-LyncarrMissingCertificate -Desired $Desired -Data $Parameters['certificates']
 }

@@ -37,7 +37,7 @@ def pwsh_wine() -> str:
     """The Windows build of PowerShell on Wine."""
     found = engine("LYNCARR_PWSH_WINE", "pwsh-wine")
     if found is None or not (shutil.which("wine64") or Path("/usr/lib/wine/wine64").exists()):
-        pytest.skip("no PowerShell on Wine here ($LYNCARR_PWSH_WINE, wine64): the seam and the unmodified script were not proved")
+        pytest.skip("no PowerShell on Wine here ($LYNCARR_PWSH_WINE, wine64): the platform layer and the unmodified script were not proved")
     return found
 
 

@@ -14,7 +14,7 @@ from lyncarr.core.model import Deadline, Event, Request, Secret
 from lyncarr.core.text import safe
 from lyncarr.hosts.http.transport import Transport
 from lyncarr.hosts.target import RUN_AGAIN, Target
-from lyncarr.powershell.bundle import LOOK, Script, bundle_of
+from lyncarr.powershell.bundle import BUNDLES, Script, bundle_of
 from lyncarr.powershell.protocol import EventReader, encode_request
 
 OPERATION_TIMEOUT_S = 20
@@ -108,9 +108,9 @@ class RemoteShell(ABC):
         if self._spent:
             raise LostConnectionError(f"The remote shell on {self._target.where} is closed.", hint=RUN_AGAIN)
         first = not self._opened
-        bundle = bundle_of(request.operation)
-        if first and (secrets or bundle != LOOK):
-            raise ValueError("the first request of a shell carries no secrets, and the bundle look must be enough for it")
+        bundle = bundle_of(request.operation, lock=request.lock)
+        if first and (secrets or not BUNDLES[bundle].first):
+            raise ValueError("the first request of a shell carries no secrets, and must not write")
         reader = EventReader(request.run, tuple(step.name for step in request.steps), first, request.operation)
         self._spent = True
         with self._lock:
@@ -120,7 +120,7 @@ class RemoteShell(ABC):
             if first:
                 self._connect()
             script = None if bundle in self._bundles else self._script.bundles[bundle]
-            self._bundles.add(bundle)
+            self._bundles.update((bundle, *BUNDLES[bundle].parts))
             self._converse(script, encode_request(request), secrets or {}, reader, on_event)
         self._spent = self._interrupted
 

@@ -1,9 +1,9 @@
 """The script that goes to a host: the snippets in a fixed order, with one dispatch line a step, in bundles for kinds of requests.
 
-A shell gets a bundle before the first request that needs it: `look` with its first request, `write` with the first one that writes. So
-a plan sends no function that could change the host. In a snippet the lines below `#:write` belong to the bundle `write`, the lines above
-to `look`. A new kind is one entry of BUNDLES, and of OPERATIONS for the requests that need it; a file that begins with `#:<kind>`
-belongs to it as a whole.
+A shell gets a bundle before the first request that needs it: `look` or `lock` with its first request, `write` with the first one that
+writes. So a plan, which needs `look` alone, sends no function that could change the host. The lines of a snippet below `#:lock` or
+`#:write` are the part with that name, the lines above are the part `look`. A bundle has one part or more. A new kind of request is one
+entry of BUNDLES, and one of OPERATIONS for its operation; a file that begins with `#:<part>` belongs to that part as a whole.
 
 All texts are constant for a release: no value of any site is in them. docs/contract.md has their SHA-256, and so has the report, so
 that an administrator can compare what ran (event 4104 of PowerShell's log) with what was shipped.
@@ -22,7 +22,12 @@ from pathlib import Path
 from lyncarr.core.model import Step
 from lyncarr.steps import STEPS
 
-SHARED = ("_windows.ps1", "_runtime.ps1", "_iis.ps1", "_rules.ps1")
+WINDOWS = tuple(
+    f"_windows/{name}.ps1" for name in ("registry", "programs", "folder", "host", "iis", "features", "certificates", "packages")
+)
+"""The platform layer: every function that uses Windows itself, in the order in which the bundles hold the files."""
+SHARED = (*WINDOWS, "_runtime.ps1", "_iis.ps1", "_rules.ps1")
+"""The snippets that belong to no step, in the order in which the bundles hold them."""
 MAIN = "_main.ps1"
 WINRS = "_winrs.ps1"
 SNIPPETS_LINE = "#:snippets"
@@ -30,25 +35,31 @@ EACH_STEP = "#:each-step "
 MARK = "#:"
 EVERY_BUNDLE = "all"
 """Lines below `#:all`, and those above the first mark, are in every bundle."""
-LOOK = "look"
-"""The bundle of a shell's first request; all others build on its functions."""
+LOOK, LOCK, WRITE = "look", "lock", "write"
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """`purpose` says which requests need the bundle, `budget` is the number of characters that it may have at most."""
+    """`purpose` says which requests need the bundle, `parts` name what it holds, `budget` is the most characters that it may have."""
 
     purpose: str
+    parts: tuple[str, ...]
     budget: int
+
+    @property
+    def first(self) -> bool:
+        """Whether a shell's first request can bring this bundle: it holds the functions that answer any request."""
+        return LOOK in self.parts
 
 
 BUNDLES: Mapping[str, Bundle] = {
-    LOOK: Bundle("a shell's first request; observe", 78_000),
-    "write": Bundle("the first apply or upload", 52_000),
+    LOOK: Bundle("a plan: observe without the lock", (LOOK,), 72_000),
+    LOCK: Bundle("a run that applies: observe with the lock", (LOOK, LOCK), 77_000),
+    WRITE: Bundle("the first apply or upload", (WRITE,), 52_000),
 }
-"""Kind -> bundle, in the order of the script. The budget of `look` keeps a plan below 130 KB on the wire."""
-OPERATIONS: Mapping[str, str] = {"observe": LOOK, "apply": "write", "upload": "write"}
-"""Operation of a request -> the bundle that it needs besides `look`."""
+"""Kind -> bundle. The budget of `look` keeps a plan below 130 KB on the wire."""
+OPERATIONS: Mapping[str, str] = {"apply": WRITE, "upload": WRITE}
+"""Operation of a request -> the bundle that it needs beside `lock`. All other operations need `look` or `lock`."""
 
 
 def snippet_folder() -> Traversable:
@@ -104,22 +115,23 @@ def winrs_bootstrap() -> str:
     return read_snippet(WINRS)
 
 
-def bundle_of(operation: str) -> str:
-    """The kind of the bundle that a request needs; one with an unknown operation is answered by `look`."""
-    return OPERATIONS.get(operation, LOOK)
+def bundle_of(operation: str, *, lock: bool) -> str:
+    """The kind of the bundle that a request needs."""
+    return OPERATIONS.get(operation, LOCK if lock else LOOK)
 
 
 def split(whole: str) -> Script:
-    """The bundles of a composed script. A line belongs to the kind of the mark above it; ValueError for a mark that BUNDLES lacks."""
+    """The bundles of a composed script. A line belongs to the part of the mark above it; ValueError for a mark of no part."""
+    known = {part for bundle in BUNDLES.values() for part in bundle.parts}
     texts: dict[str, list[str]] = {kind: [] for kind in BUNDLES}
     now = EVERY_BUNDLE
     for line in whole.splitlines():
         if line.startswith(MARK):
             now = line.removeprefix(MARK)
-            if now != EVERY_BUNDLE and now not in BUNDLES:
-                raise ValueError(f"unknown mark {line!r} in a snippet; the bundles are {', '.join(BUNDLES)}")
+            if now not in (EVERY_BUNDLE, *known):
+                raise ValueError(f"unknown mark {line!r} in a snippet; the parts are {', '.join(sorted(known))}")
             continue
         for kind, lines in texts.items():
-            if now in (kind, EVERY_BUNDLE):
+            if now in (EVERY_BUNDLE, *BUNDLES[kind].parts):
                 lines.append(line)
     return Script({kind: "\n".join(lines) + "\n" for kind, lines in texts.items()})

@@ -61,6 +61,9 @@ class Rule:
         return attributes
 
 
+SAMPLE_PATHS = ("", "abs/", "meet/user/ABCDEFGH", "Autodiscover/AutodiscoverService.svc/root", "hosting/discovery")
+"""URL paths that clients of the published services request, without the leading slash: the root, the address book, a meeting, autodiscover
+and Office Web Apps. The host tests with them whether a foreign rule accepts every path."""
 RULE_ATTRIBUTES = {
     "enabled": Attribute("enabled", quiet=True),
     "action": Attribute("target"),
@@ -127,6 +130,7 @@ def rules_parameters(site: Prepared, rules: Iterable[Rule]) -> Mapping[str, Any]
     """What the host needs to tell managed rules from foreign ones, and to decide whether a foreign rule takes the requests of a farm."""
     return {
         "keep": [rule.name for rule in all_rules(site)],
+        "sample_paths": list(SAMPLE_PATHS),
         "redirects": {farm.name: redirect_name(farm) for farm in site.farms},
         "rules": {
             rule.name: {"host": rule.host, "https": rule.https, "pattern": rule.pattern, "conditions": list(rule.conditions)}

@@ -1,47 +1,48 @@
-# What the script does: look, show, ask, change, look again; and the way back.
+# The work of the script: it reads the state of the server, shows the changes, asks, applies them and reads the state again; -Remove undoes them.
 
-function Get-LyncarrKey { return 'SOFTWARE\lyncarr\bootstrap' }
+function Get-LyncarrStateKey { return 'SOFTWARE\lyncarr\bootstrap' }
 
 function Get-LyncarrPolicyKey { return 'SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System' }
 
-function Get-LyncarrMark {
-    # What this script remembers for -Remove: Certificates, the thumbprints that it made, newest first; Service and TokenFilter, what was before.
+function Get-LyncarrSavedValue {
+    # A value that this script saved for -Remove: Certificates, the thumbprints of its own certificates, newest first; Service and TokenFilter,
+    # the settings before the first change.
     param([string]$Name)
-    return [string](Get-LyncarrRegistryValue -Key (Get-LyncarrKey) -Name $Name)
+    return [string](Get-LyncarrRegistryValue -Key (Get-LyncarrStateKey) -Name $Name)
 }
 
-function Set-LyncarrMark {
-    # Of what was before, the oldest counts: it stays.
+function Set-LyncarrSavedValue {
+    # The first value stays: it is the setting before the first change.
     param([string]$Name, [string]$Value)
-    if ((Get-LyncarrMark -Name $Name) -eq '') { Set-LyncarrRegistryValue -Key (Get-LyncarrKey) -Name $Name -Value $Value }
+    if ((Get-LyncarrSavedValue -Name $Name) -eq '') { Set-LyncarrRegistryValue -Key (Get-LyncarrStateKey) -Name $Name -Value $Value }
 }
 
-function Get-LyncarrMade {
-    foreach ($thumbprint in (Get-LyncarrMark -Name 'Certificates').Split(',')) { if ($thumbprint -ne '') { $thumbprint } }
+function Get-LyncarrOwnThumbprint {
+    foreach ($thumbprint in (Get-LyncarrSavedValue -Name 'Certificates').Split(',')) { if ($thumbprint -ne '') { $thumbprint } }
 }
 
-function Set-LyncarrMade {
+function Set-LyncarrOwnThumbprint {
     param([string[]]$Thumbprints)
-    Set-LyncarrRegistryValue -Key (Get-LyncarrKey) -Name 'Certificates' -Value ([string]::Join(',', $Thumbprints))
+    Set-LyncarrRegistryValue -Key (Get-LyncarrStateKey) -Name 'Certificates' -Value ([string]::Join(',', $Thumbprints))
 }
 
 function Get-LyncarrTokenFilter {
-    # LocalAccountTokenFilterPolicy as text; '' where it is not set, which counts as 0.
+    # LocalAccountTokenFilterPolicy as text; '' where it is not set, which means 0.
     return [string](Get-LyncarrRegistryValue -Key (Get-LyncarrPolicyKey) -Name 'LocalAccountTokenFilterPolicy')
 }
 
-function Get-LyncarrController {
-    # The addresses of -Controller in the form that Windows writes, in order.
+function ConvertTo-LyncarrAddress {
+    # The addresses of -Controller in the form that Windows writes, sorted.
     param([string]$Text)
     $found = New-Object System.Collections.ArrayList
     foreach ($part in $Text.Split(',')) {
         $written = $part.Trim()
         $address = $null
-        # TryParse takes 10.1 for 10.0.0.1, and so would hide a slip.
+        # TryParse accepts 10.1 as 10.0.0.1, which hides a typing error.
         $right = [System.Net.IPAddress]::TryParse($written, [ref]$address)
         if ($right -and -not $written.Contains(':')) { $right = [regex]::IsMatch($written, '^[0-9]+(\.[0-9]+){3}$') -and $address.ToString() -eq $written }
         if (-not $right -or $address.Equals([System.Net.IPAddress]::Any) -or $address.Equals([System.Net.IPAddress]::IPv6Any)) {
-            throw "-Controller '$written' is not the address of one machine; give the address that lyncarr comes from, such as 192.0.2.50."
+            throw "-Controller '$written' is not the IP address of one computer. Enter the address that lyncarr connects from, such as 192.0.2.50."
         }
         if (-not $found.Contains($address.ToString())) { [void]$found.Add($address.ToString()) }
     }
@@ -50,170 +51,170 @@ function Get-LyncarrController {
     return $sorted
 }
 
-function Get-LyncarrSeen {
-    # What is there. Listeners can be asked for only while the service runs: then Https and Http are null.
+function Get-LyncarrServerState {
+    # The present state of the server. Https and Http are null while the service is stopped, because it reports the listeners.
     param([int]$Port)
-    # Without it each command for rules fails, with words about an endpoint mapper.
-    if (-not (Test-LyncarrFirewall)) { throw 'The service MpsSvc (Windows Firewall) does not run, so rules can be neither looked at nor set. Start it (Start-Service MpsSvc; where it is disabled, let it start automatically first), and run this again.' }
-    $seen = @{
-        Service = Get-LyncarrService; Made = @(Get-LyncarrMade); Certificate = $null; Https = $null; Http = $null; Foreign = $false; Port = $Port
-        TokenFilter = Get-LyncarrTokenFilter; Rule = Get-LyncarrRule
+    # Without this service every firewall command fails, with an error about an endpoint mapper.
+    if (-not (Test-LyncarrFirewall)) { throw 'The service MpsSvc (Windows Firewall) is not running, so firewall rules cannot be read or set. Start it with Start-Service MpsSvc, then run this script again. If the service is disabled, set it to start automatically first.' }
+    $state = @{
+        Service = Get-LyncarrWinrmService; OwnThumbprints = @(Get-LyncarrOwnThumbprint); Certificate = $null; Https = $null; Http = $null; Foreign = $false; Port = $Port
+        TokenFilter = Get-LyncarrTokenFilter; Rule = Get-LyncarrFirewallRule
     }
-    if (-not $seen['Service']['Running']) { return $seen }
+    if (-not $state['Service']['Running']) { return $state }
     foreach ($listener in @(Get-LyncarrListener)) {
-        if ($listener['Transport'] -eq 'HTTP') { $seen['Http'] = $listener }
-        # Of several the one for all addresses counts: that is the one which this script makes, changes and removes.
-        elseif ($null -eq $seen['Https'] -or $listener['Address'] -eq '*') { $seen['Https'] = $listener }
+        if ($listener['Transport'] -eq 'HTTP') { $state['Http'] = $listener }
+        # Of several listeners the one for all addresses counts: this script creates, changes and removes that one.
+        elseif ($null -eq $state['Https'] -or $listener['Address'] -eq '*') { $state['Https'] = $listener }
     }
     $thumbprint = ''
-    if (@($seen['Made']).Count -gt 0) { $thumbprint = [string]$seen['Made'][0] }
-    if ($null -ne $seen['Https'] -and ($seen['Https']['Address'] -ne '*' -or $seen['Made'] -notcontains $seen['Https']['CertificateThumbprint'])) {
-        $seen['Foreign'] = $true
-        $seen['Port'] = [int]$seen['Https']['Port']
-        $thumbprint = [string]$seen['Https']['CertificateThumbprint']
+    if (@($state['OwnThumbprints']).Count -gt 0) { $thumbprint = [string]$state['OwnThumbprints'][0] }
+    if ($null -ne $state['Https'] -and ($state['Https']['Address'] -ne '*' -or $state['OwnThumbprints'] -notcontains $state['Https']['CertificateThumbprint'])) {
+        $state['Foreign'] = $true
+        $state['Port'] = [int]$state['Https']['Port']
+        $thumbprint = [string]$state['Https']['CertificateThumbprint']
     }
-    if ($thumbprint -ne '') { $seen['Certificate'] = Get-LyncarrCertificate -Thumbprint $thumbprint }
-    return $seen
+    if ($thumbprint -ne '') { $state['Certificate'] = Get-LyncarrListenerCertificate -Thumbprint $thumbprint }
+    return $state
 }
 
 function New-LyncarrChange {
-    param([string]$What, [string]$Old, [string]$New)
-    return @{ What = $What; Old = $Old; New = $New }
+    param([string]$Subject, [string]$Old, [string]$New)
+    return @{ Subject = $Subject; Old = $Old; New = $New }
 }
 
 function Get-LyncarrServiceText {
-    param([System.Collections.IDictionary]$Service)
+    param([Collections.IDictionary]$Service)
     $running = 'stopped'
     if ($Service['Running']) { $running = 'running' }
     return "$($Service['Start']), $running"
 }
 
 function Get-LyncarrListenerText {
-    param([System.Collections.IDictionary]$Listener)
+    param([Collections.IDictionary]$Listener)
     $text = "port $($Listener['Port']), certificate $($Listener['CertificateThumbprint'])"
-    if ($Listener['Enabled'] -eq 'false') { $text = $text + ', switched off' }
+    if ($Listener['Enabled'] -eq 'false') { $text = $text + ', disabled' }
     return $text
 }
 
-function Get-LyncarrRuleText {
-    param([System.Collections.IDictionary]$Rule)
+function Get-LyncarrFirewallRuleText {
+    param([Collections.IDictionary]$Rule)
     if ($null -eq $Rule) { return 'none' }
     $addresses = New-Object System.Collections.ArrayList
-    # A single address may come back with its mask.
+    # Windows may return a single address with its mask.
     foreach ($address in $Rule['Addresses']) { [void]$addresses.Add([regex]::Replace([string]$address, '/(255\.255\.255\.255|32|128)$', '')) }
     $sorted = [string[]]$addresses.ToArray()
     [array]::Sort($sorted, [StringComparer]::Ordinal)
     $text = "TCP $($Rule['Port']) from $([string]::Join(', ', $sorted))"
-    if (-not $Rule['On']) { $text = $text + ', switched off' }
+    if (-not $Rule['On']) { $text = $text + ', disabled' }
     return $text
 }
 
 function Get-LyncarrChange {
-    # What differs from what is wanted, in the order in which it is done.
-    param([System.Collections.IDictionary]$Seen, [string[]]$Controllers, [bool]$Allow)
-    if ($Seen['Service']['Start'] -ne 'Automatic' -or -not $Seen['Service']['Running']) {
-        New-LyncarrChange -What 'service WinRM' -Old (Get-LyncarrServiceText -Service $Seen['Service']) -New 'Automatic, running'
+    # The differences from the desired state, in the order in which they are applied.
+    param([Collections.IDictionary]$State, [string[]]$Controllers, [bool]$AllowLocalAdministrators)
+    if ($State['Service']['Start'] -ne 'Automatic' -or -not $State['Service']['Running']) {
+        New-LyncarrChange -Subject 'service WinRM' -Old (Get-LyncarrServiceText -Service $State['Service']) -New 'Automatic, running'
     }
-    # What follows can be seen only while the service runs.
-    if (-not $Seen['Service']['Running']) { return }
-    if ($Allow -and $Seen['TokenFilter'] -ne '1') {
-        $old = $Seen['TokenFilter']
+    # The rest can be read only while the service runs.
+    if (-not $State['Service']['Running']) { return }
+    if ($AllowLocalAdministrators -and $State['TokenFilter'] -ne '1') {
+        $old = $State['TokenFilter']
         if ($old -eq '') { $old = 'not set' }
-        New-LyncarrChange -What 'LocalAccountTokenFilterPolicy' -Old $old -New '1'
+        New-LyncarrChange -Subject 'LocalAccountTokenFilterPolicy' -Old $old -New '1'
     }
-    if (-not $Seen['Foreign']) {
-        $usable = $null -ne $Seen['Certificate'] -and $Seen['Certificate']['Until'] -gt [datetime]::UtcNow.AddDays(30)
+    if (-not $State['Foreign']) {
+        $usable = $null -ne $State['Certificate'] -and $State['Certificate']['Until'] -gt [datetime]::UtcNow.AddDays(30)
         if (-not $usable) {
             $old = 'none'
-            if ($null -ne $Seen['Certificate']) { $old = 'valid until ' + (Get-LyncarrDay -Moment $Seen['Certificate']['Until']) }
-            New-LyncarrChange -What 'certificate for WinRM' -Old $old -New 'a self-signed one, with a new pin for the site file'
+            if ($null -ne $State['Certificate']) { $old = 'valid until ' + (ConvertTo-LyncarrDate -Moment $State['Certificate']['Until']) }
+            New-LyncarrChange -Subject 'certificate for WinRM' -Old $old -New 'a new self-signed certificate, with a new pin for the configuration file'
         }
         $old = 'none'
-        $listener = $Seen['Https']
+        $listener = $State['Https']
         if ($null -ne $listener) { $old = Get-LyncarrListenerText -Listener $listener }
-        $right = $usable -and $old -eq "port $($Seen['Port']), certificate $($Seen['Made'][0])"
-        if (-not $right) { New-LyncarrChange -What 'HTTPS listener' -Old $old -New "port $($Seen['Port']), with that certificate" }
+        $right = $usable -and $old -eq "port $($State['Port']), certificate $($State['OwnThumbprints'][0])"
+        if (-not $right) { New-LyncarrChange -Subject 'HTTPS listener' -Old $old -New "port $($State['Port']), with this certificate" }
     }
-    $old = Get-LyncarrRuleText -Rule $Seen['Rule']
-    $new = Get-LyncarrRuleText -Rule @{ On = $true; Port = $Seen['Port']; Addresses = $Controllers }
-    if ($old -ne $new) { New-LyncarrChange -What 'firewall rule' -Old $old -New $new }
+    $old = Get-LyncarrFirewallRuleText -Rule $State['Rule']
+    $new = Get-LyncarrFirewallRuleText -Rule @{ On = $true; Port = $State['Port']; Addresses = $Controllers }
+    if ($old -ne $new) { New-LyncarrChange -Subject 'firewall rule' -Old $old -New $new }
 }
 
-function Get-LyncarrDay {
+function ConvertTo-LyncarrDate {
     param([datetime]$Moment)
     return $Moment.ToString('yyyy-MM-dd', [cultureinfo]::InvariantCulture)
 }
 
 function Invoke-LyncarrChange {
-    param([string]$What, [System.Collections.IDictionary]$Seen, [string]$Computer, [string[]]$Controllers)
-    switch ($What) {
+    param([string]$Subject, [Collections.IDictionary]$State, [string]$Computer, [string[]]$Controllers)
+    switch ($Subject) {
         'service WinRM' {
-            Set-LyncarrMark -Name 'Service' -Value (Get-LyncarrServiceText -Service $Seen['Service'])
-            Set-LyncarrService -Start 'Automatic' -Running $true
+            Set-LyncarrSavedValue -Name 'Service' -Value (Get-LyncarrServiceText -Service $State['Service'])
+            Set-LyncarrWinrmService -Start 'Automatic' -Running $true
         }
         'LocalAccountTokenFilterPolicy' {
-            $before = $Seen['TokenFilter']
+            $before = $State['TokenFilter']
             if ($before -eq '') { $before = 'not set' }
-            Set-LyncarrMark -Name 'TokenFilter' -Value $before
+            Set-LyncarrSavedValue -Name 'TokenFilter' -Value $before
             Set-LyncarrRegistryValue -Key (Get-LyncarrPolicyKey) -Name 'LocalAccountTokenFilterPolicy' -Value 1
         }
         'certificate for WinRM' {
-            # Written down together with those before it: until the listener has the new one, an older one is still ours.
-            $Seen['Made'] = @(New-LyncarrCertificate -Computer $Computer) + $Seen['Made']
-            Set-LyncarrMade -Thumbprints $Seen['Made']
+            # Saved together with the older ones: until the listener uses the new certificate, an older one still belongs to this script.
+            $State['OwnThumbprints'] = @(New-LyncarrListenerCertificate -Computer $Computer) + $State['OwnThumbprints']
+            Set-LyncarrOwnThumbprint -Thumbprints $State['OwnThumbprints']
         }
         'HTTPS listener' {
-            $current, $older = $Seen['Made']
-            Set-LyncarrListener -Old $Seen['Https'] -Thumbprint $current -Port $Seen['Port']
-            foreach ($thumbprint in @($older)) { if ($null -ne $thumbprint -and $null -ne (Get-LyncarrCertificate -Thumbprint $thumbprint)) { Remove-LyncarrCertificate -Thumbprint $thumbprint } }
-            Set-LyncarrMade -Thumbprints @($current)
+            $current, $older = $State['OwnThumbprints']
+            Set-LyncarrListener -Old $State['Https'] -Thumbprint $current -Port $State['Port']
+            foreach ($thumbprint in @($older)) { if ($null -ne $thumbprint -and $null -ne (Get-LyncarrListenerCertificate -Thumbprint $thumbprint)) { Remove-LyncarrListenerCertificate -Thumbprint $thumbprint } }
+            Set-LyncarrOwnThumbprint -Thumbprints @($current)
         }
-        'firewall rule' { Set-LyncarrRule -Addresses $Controllers -Port $Seen['Port'] }
+        'firewall rule' { Set-LyncarrFirewallRule -Addresses $Controllers -Port $State['Port'] }
     }
 }
 
 function Set-LyncarrListener {
-    # Windows has one listener for all addresses, so an old one goes first. Where the new one is refused, it comes back.
-    param([System.Collections.IDictionary]$Old, [string]$Thumbprint, [int]$Port)
+    # Windows allows one listener for all addresses, so the old one is removed first, and restored where Windows refuses the new one.
+    param([Collections.IDictionary]$Old, [string]$Thumbprint, [int]$Port)
     $before = $null
     if ($null -ne $Old) {
-        $before = Get-LyncarrCertificate -Thumbprint $Old['CertificateThumbprint']
+        $before = Get-LyncarrListenerCertificate -Thumbprint $Old['CertificateThumbprint']
         Remove-LyncarrListener
     }
-    try { Add-LyncarrListener -Name (Get-LyncarrCertificate -Thumbprint $Thumbprint)['Name'] -Thumbprint $Thumbprint -Port $Port }
+    try { Add-LyncarrListener -Name (Get-LyncarrListenerCertificate -Thumbprint $Thumbprint)['Name'] -Thumbprint $Thumbprint -Port $Port }
     catch {
         if ($null -ne $before) { Add-LyncarrListener -Name $before['Name'] -Thumbprint $Old['CertificateThumbprint'] -Port ([int]$Old['Port']) }
         throw
     }
 }
 
-function Get-LyncarrNote {
-    # What an administrator should know besides. Nothing of it is changed.
-    param([System.Collections.IDictionary]$Seen, [System.Collections.IDictionary]$Account, [int]$Port)
-    if ($Seen['Foreign']) {
-        "There is an HTTPS listener that this script did not make; it is used as it is (port $($Seen['Port']), certificate $($Seen['Https']['CertificateThumbprint']))."
-        if ($Seen['Port'] -ne $Port) { "-Port $Port was not used, because that listener has another." }
+function Get-LyncarrServerNote {
+    # Notes for the administrator about settings that this script does not change.
+    param([Collections.IDictionary]$State, [Collections.IDictionary]$Account, [int]$Port)
+    if ($State['Foreign']) {
+        "An HTTPS listener exists that this script did not create. It is used unchanged (port $($State['Port']), certificate $($State['Https']['CertificateThumbprint']))."
+        if ($State['Port'] -ne $Port) { "-Port $Port is ignored, because that listener uses another port." }
     }
-    if ($null -ne $Seen['Http']) { "There is an HTTP listener on port $($Seen['Http']['Port']) too, as Windows makes it. lyncarr does not need it; where nothing else does: Remove-WSManInstance winrm/config/Listener -SelectorSet @{Address='$($Seen['Http']['Address'])';Transport='HTTP'}" }
-    if (Test-LyncarrOption -Part '/auth' -Name 'Basic') { 'Basic authentication is switched on. lyncarr does not need it; to switch it off: Set-Item WSMan:\localhost\Service\Auth\Basic $false' }
-    if (Test-LyncarrOption -Part '' -Name 'AllowUnencrypted') { 'Unencrypted messages are allowed, which shows passwords and contents to the network. To forbid them: Set-Item WSMan:\localhost\Service\AllowUnencrypted $false' }
-    foreach ($rule in @(Get-LyncarrOtherRule -Port $Seen['Port'])) { "Another firewall rule opens port $($Seen['Port']) too: '$rule'. Look whom it lets in." }
-    foreach ($entry in @(Get-LyncarrProfile)) {
-        if (-not $entry['On']) { "The firewall is off for the profile $($entry['Name']): there its rules keep nobody out." }
-        elseif (-not $entry['Inbound']) { "In the firewall's profile $($entry['Name']) all incoming connections are blocked, whatever the rules allow: there nobody gets in until that is switched off." }
-        elseif (-not $entry['Local']) { "In the firewall's profile $($entry['Name']) a policy lets no rule of this server count: there nobody gets in unless the same rule (TCP port $($Seen['Port']) from the controller) stands in that policy." }
+    if ($null -ne $State['Http']) { "An HTTP listener exists on port $($State['Http']['Port']), as Windows creates it. lyncarr does not need it. If nothing else needs it, remove it: Remove-WSManInstance winrm/config/Listener -SelectorSet @{Address='$($State['Http']['Address'])';Transport='HTTP'}" }
+    if (Test-LyncarrServiceOption -Part '/auth' -Name 'Basic') { 'Basic authentication is enabled. lyncarr does not need it. To disable it: Set-Item WSMan:\localhost\Service\Auth\Basic $false' }
+    if (Test-LyncarrServiceOption -Part '' -Name 'AllowUnencrypted') { 'Unencrypted messages are allowed, so the network can read passwords and contents. To forbid them: Set-Item WSMan:\localhost\Service\AllowUnencrypted $false' }
+    foreach ($rule in @(Get-LyncarrOtherFirewallRule -Port $State['Port'])) { "Another firewall rule also opens port $($State['Port']): '$rule'. Check which addresses it allows." }
+    foreach ($entry in @(Get-LyncarrFirewallProfile)) {
+        if (-not $entry['On']) { "The firewall is disabled for the profile $($entry['Name']), so its rules block no connection there." }
+        elseif (-not $entry['Inbound']) { "The firewall profile $($entry['Name']) blocks all incoming connections, whatever the rules allow. lyncarr cannot connect through it until you change that." }
+        elseif (-not $entry['Local']) { "In the firewall profile $($entry['Name']) Group Policy disables the local rules of this server. Add the same rule (TCP port $($State['Port']) from the controller) to that policy." }
     }
-    Get-LyncarrTokenNote -TokenFilter $Seen['TokenFilter'] -Account $Account
+    Get-LyncarrTokenNote -TokenFilter $State['TokenFilter'] -Account $Account
 }
 
 function Get-LyncarrTokenNote {
     # https://learn.microsoft.com/troubleshoot/windows-server/windows-security/user-account-control-and-remote-restriction
-    param([string]$TokenFilter, [System.Collections.IDictionary]$Account)
-    if ($TokenFilter -eq '1') { return 'LocalAccountTokenFilterPolicy is 1: all local administrators keep their rights over the network, on file shares too.' }
-    if (-not $Account['Name'].StartsWith($Account['Computer'] + '\', [StringComparison]::OrdinalIgnoreCase)) { return 'LocalAccountTokenFilterPolicy does not matter to domain accounts; it stays as it is.' }
+    param([string]$TokenFilter, [Collections.IDictionary]$Account)
+    if ($TokenFilter -eq '1') { return 'LocalAccountTokenFilterPolicy is 1: all local administrators keep their administrator rights over the network, also on file shares.' }
+    if (-not $Account['Name'].StartsWith($Account['Computer'] + '\', [StringComparison]::OrdinalIgnoreCase)) { return 'LocalAccountTokenFilterPolicy does not apply to domain accounts and stays unchanged.' }
     $filtered = [string](Get-LyncarrRegistryValue -Key (Get-LyncarrPolicyKey) -Name 'FilterAdministratorToken') -eq '1'
-    if ($Account['Sid'].EndsWith('-500', [StringComparison]::Ordinal) -and -not $filtered) { return "LocalAccountTokenFilterPolicy is not needed for $($Account['Name']): the built-in Administrator keeps its rights over the network. It stays as it is. A security baseline may refuse its log-on all the same, by the user right 'Deny access to this computer from the network'." }
-    return "Over the network Windows takes the administrator's rights from $($Account['Name']), and lyncarr will be refused. Either let lyncarr log on as the built-in Administrator$(if ($filtered) { ' (and set FilterAdministratorToken to 0)' }), or run this again with -AllowLocalAdministrators. That sets LocalAccountTokenFilterPolicy to 1 for all local administrators and for file shares too: a stolen password of any of them is worth more then."
+    if ($Account['Sid'].EndsWith('-500', [StringComparison]::Ordinal) -and -not $filtered) { return "LocalAccountTokenFilterPolicy is not needed for $($Account['Name']) and stays unchanged: the built-in Administrator keeps its rights over the network. A security baseline can still refuse its logon by the user right 'Deny access to this computer from the network'." }
+    return "Windows removes the administrator rights of $($Account['Name']) over the network, so lyncarr cannot work with this account. Use the built-in Administrator for lyncarr$(if ($filtered) { ' (and set FilterAdministratorToken to 0)' }), or run this script again with -AllowLocalAdministrators. That sets LocalAccountTokenFilterPolicy to 1 for all local administrators, also on file shares, which makes a stolen password of any of them more dangerous."
 }
 
 function ConvertTo-LyncarrToml {
@@ -221,118 +222,118 @@ function ConvertTo-LyncarrToml {
     return '"' + $Text.Replace('\', '\\').Replace('"', '\"') + '"'
 }
 
-function Get-LyncarrTable {
-    # The lines for the site file.
-    param([string]$Name, [System.Collections.IDictionary]$Seen, [System.Collections.IDictionary]$Account, [string[]]$Controllers)
+function Get-LyncarrHostTable {
+    # The lines for the configuration file.
+    param([string]$Name, [Collections.IDictionary]$State, [Collections.IDictionary]$Account, [string[]]$Controllers)
     $key = $Name
     if ($key -eq '') { $key = $Account['Computer'].ToLowerInvariant() }
     if (-not [regex]::IsMatch($key, '^[A-Za-z0-9_-]+$')) { $key = ConvertTo-LyncarrToml -Text $key }
     "[hosts.$key]"
     $addresses = @(Get-LyncarrAddress)
-    # Likeliest first: the one address of a listener that somebody else made, the one that faces the controller, any.
+    # The most likely address first: that of a listener that this script did not create, then the one of the route to the controller, then any.
     $bound = ''
-    if ($Seen['Https']['Address'].StartsWith('IP:', [StringComparison]::OrdinalIgnoreCase)) { $bound = $Seen['Https']['Address'].Substring(3) }
+    if ($State['Https']['Address'].StartsWith('IP:', [StringComparison]::OrdinalIgnoreCase)) { $bound = $State['Https']['Address'].Substring(3) }
     $likely = @(
         if ($bound -ne '') { $bound }
-        foreach ($controller in $Controllers) { $facing = Get-LyncarrFacing -Controller $controller; if ($facing -ne '') { $facing } }
+        foreach ($controller in $Controllers) { $facing = Get-LyncarrLocalAddress -Controller $controller; if ($facing -ne '') { $facing } }
         $addresses
     )
     if ($likely.Count -gt 0) { "address = $(ConvertTo-LyncarrToml -Text $likely[0])" }
-    if ($addresses.Count -gt 1) { "# If the controller reaches another of its addresses, write that: $([string]::Join(', ', [string[]]$addresses))" }
+    if ($addresses.Count -gt 1) { "# If the controller must use another address of this server, enter it here: $([string]::Join(', ', [string[]]$addresses))" }
     "user = $(ConvertTo-LyncarrToml -Text $Account['Name'])"
-    if ($Seen['Port'] -ne 5986) { "port = $($Seen['Port'])" }
-    "tls = $(ConvertTo-LyncarrToml -Text ('pin:sha256:' + $Seen['Certificate']['Sha256']))"
+    if ($State['Port'] -ne 5986) { "port = $($State['Port'])" }
+    "tls = $(ConvertTo-LyncarrToml -Text ('pin:sha256:' + $State['Certificate']['Sha256']))"
 }
 
 function Get-LyncarrAdministrator {
     $account = Get-LyncarrAccount
-    if (-not $account['Elevated']) { throw 'This needs the rights of an administrator. Open Windows PowerShell by "Run as administrator", and run it there.' }
+    if (-not $account['Elevated']) { throw 'This script requires administrator rights. Open Windows PowerShell with "Run as administrator", and run the script there.' }
     return $account
 }
 
 function Assert-LyncarrConsole {
-    # Windows ends what came by a listener together with it, and half of the work would be done.
-    param([System.Collections.IDictionary]$Account)
-    if ($Account['Network']) { throw "This session came over the network, perhaps by the very listener that would go. Run this at the server's own console." }
+    # Windows ends a session together with its listener, so the script would stop half-way.
+    param([Collections.IDictionary]$Account)
+    if ($Account['Network']) { throw 'This session came over the network, perhaps through the listener that the script must remove. Run the script at the console of the server.' }
 }
 
-function Test-LyncarrAgreed {
+function Confirm-LyncarrChange {
     param([string]$Question, [bool]$Yes)
     if ($Yes) { return $true }
     return (@('y', 'yes') -contains (Read-LyncarrAnswer -Question "$Question [y/N]").Trim())
 }
 
 function Invoke-LyncarrBootstrap {
-    param([string]$Controller, [string]$Name, [int]$Port, [bool]$Allow, [bool]$Yes)
+    param([string]$Controller, [string]$Name, [int]$Port, [bool]$AllowLocalAdministrators, [bool]$Yes)
     $account = Get-LyncarrAdministrator
-    if ($Port -lt 1 -or $Port -gt 65535) { throw "-Port $Port is no port; give 1 to 65535, or leave it out for 5986." }
-    $controllers = @(Get-LyncarrController -Text $Controller)
-    $noted = $false
+    if ($Port -lt 1 -or $Port -gt 65535) { throw "-Port $Port is not a valid port. Use 1 to 65535, or omit -Port for 5986." }
+    $controllers = @(ConvertTo-LyncarrAddress -Text $Controller)
+    $reported = $false
     $changed = $false
     $done = $false
-    # Twice where the service has to be started first.
+    # Runs twice where the service must be started first.
     while (-not $done) {
-        $seen = Get-LyncarrSeen -Port $Port
-        if ($seen['Foreign'] -and $null -eq $seen['Certificate']) { throw "The HTTPS listener of this server has the certificate $($seen['Https']['CertificateThumbprint']), which is not among the computer's certificates, or without its key. Give the listener another, or remove it, and run this again." }
-        if ($seen['Foreign'] -and $seen['Https']['Enabled'] -eq 'false') { throw "The HTTPS listener of this server (port $($seen['Port'])), which this script did not make, is switched off. Remove it, or switch it on, and run this again: Set-WSManInstance winrm/config/Listener -SelectorSet @{Address='$($seen['Https']['Address'])';Transport='HTTPS'} -ValueSet @{Enabled='true'}" }
-        $changes = @(Get-LyncarrChange -Seen $seen -Controllers $controllers -Allow $Allow)
-        $done = [bool]$seen['Service']['Running']
-        if ($done -and -not $noted) {
-            $noted = $true
-            foreach ($note in @(Get-LyncarrNote -Seen $seen -Account $account -Port $Port)) { "note: $note" }
+        $state = Get-LyncarrServerState -Port $Port
+        if ($state['Foreign'] -and $null -eq $state['Certificate']) { throw "The HTTPS listener of this server uses the certificate $($state['Https']['CertificateThumbprint']), which is not in the certificate store of the computer or has no private key. Set another certificate for the listener, or remove the listener, then run this script again." }
+        if ($state['Foreign'] -and $state['Https']['Enabled'] -eq 'false') { throw "The HTTPS listener of this server (port $($state['Port'])), which this script did not create, is disabled. Remove or enable it, then run this script again. To enable it: Set-WSManInstance winrm/config/Listener -SelectorSet @{Address='$($state['Https']['Address'])';Transport='HTTPS'} -ValueSet @{Enabled='true'}" }
+        $changes = @(Get-LyncarrChange -State $state -Controllers $controllers -AllowLocalAdministrators $AllowLocalAdministrators)
+        $done = [bool]$state['Service']['Running']
+        if ($done -and -not $reported) {
+            $reported = $true
+            foreach ($note in @(Get-LyncarrServerNote -State $state -Account $account -Port $Port)) { "note: $note" }
         }
         if ($changes.Count -eq 0) { continue }
-        foreach ($change in $changes) { if ($change['What'] -eq 'HTTPS listener' -and $null -ne $seen['Https']) { Assert-LyncarrConsole -Account $account } }
-        "On $($account['Computer']) this would change:"
-        foreach ($change in $changes) { "  $($change['What']): $($change['Old']) -> $($change['New'])" }
-        if (-not (Test-LyncarrAgreed -Question 'Change it?' -Yes $Yes)) { return 'Nothing more was changed.' }
-        foreach ($change in $changes) { Invoke-LyncarrChange -What $change['What'] -Seen $seen -Computer $account['Computer'] -Controllers $controllers }
+        foreach ($change in $changes) { if ($change['Subject'] -eq 'HTTPS listener' -and $null -ne $state['Https']) { Assert-LyncarrConsole -Account $account } }
+        "Changes on $($account['Computer']):"
+        foreach ($change in $changes) { "  $($change['Subject']): $($change['Old']) -> $($change['New'])" }
+        if (-not (Confirm-LyncarrChange -Question 'Apply these changes?' -Yes $Yes)) { return 'No further changes were made.' }
+        foreach ($change in $changes) { Invoke-LyncarrChange -Subject $change['Subject'] -State $state -Computer $account['Computer'] -Controllers $controllers }
         $changed = $true
     }
     if ($changed) {
-        $seen = Get-LyncarrSeen -Port $Port
-        foreach ($change in @(Get-LyncarrChange -Seen $seen -Controllers $controllers -Allow $Allow)) { throw "$($change['What']) was set and is still $($change['Old']). Does a group policy set it?" }
+        $state = Get-LyncarrServerState -Port $Port
+        foreach ($change in @(Get-LyncarrChange -State $state -Controllers $controllers -AllowLocalAdministrators $AllowLocalAdministrators)) { throw "The setting '$($change['Subject'])' was changed, but is still '$($change['Old'])'. Check whether Group Policy sets it." }
     }
-    if (@($seen['Https']['ListeningOn']).Count -eq 0) { throw 'The HTTPS listener is there and listens on no address. Does a policy (Allow remote server management through WinRM) forbid it, or are its IPv4 and IPv6 filters empty? Mend that, and run this again.' }
+    if (@($state['Https']['ListeningOn']).Count -eq 0) { throw 'The HTTPS listener exists, but does not listen on any address. Check the policy "Allow remote server management through WinRM" and its IPv4 and IPv6 filters, then run this script again.' }
     if ($changed) {
-        'Changed, and seen in place. To undo it, run this script with -Remove.'
+        'All changes are applied and verified. To undo them, run this script with -Remove.'
     }
-    else { 'Everything is in place; nothing was changed.' }
-    "The certificate is valid until $(Get-LyncarrDay -Moment $seen['Certificate']['Until']). For the site file, carried there by a way that you trust:"
+    else { 'No changes: everything is already set up.' }
+    "The certificate is valid until $(ConvertTo-LyncarrDate -Moment $state['Certificate']['Until']). Copy these lines to the configuration file over a trusted channel:"
     ''
-    Get-LyncarrTable -Name $Name -Seen $seen -Account $account -Controllers $controllers
+    Get-LyncarrHostTable -Name $Name -State $state -Account $account -Controllers $controllers
 }
 
 function Invoke-LyncarrRemoval {
     param([bool]$Yes)
     $account = Get-LyncarrAdministrator
     Assert-LyncarrConsole -Account $account
-    $seen = Get-LyncarrSeen -Port 0
-    $listens = $null -ne $seen['Https'] -and -not $seen['Foreign']
+    $state = Get-LyncarrServerState -Port 0
+    $listens = $null -ne $state['Https'] -and -not $state['Foreign']
     $kept = New-Object System.Collections.ArrayList
-    foreach ($thumbprint in $seen['Made']) { if ($null -ne (Get-LyncarrCertificate -Thumbprint $thumbprint)) { [void]$kept.Add($thumbprint) } }
-    if (@($seen['Made']).Count -gt 0 -and -not $seen['Service']['Running']) { throw 'The listener can be removed only while the service WinRM runs. Start it (Start-Service WinRM), and run this again.' }
-    $policy = Get-LyncarrMark -Name 'TokenFilter'
-    # Somebody may have set it anew since.
-    if ($seen['TokenFilter'] -ne '1') { $policy = '' }
-    $service = Get-LyncarrMark -Name 'Service'
+    foreach ($thumbprint in $state['OwnThumbprints']) { if ($null -ne (Get-LyncarrListenerCertificate -Thumbprint $thumbprint)) { [void]$kept.Add($thumbprint) } }
+    if (@($state['OwnThumbprints']).Count -gt 0 -and -not $state['Service']['Running']) { throw 'The listener can be removed only while the service WinRM runs. Start it with Start-Service WinRM, then run this script again.' }
+    $policy = Get-LyncarrSavedValue -Name 'TokenFilter'
+    # Another administrator may have changed the value since.
+    if ($state['TokenFilter'] -ne '1') { $policy = '' }
+    $service = Get-LyncarrSavedValue -Name 'Service'
     $lines = @(
-        if ($null -ne $seen['Rule']) { "firewall rule: $(Get-LyncarrRuleText -Rule $seen['Rule']) -> none" }
-        if ($listens) { "HTTPS listener: port $($seen['Https']['Port']) -> none" }
-        foreach ($thumbprint in $kept) { "certificate for WinRM, with its key: $thumbprint -> none" }
+        if ($null -ne $state['Rule']) { "firewall rule: $(Get-LyncarrFirewallRuleText -Rule $state['Rule']) -> none" }
+        if ($listens) { "HTTPS listener: port $($state['Https']['Port']) -> none" }
+        foreach ($thumbprint in $kept) { "certificate for WinRM, with its private key: $thumbprint -> none" }
         if ($policy -ne '') { "LocalAccountTokenFilterPolicy: 1 -> $policy" }
-        if ($service -ne '') { "service WinRM: $(Get-LyncarrServiceText -Service $seen['Service']) -> $service" }
+        if ($service -ne '') { "service WinRM: $(Get-LyncarrServiceText -Service $state['Service']) -> $service" }
     )
-    if ($lines.Count -eq 0) { return 'Nothing of this script is here; nothing was changed.' }
-    "On $($account['Computer']) this would change:"
+    if ($lines.Count -eq 0) { return 'No changes: this script has set up nothing on this server.' }
+    "Changes on $($account['Computer']):"
     foreach ($line in $lines) { "  $line" }
-    if (-not (Test-LyncarrAgreed -Question 'Change it?' -Yes $Yes)) { return 'Nothing was changed.' }
-    Remove-LyncarrRule
+    if (-not (Confirm-LyncarrChange -Question 'Apply these changes?' -Yes $Yes)) { return 'No changes were made.' }
+    Remove-LyncarrFirewallRule
     if ($listens) { Remove-LyncarrListener }
-    foreach ($thumbprint in $kept) { Remove-LyncarrCertificate -Thumbprint $thumbprint }
+    foreach ($thumbprint in $kept) { Remove-LyncarrListenerCertificate -Thumbprint $thumbprint }
     if ($policy -eq 'not set') { Set-LyncarrRegistryValue -Key (Get-LyncarrPolicyKey) -Name 'LocalAccountTokenFilterPolicy' -Value $null }
     elseif ($policy -ne '') { Set-LyncarrRegistryValue -Key (Get-LyncarrPolicyKey) -Name 'LocalAccountTokenFilterPolicy' -Value ([int]$policy) }
-    if ($service -ne '') { Set-LyncarrService -Start $service.Split(',')[0] -Running $service.EndsWith('running', [StringComparison]::Ordinal) }
-    Remove-LyncarrRegistryKey -Key (Get-LyncarrKey)
-    'Removed. lyncarr cannot reach this server by it any more.'
+    if ($service -ne '') { Set-LyncarrWinrmService -Start $service.Split(',')[0] -Running $service.EndsWith('running', [StringComparison]::Ordinal) }
+    Remove-LyncarrRegistryKey -Key (Get-LyncarrStateKey)
+    'Removed. lyncarr can no longer connect to this server this way.'
 }

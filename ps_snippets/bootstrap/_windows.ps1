@@ -1,8 +1,8 @@
-# Everything that touches Windows. What the rest knows of it is plain text, numbers and tables.
+# The platform layer of the console script: every function that uses Windows itself. All results are text, numbers and tables.
 
 function Get-LyncarrAccount {
-    # Who runs this. A local account has the computer's name before the backslash; the built-in Administrator is told by its SID, because
-    # its name is another in other languages. S-1-5-2 is in the token of whoever logged on over the network.
+    # The account that runs the script. A local account has the computer name before the backslash. The SID identifies the built-in
+    # Administrator, because its name depends on the language. A network logon has S-1-5-2 in its token.
     # https://learn.microsoft.com/windows-server/identity/ad-ds/manage/understand-security-identifiers
     $identity = [System.Security.Principal.WindowsIdentity]::GetCurrent()
     $principal = New-Object System.Security.Principal.WindowsPrincipal $identity
@@ -14,7 +14,7 @@ function Get-LyncarrAccount {
 }
 
 function Get-LyncarrAddress {
-    # The addresses of this server that others can reach.
+    # The addresses of this server that other computers can reach.
     foreach ($interface in [System.Net.NetworkInformation.NetworkInterface]::GetAllNetworkInterfaces()) {
         if ($interface.get_OperationalStatus() -ne [System.Net.NetworkInformation.OperationalStatus]::Up) { continue }
         foreach ($entry in $interface.GetIPProperties().get_UnicastAddresses()) {
@@ -25,9 +25,9 @@ function Get-LyncarrAddress {
     }
 }
 
-function Get-LyncarrFacing {
-    # The address of this server that a packet to the controller would come from, or '' where no route leads there. Nothing is sent: to
-    # connect a UDP socket is to ask the routing table.
+function Get-LyncarrLocalAddress {
+    # The source address of packets to the controller, '' where no route leads there. Nothing is sent: connecting a UDP socket only reads the
+    # routing table.
     # https://learn.microsoft.com/dotnet/api/system.net.sockets.socket.connect
     param([string]$Controller)
     $address = [System.Net.IPAddress]::Parse($Controller)
@@ -41,7 +41,7 @@ function Get-LyncarrFacing {
 }
 
 function Get-LyncarrRegistryValue {
-    # A value of HKEY_LOCAL_MACHINE, or null where key or value is missing.
+    # A value of HKEY_LOCAL_MACHINE, or null where the key or the value is missing.
     param([string]$Key, [string]$Name)
     $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
     try {
@@ -53,7 +53,7 @@ function Get-LyncarrRegistryValue {
 }
 
 function Set-LyncarrRegistryValue {
-    # Text becomes REG_SZ, a number REG_DWORD; null removes the value.
+    # Writes text as REG_SZ and a number as REG_DWORD; null removes the value.
     param([string]$Key, [string]$Name, [psobject]$Value)
     $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive]::LocalMachine, [Microsoft.Win32.RegistryView]::Registry64)
     try {
@@ -73,18 +73,18 @@ function Remove-LyncarrRegistryKey {
     try { $base.DeleteSubKeyTree($Key, $false) } finally { $base.Close() }
 }
 
-function Get-LyncarrService {
-    # The service WinRM. How it starts stands in the registry: Get-Service of 4.0 does not tell.
+function Get-LyncarrWinrmService {
+    # The service WinRM. The start type comes from the registry, because Get-Service of 4.0 does not return it.
     # https://learn.microsoft.com/windows-hardware/drivers/install/hklm-system-currentcontrolset-services-registry-tree
     $start = [int](Get-LyncarrRegistryValue -Key 'SYSTEM\CurrentControlSet\Services\WinRM' -Name 'Start')
     $words = @{ 2 = 'Automatic'; 3 = 'Manual'; 4 = 'Disabled' }
     return @{ Start = [string]$words[$start]; Running = ([int](Get-Service -Name 'WinRM').Status -eq 4) }
 }
 
-function Set-LyncarrService {
+function Set-LyncarrWinrmService {
     param([string]$Start, [bool]$Running)
-    # Windows' own start is a delayed one; setting Automatic anew might end that.
-    if ((Get-LyncarrService)['Start'] -ne $Start) { Set-Service -Name 'WinRM' -StartupType $Start }
+    # Windows sets a delayed start; setting Automatic again could remove the delay.
+    if ((Get-LyncarrWinrmService)['Start'] -ne $Start) { Set-Service -Name 'WinRM' -StartupType $Start }
     if ($Running) { Start-Service -Name 'WinRM' } else { Stop-Service -Name 'WinRM' -Force }
 }
 
@@ -97,16 +97,16 @@ function Get-LyncarrListener {
             $found[$name] = ''
             if ($null -ne $node) { $found[$name] = $node.get_InnerText() }
         }
-        # Of an address each an element; where there is none, perhaps an empty one.
+        # One element for each address. Without an address Windows may return an empty element.
         $found['ListeningOn'] = @(foreach ($node in $listener.SelectNodes("*[local-name()='ListeningOn']")) { $text = $node.get_InnerText(); if ($text -ne '') { $text } })
-        # As somebody typed it: certificate windows show a thumbprint with blanks in it.
+        # The value is as an administrator entered it: Windows shows thumbprints with spaces.
         $found['CertificateThumbprint'] = $found['CertificateThumbprint'].Replace(' ', '').ToUpperInvariant()
         $found
     }
 }
 
 function Add-LyncarrListener {
-    # Windows wants the name that the certificate has; the computer may have been given another since.
+    # Windows requires the name in the certificate; the computer may have been renamed since.
     # https://learn.microsoft.com/powershell/module/microsoft.wsman.management/new-wsmaninstance
     param([string]$Name, [string]$Thumbprint, [int]$Port)
     [void](New-WSManInstance -ResourceURI 'winrm/config/Listener' -SelectorSet @{ Address = '*'; Transport = 'HTTPS' } -ValueSet @{ Hostname = $Name; CertificateThumbprint = $Thumbprint; Port = [string]$Port })
@@ -116,15 +116,15 @@ function Remove-LyncarrListener {
     Remove-WSManInstance -ResourceURI 'winrm/config/Listener' -SelectorSet @{ Address = '*'; Transport = 'HTTPS' }
 }
 
-function Test-LyncarrOption {
-    # Whether a switch of winrm/config/service is on: AllowUnencrypted, or Basic of its part auth.
+function Test-LyncarrServiceOption {
+    # Whether an option of winrm/config/service is enabled: AllowUnencrypted, or Basic of its part auth.
     param([string]$Part, [string]$Name)
     $node = (Get-WSManInstance -ResourceURI "winrm/config/service$Part").SelectSingleNode("*[local-name()='$Name']")
     return ($null -ne $node -and [string]::Equals($node.get_InnerText(), 'true', [StringComparison]::OrdinalIgnoreCase))
 }
 
-function Get-LyncarrCertificate {
-    # A certificate of this computer with its key: its name, SHA-256 of its DER form, and its last moment (UTC). Null where it is not there.
+function Get-LyncarrListenerCertificate {
+    # A certificate of this computer with its private key: its name, the SHA-256 of its DER form and its end (UTC). Null where it is missing.
     param([string]$Thumbprint)
     $store = New-Object System.Security.Cryptography.X509Certificates.X509Store ([System.Security.Cryptography.X509Certificates.StoreName]::My), ([System.Security.Cryptography.X509Certificates.StoreLocation]::LocalMachine)
     $store.Open([System.Security.Cryptography.X509Certificates.OpenFlags]::ReadOnly)
@@ -138,35 +138,35 @@ function Get-LyncarrCertificate {
     finally { $store.Close() }
 }
 
-function New-LyncarrCertificate {
-    # A self-signed certificate for servers, with its key; returns the thumbprint. The command of 2012 R2 has the first two parameters
-    # only and makes it for a year, whichever PowerShell was installed there later; newer ones are told the rest.
+function New-LyncarrListenerCertificate {
+    # Creates a self-signed server certificate with its private key; returns the thumbprint. On 2012 R2 the command has the first two
+    # parameters only, with every version of PowerShell, and the certificate is valid for a year. Newer commands get all parameters.
     # https://learn.microsoft.com/powershell/module/pki/new-selfsignedcertificate
     param([string]$Computer)
-    $wanted = @{ DnsName = $Computer; CertStoreLocation = 'Cert:\LocalMachine\My' }
-    $further = @{ NotAfter = [datetime]::Now.AddYears(10); KeyExportPolicy = 'NonExportable'; KeyLength = 3072; HashAlgorithm = 'SHA256' }
+    $parameters = @{ DnsName = $Computer; CertStoreLocation = 'Cert:\LocalMachine\My' }
+    $optional = @{ NotAfter = [datetime]::Now.AddYears(10); KeyExportPolicy = 'NonExportable'; KeyLength = 3072; HashAlgorithm = 'SHA256' }
     $known = (Get-Command -Name 'New-SelfSignedCertificate').Parameters
-    foreach ($name in $further.get_Keys()) { if ($known.ContainsKey($name)) { $wanted[$name] = $further[$name] } }
-    return [string](New-SelfSignedCertificate @wanted).Thumbprint
+    foreach ($name in $optional.get_Keys()) { if ($known.ContainsKey($name)) { $parameters[$name] = $optional[$name] } }
+    return [string](New-SelfSignedCertificate @parameters).Thumbprint
 }
 
-function Remove-LyncarrCertificate {
+function Remove-LyncarrListenerCertificate {
     # https://learn.microsoft.com/powershell/module/microsoft.powershell.security/about/about_certificate_provider
     param([string]$Thumbprint)
     Remove-Item -LiteralPath "Cert:\LocalMachine\My\$Thumbprint" -DeleteKey
 }
 
 function Test-LyncarrFirewall {
-    # Whether the service of Windows Firewall runs.
+    # Whether the service of Windows Firewall is running.
     return ([int](Get-Service -Name 'MpsSvc').Status -eq 4)
 }
 
-function Get-LyncarrRuleName { return 'WinRM over HTTPS from the lyncarr controller' }
+function Get-LyncarrFirewallRuleName { return 'WinRM over HTTPS from the lyncarr controller' }
 
-function Get-LyncarrRule {
-    # The firewall rule of this script, or null. What is wrong with it is shown as its port or its addresses.
+function Get-LyncarrFirewallRule {
+    # The firewall rule of this script, or null.
     # https://learn.microsoft.com/powershell/module/netsecurity/get-netfirewallrule
-    # With a wildcard a missing rule is no error, and an error remains one.
+    # With a wildcard a missing rule is not an error, and every other error is still reported.
     $rule = @(Get-NetFirewallRule -Name 'lyncarr-winrm-https*')
     if ($rule.Count -eq 0) { return $null }
     return @{
@@ -175,20 +175,20 @@ function Get-LyncarrRule {
     }
 }
 
-function Set-LyncarrRule {
+function Set-LyncarrFirewallRule {
     # https://learn.microsoft.com/powershell/module/netsecurity/new-netfirewallrule
     param([string[]]$Addresses, [int]$Port)
-    Remove-LyncarrRule
-    [void](New-NetFirewallRule -Name 'lyncarr-winrm-https' -DisplayName (Get-LyncarrRuleName) -Enabled 'True' -Profile 'Any' -Direction 'Inbound' -Action 'Allow' -Protocol 'TCP' -LocalPort $Port -RemoteAddress $Addresses)
+    Remove-LyncarrFirewallRule
+    [void](New-NetFirewallRule -Name 'lyncarr-winrm-https' -DisplayName (Get-LyncarrFirewallRuleName) -Enabled 'True' -Profile 'Any' -Direction 'Inbound' -Action 'Allow' -Protocol 'TCP' -LocalPort $Port -RemoteAddress $Addresses)
 }
 
-function Remove-LyncarrRule {
-    if ($null -ne (Get-LyncarrRule)) { Remove-NetFirewallRule -Name 'lyncarr-winrm-https' }
+function Remove-LyncarrFirewallRule {
+    if ($null -ne (Get-LyncarrFirewallRule)) { Remove-NetFirewallRule -Name 'lyncarr-winrm-https' }
 }
 
-function Get-LyncarrOtherRule {
-    # Names of the other rules that are on and let somebody in to this port, those of group policies among them. A port filter has the
-    # InstanceID of its rule.
+function Get-LyncarrOtherFirewallRule {
+    # The names of the other enabled rules that allow connections to this port, also those of Group Policy. A port filter has the InstanceID
+    # of its rule.
     # https://learn.microsoft.com/powershell/module/netsecurity/get-netfirewallportfilter
     param([int]$Port)
     $opening = @{}
@@ -202,16 +202,16 @@ function Get-LyncarrOtherRule {
             if ($first -le $Port -and $Port -le $last) { $opening[[string]$filter.InstanceID] = $true }
         }
     }
-    $own = Get-LyncarrRuleName
+    $own = Get-LyncarrFirewallRuleName
     foreach ($rule in @(Get-NetFirewallRule -PolicyStore 'ActiveStore')) {
         if (-not $opening.ContainsKey([string]$rule.InstanceID) -or $rule.Name -eq 'lyncarr-winrm-https' -or $rule.DisplayName -eq $own) { continue }
         if ([string]$rule.Enabled -eq 'True' -and [string]$rule.Direction -eq 'Inbound' -and [string]$rule.Action -eq 'Allow') { [string]$rule.DisplayName }
     }
 }
 
-function Get-LyncarrProfile {
-    # The firewall's profiles as policies leave them: whether each is on, lets any rule count for incoming connections, and those of
-    # this server too. What is not configured counts as yes.
+function Get-LyncarrFirewallProfile {
+    # The effective firewall profiles: whether each is enabled, uses rules for incoming connections, and uses the local rules of this server.
+    # A setting that is not configured means yes.
     # https://learn.microsoft.com/powershell/module/netsecurity/set-netfirewallprofile
     foreach ($entry in @(Get-NetFirewallProfile -PolicyStore 'ActiveStore')) {
         @{

@@ -17,5 +17,5 @@ function Set-LyncarrOtherTimeout {
         $context['Manager'].CommitChanges()
         ConvertTo-LyncarrJson -Value @{ before = $before; after = $after }
     }
-    finally { Close-LyncarrIis -Context $context }
+    finally { Close-LyncarrConfiguration -Context $context }
 }

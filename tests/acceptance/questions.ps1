@@ -27,7 +27,7 @@ function Get-LyncarrSchemaAnswer {
 
 function Get-LyncarrTypeAnswer {
     # The .NET types in which attribute values come: an int, a time span, a flag, and four enumerations.
-    param([string]$Farm, [System.Collections.IDictionary]$Context)
+    param([string]$Farm, [Collections.IDictionary]$Context)
     $found = Get-LyncarrFarm -Context $Context -Name $Farm
     if ($null -eq $found) { throw "there is no farm '$Farm' on this host" }
     foreach ($server in $found.GetCollection()) {
@@ -53,7 +53,7 @@ function Get-LyncarrRuleOrder {
 
 function Get-LyncarrPositionAnswer {
     # Where does AddAt(Count) put a rule?
-    param([System.Collections.IDictionary]$Context)
+    param([Collections.IDictionary]$Context)
     $rules = Get-LyncarrCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'
     "before: $(Get-LyncarrRuleOrder -Rules $rules)"
     $rule = $rules.CreateElement('rule')
@@ -64,7 +64,7 @@ function Get-LyncarrPositionAnswer {
 
 function Get-LyncarrAgainAnswer {
     # Can a rule that was removed be added again as the same object, and where does it stand then?
-    param([System.Collections.IDictionary]$Context)
+    param([Collections.IDictionary]$Context)
     $rules = Get-LyncarrCollection -Context $Context -Section 'system.webServer/rewrite/globalRules'
     $rule = Find-LyncarrElement -Collection $rules -Attribute 'name' -Value 'lyncarr-acceptance'
     [void]$rules.Remove($rule)
@@ -97,5 +97,5 @@ function Get-LyncarrAnswer {
             ConvertTo-LyncarrJson -Value @{ question = $question; answer = [string[]]$lines }
         }
     }
-    finally { Close-LyncarrIis -Context $context }
+    finally { Close-LyncarrConfiguration -Context $context }
 }

@@ -93,9 +93,8 @@ def test_the_step_that_is_worked_out_runs(pwsh: str, tmp_path: Path, monkeypatch
     case = json.loads(block.text)
     simulated = sorted((ROOT / "tests" / "powershell" / "simulated").glob("*.ps1"))
     texts = (
-        read_snippet(SHARED[0]),
+        *map(read_snippet, SHARED),
         *(path.read_text(encoding="ascii") for path in simulated),
-        *map(read_snippet, SHARED[1:]),
         *(read_snippet(one.snippet) for one in STEPS),
         the_snippet(),
     )
@@ -118,7 +117,7 @@ def test_the_step_that_is_worked_out_runs(pwsh: str, tmp_path: Path, monkeypatch
 @pytest.mark.powershell
 def test_the_step_that_is_worked_out_keeps_the_rules(pwsh: str, tmp_path: Path) -> None:
     step = the_step()
-    files = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "ps_snippets").glob("*.ps1")}
+    files = {name: read_snippet(name) for name in (*SHARED, *(one.snippet for one in STEPS))}
     files |= {MAIN: compose((), (*STEPS, step)), step.snippet: the_snippet()}
     report = run_lint(pwsh, {"page": files}, tmp_path)
     assert [str(finding) for finding in report.of("page") if finding.file == step.snippet] == []

@@ -21,7 +21,7 @@ from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import Script
 from tests.patience import HANG_S
 
-SCRIPT = Script({"look": "the bundle that looks", "write": "the bundle that writes"})
+SCRIPT = Script({"look": "the bundle that looks", "lock": "the bundle that locks", "write": "the bundle that writes"})
 RUN = "6a3f0f6e-2f0c-4a52-9a55-0d8c1f4b7a10"
 
 TRANSPORTS: dict[str, dict[str, Any]] = {
@@ -88,9 +88,10 @@ def request(operation: str = "observe", *, lock: bool = False, run: str = RUN, *
     return json.dumps({"protocol": 1, "run": run, "operation": operation, "lock": lock, "steps": steps, "who": "tests"})
 
 
-def first(runspaces: RunspacePool, text: str, script_text: str = SCRIPT.bundles["look"]) -> list[str]:
+def first(runspaces: RunspacePool, text: str) -> list[str]:
     """Output of the pipeline that is the script."""
-    output: list[str] = pipeline(runspaces, script_text, Request=text).invoke()
+    kind = "lock" if '"lock": true' in text else "look"
+    output: list[str] = pipeline(runspaces, SCRIPT.bundles[kind], Request=text).invoke()
     return output
 
 

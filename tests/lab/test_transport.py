@@ -49,7 +49,8 @@ from tests.patience import HANG_S
 pytestmark = pytest.mark.usefixtures("transport")
 
 TEXT = (Path(__file__).parent / "scripts" / "transport.ps1").read_text(encoding="ascii")
-SCRIPT = Script({"look": TEXT, "write": TEXT})
+OTHER_SCRIPT = Script(dict.fromkeys(("look", "lock"), "# another script"))
+SCRIPT = Script(dict.fromkeys(("look", "lock", "write"), TEXT))
 PASSWORD = "canary Pä$$wörd-<&>\"' "
 RUN = "5e0c0b6e-0000-4000-8000-000000000001"
 STEP = "proxy-timeout"
@@ -345,13 +346,16 @@ def test_events_that_break_the_contract_end_the_run(rewrite: Callable[[list[str]
 
 def test_a_script_that_does_not_run_is_a_failure_with_its_reason() -> None:
     with Bench() as bench:
-        with bench.host(script=Script({"look": "# another script"})) as host, pytest.raises(StepFailedError, match="replay host"):
+        with (
+            bench.host(script=OTHER_SCRIPT) as host,
+            pytest.raises(StepFailedError, match="replay host"),
+        ):
             observe(host)
         assert bench.actions()[-1] == "Delete"
 
 
 def test_a_shell_is_not_used_after_an_error() -> None:
-    with Bench() as bench, bench.host(script=Script({"look": "# another script"})) as host:
+    with Bench() as bench, bench.host(script=OTHER_SCRIPT) as host:
         with pytest.raises(StepFailedError):
             observe(host)
         before = len(bench.lab.requests)

@@ -1,4 +1,4 @@
-"""The console script of lyncarr bootstrap in a real PowerShell, over a server in memory that takes the place of its seam."""
+"""The console script of lyncarr bootstrap in a real PowerShell, over a server in memory that takes the place of its platform layer."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ SERVER: dict[str, Any] = {
 
 
 def composed() -> str:
-    """The printed text with the simulated functions laid over the seam."""
+    """The printed text with the simulated functions laid over the platform layer."""
     parts = [read_snippet(f"{bootstrap.FOLDER}/{name}") for name in bootstrap.PARTS]
     return bootstrap.compose((*parts, (HERE / "windows.ps1").read_text(encoding="ascii")))
 
 
 def pieces() -> list[tuple[str, str]]:
-    """(file, text) of what the composed text holds of the shipped one outside the seam. The entry point is the frame around the rest."""
+    """(file, text) of each shipped part outside the platform layer. The entry point is the frame around the rest."""
     head, _, tail = bootstrap.compose(("@",)).partition("\n@\n")
     main, logic = (f"{bootstrap.FOLDER}/{name}" for name in (bootstrap.MAIN, bootstrap.PARTS[0]))
     return [(main, head), (logic, read_snippet(logic)), (main, tail.lstrip("\n"))]

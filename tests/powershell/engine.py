@@ -25,10 +25,10 @@ STANDINS = Path(__file__).parents[2] / "lyncarr" / "lab" / "real" / "standins"
 
 
 def composed() -> str:
-    """The shipped text with the simulated functions laid over the seam."""
+    """The shipped text with the simulated functions laid over the platform layer."""
     simulated = [path.read_text(encoding="ascii") for path in sorted((HERE / "simulated").glob("*.ps1"))]
-    shared = [read_snippet(SHARED[0]), *simulated, *(read_snippet(name) for name in SHARED[1:])]
-    return compose((*shared, *(read_snippet(step.snippet) for step in STEPS)))
+    shared = [read_snippet(name) for name in SHARED]
+    return compose((*shared, *simulated, *(read_snippet(step.snippet) for step in STEPS)))
 
 
 class Machine:

@@ -54,11 +54,11 @@ def test_it_shows_asks_changes_and_prints_a_table_for_the_site_file(console: Con
     server["answers"] = ["y"]
     said = console.run(server, Controller=ME)
     assert changes(said) == [
-        "certificate for WinRM: none -> a self-signed one, with a new pin for the site file",
-        "HTTPS listener: none -> port 5986, with that certificate",
+        "certificate for WinRM: none -> a new self-signed certificate, with a new pin for the configuration file",
+        "HTTPS listener: none -> port 5986, with this certificate",
         f"firewall rule: none -> TCP 5986 from {ME}",
     ]
-    assert said.lines.index("? Change it? [y/N]") > said.lines.index(f"  firewall rule: none -> TCP 5986 from {ME}")
+    assert said.lines.index("? Apply these changes? [y/N]") > said.lines.index(f"  firewall rule: none -> TCP 5986 from {ME}")
     assert said.code == 0
     assert said.server["listeners"][1] == https(FIRST)
     assert said.server["rule"] == {"On": True, "Port": "5986", "Addresses": [f"{ME}/255.255.255.255"]}
@@ -71,7 +71,7 @@ def test_it_shows_asks_changes_and_prints_a_table_for_the_site_file(console: Con
 def test_a_no_changes_nothing(console: Console, server: dict[str, Any]) -> None:
     server["answers"] = [""]
     said = console.run(server, Controller=ME)
-    assert (said.code, said.lines[-1]) == (0, "Nothing more was changed.")
+    assert (said.code, said.lines[-1]) == (0, "No further changes were made.")
     assert said.server | {"answers": [""]} == server
 
 
@@ -79,7 +79,7 @@ def test_a_second_run_changes_nothing_and_prints_the_same_table(console: Console
     first = console.run(server, Controller=ME, Yes=True)
     second = console.run(first.server, Controller=ME)
     assert changes(second) == []
-    assert "Everything is in place; nothing was changed." in second.lines
+    assert "No changes: everything is already set up." in second.lines
     assert second.lines[second.lines.index("[hosts.rp01]") :] == first.lines[first.lines.index("[hosts.rp01]") :]
     assert second.server == first.server
 
@@ -93,13 +93,13 @@ def test_removing_leaves_the_server_as_it_was(console: Console, server: dict[str
     assert changes(gone) == [
         f"firewall rule: TCP 5986 from {ME} -> none",
         "HTTPS listener: port 5986 -> none",
-        f"certificate for WinRM, with its key: {FIRST} -> none",
+        f"certificate for WinRM, with its private key: {FIRST} -> none",
         "LocalAccountTokenFilterPolicy: 1 -> not set",
         "service WinRM: Automatic, running -> Disabled, stopped",
     ]
     assert gone.server == server | {"number": 1}
     again = console.run(gone.server, Remove=True)
-    assert again.lines == ["Nothing of this script is here; nothing was changed."]
+    assert again.lines == ["No changes: this script has set up nothing on this server."]
 
 
 def test_removing_asks_and_puts_an_old_value_back(console: Console, server: dict[str, Any]) -> None:
@@ -107,7 +107,7 @@ def test_removing_asks_and_puts_an_old_value_back(console: Console, server: dict
     made = console.run(server, Controller=ME, Yes=True, AllowLocalAdministrators=True)
     assert "  LocalAccountTokenFilterPolicy: 0 -> 1" in made.lines
     kept = console.run(made.server | {"answers": ["n"]}, Remove=True)
-    assert kept.lines[-1] == "Nothing was changed."
+    assert kept.lines[-1] == "No changes were made."
     assert kept.server == made.server | {"answers": []}
     assert console.run(made.server, Remove=True, Yes=True).server == server | {"number": 1}
 
@@ -137,7 +137,7 @@ def test_a_firewall_that_does_not_run_stops_it(console: Console, server: dict[st
     server["firewall"] = False
     said = console.run(server, **arguments, Yes=True)
     assert said.code == 1
-    assert said.lines[-1].startswith("Stopped: The service MpsSvc (Windows Firewall) does not run")
+    assert said.lines[-1].startswith("Stopped: The service MpsSvc (Windows Firewall) is not running")
     assert said.server == server
 
 
@@ -146,8 +146,8 @@ def test_a_stopped_service_is_asked_for_first(console: Console, server: dict[str
     server["answers"] = ["y", "n"]
     said = console.run(server, Controller=ME)
     assert changes(said)[0] == "service WinRM: Manual, stopped -> Automatic, running"
-    assert said.text.count("? Change it? [y/N]") == 2
-    assert said.lines[-1] == "Nothing more was changed."
+    assert said.text.count("? Apply these changes? [y/N]") == 2
+    assert said.lines[-1] == "No further changes were made."
     assert said.server["service"] == {"Start": "Automatic", "Running": True}
     assert said.server["listeners"] == server["listeners"]
 
@@ -158,8 +158,8 @@ def test_a_certificate_that_ends_soon_is_renewed(console: Console, server: dict[
     said = console.run(made.server, Controller=ME, Yes=True)
     second = "CCCCCCC2" * 5
     assert changes(said) == [
-        "certificate for WinRM: valid until 2026-01-01 -> a self-signed one, with a new pin for the site file",
-        f"HTTPS listener: port 5986, certificate {FIRST} -> port 5986, with that certificate",
+        "certificate for WinRM: valid until 2026-01-01 -> a new self-signed certificate, with a new pin for the configuration file",
+        f"HTTPS listener: port 5986, certificate {FIRST} -> port 5986, with this certificate",
     ]
     assert said.server["listeners"][1] == https(second)
     assert list(said.server["certificates"]) == [second]
@@ -173,7 +173,7 @@ def test_a_renewal_that_windows_refused_is_finished_by_the_next_run(console: Con
     assert (failed.code, failed.lines[-1]) == (1, "Stopped: The WinRM client cannot process the request.")
     assert failed.server["listeners"] == made.server["listeners"]
     said = console.run(failed.server | {"refused": None}, Controller=ME, Yes=True)
-    assert changes(said) == [f"HTTPS listener: port 5986, certificate {FIRST} -> port 5986, with that certificate"]
+    assert changes(said) == [f"HTTPS listener: port 5986, certificate {FIRST} -> port 5986, with this certificate"]
     assert list(said.server["certificates"]) == ["CCCCCCC2" * 5]
 
 
@@ -201,8 +201,8 @@ def test_drift_of_the_rule_and_the_listener_is_mended(console: Console, server: 
     made.server["rule"]["On"] = False
     said = console.run(made.server, Controller="2001:DB8::5, 192.0.2.50", Port=5999, Yes=True)
     assert changes(said) == [
-        f"HTTPS listener: port 5986, certificate {FIRST}, switched off -> port 5999, with that certificate",
-        f"firewall rule: TCP 5986 from {ME}, switched off -> TCP 5999 from {ME}, 2001:db8::5",
+        f"HTTPS listener: port 5986, certificate {FIRST}, disabled -> port 5999, with this certificate",
+        f"firewall rule: TCP 5986 from {ME}, disabled -> TCP 5999 from {ME}, 2001:db8::5",
     ]
     assert "port = 5999" in said.lines
     assert list(said.server["certificates"]) == [FIRST]
@@ -210,7 +210,10 @@ def test_drift_of_the_rule_and_the_listener_is_mended(console: Console, server: 
 
 def test_what_is_set_and_not_seen_is_an_error(console: Console, server: dict[str, Any]) -> None:
     said = console.run(server | {"deaf": True}, Controller=ME, Yes=True)
-    assert (said.code, said.lines[-1]) == (1, "Stopped: firewall rule was set and is still none. Does a group policy set it?")
+    assert (said.code, said.lines[-1]) == (
+        1,
+        "Stopped: The setting 'firewall rule' was changed, but is still 'none'. Check whether Group Policy sets it.",
+    )
 
 
 def test_a_listener_of_somebody_else_is_used_and_left_alone(console: Console, server: dict[str, Any], tmp_path: Path) -> None:
@@ -218,7 +221,7 @@ def test_a_listener_of_somebody_else_is_used_and_left_alone(console: Console, se
     server["certificates"][OTHERS] = "2036-01-01T00:00:00Z"
     said = console.run(server, Controller=ME, Yes=True)
     assert changes(said) == [f"firewall rule: none -> TCP 5990 from {ME}"]
-    assert "note: -Port 5986 was not used, because that listener has another." in said.lines
+    assert "note: -Port 5986 is ignored, because that listener uses another port." in said.lines
     assert said.server["listeners"] == server["listeners"]
     assert said.server["registry"] == {}
     (entry,) = table(said, tmp_path).values()
@@ -245,7 +248,7 @@ def test_a_listener_of_somebody_else_without_its_certificate(console: Console, s
     server["listeners"].append(https(OTHERS))
     said = console.run(server, Controller=ME, Yes=True)
     assert said.code == 1
-    assert f"certificate {OTHERS}, which is not among the computer's certificates" in said.lines[-1]
+    assert f"certificate {OTHERS}, which is not in the certificate store of the computer" in said.lines[-1]
     assert said.server == server
 
 
@@ -254,7 +257,7 @@ def test_a_listener_of_somebody_else_that_is_switched_off(console: Console, serv
     server["certificates"][OTHERS] = "2036-01-01T00:00:00Z"
     said = console.run(server, Controller=ME, Yes=True)
     assert said.code == 1
-    assert "(port 5986), which this script did not make, is switched off." in said.lines[-1]
+    assert "(port 5986), which this script did not create, is disabled." in said.lines[-1]
     assert said.lines[-1].endswith("-SelectorSet @{Address='*';Transport='HTTPS'} -ValueSet @{Enabled='true'}")
     assert said.server == server
 
@@ -263,8 +266,8 @@ def test_a_listener_that_listens_nowhere_is_no_way_in(console: Console, server: 
     made = console.run(server, Controller=ME, Yes=True)
     for before in (server, made.server):
         said = console.run(before | {"listening": []}, Controller=ME, Yes=True)
-        assert (said.code, "Changed, and seen in place." in said.text) == (1, False)
-        assert said.lines[-1].startswith("Stopped: The HTTPS listener is there and listens on no address.")
+        assert (said.code, "All changes are applied and verified." in said.text) == (1, False)
+        assert said.lines[-1].startswith("Stopped: The HTTPS listener exists, but does not listen on any address.")
 
 
 def test_what_an_administrator_should_know(console: Console, server: dict[str, Any]) -> None:
@@ -274,17 +277,17 @@ def test_what_an_administrator_should_know(console: Console, server: dict[str, A
     said = console.run(server, Controller=ME, Yes=True)
     notes = [line for line in said.lines if line.startswith("note: ")]
     beginnings = [
-        "There is an HTTP listener on port 5985 too",
-        "Basic authentication is switched on.",
+        "An HTTP listener exists on port 5985",
+        "Basic authentication is enabled.",
         "Unencrypted messages are allowed",
-        "Another firewall rule opens port 5986 too: 'Allow WinRM HTTPS'.",
-        "The firewall is off for the profile Domain",
-        "In the firewall's profile Private all incoming connections are blocked",
-        "In the firewall's profile Public a policy lets no rule of this server count: there nobody gets in unless",
+        "Another firewall rule also opens port 5986: 'Allow WinRM HTTPS'.",
+        "The firewall is disabled for the profile Domain",
+        "The firewall profile Private blocks all incoming connections",
+        "In the firewall profile Public Group Policy disables the local rules of this server.",
         "LocalAccountTokenFilterPolicy is not needed for RP01\\Administrator",
     ]
     assert len(notes) == len(beginnings)
-    assert any("the same rule (TCP port 5986 from the controller) stands in that policy" in note for note in notes)
+    assert any("Add the same rule (TCP port 5986 from the controller) to that policy" in note for note in notes)
     for note, begins in zip(notes, beginnings, strict=True):
         assert note.startswith(f"note: {begins}")
     assert said.server["listeners"][0] == server["listeners"][0]
@@ -294,11 +297,21 @@ def test_what_an_administrator_should_know(console: Console, server: dict[str, A
 @pytest.mark.parametrize(
     ("name", "sid", "policies", "said_of_it"),
     [
-        ("RP01\\alice", "S-1-5-21-1-2-3-1001", {}, "takes the administrator's rights from RP01\\alice, and lyncarr will be refused."),
+        (
+            "RP01\\alice",
+            "S-1-5-21-1-2-3-1001",
+            {},
+            "removes the administrator rights of RP01\\alice over the network, so lyncarr cannot work with this account.",
+        ),
         ("RP01\\Administrator", "S-1-5-21-1-2-3-500", {"FilterAdministratorToken": 1}, "(and set FilterAdministratorToken to 0)"),
         ("RP01\\Administrator", "S-1-5-21-1-2-3-500", {}, "by the user right 'Deny access to this computer from the network'."),
-        ("CONTOSO\\alice", "S-1-5-21-9-9-9-1001", {}, "does not matter to domain accounts"),
-        ("RP01\\alice", "S-1-5-21-1-2-3-1001", {"LocalAccountTokenFilterPolicy": 1}, "is 1: all local administrators keep their rights"),
+        ("CONTOSO\\alice", "S-1-5-21-9-9-9-1001", {}, "does not apply to domain accounts"),
+        (
+            "RP01\\alice",
+            "S-1-5-21-1-2-3-1001",
+            {"LocalAccountTokenFilterPolicy": 1},
+            "is 1: all local administrators keep their administrator rights",
+        ),
     ],
 )
 def test_the_token_filter_is_told_and_left(
@@ -322,7 +335,7 @@ def test_a_controller_that_is_not_one_machine_is_refused(console: Console, serve
 @pytest.mark.parametrize("port", [0, 65536])
 def test_a_port_that_is_none_is_refused(console: Console, server: dict[str, Any], port: int) -> None:
     said = console.run(server, Controller=ME, Port=port, Yes=True)
-    assert (said.code, said.lines) == (1, [f"Stopped: -Port {port} is no port; give 1 to 65535, or leave it out for 5986."])
+    assert (said.code, said.lines) == (1, [f"Stopped: -Port {port} is not a valid port. Use 1 to 65535, or omit -Port for 5986."])
 
 
 @pytest.mark.parametrize("arguments", [{"Controller": ME}, {"Remove": True}])
@@ -330,7 +343,7 @@ def test_it_needs_an_administrator(console: Console, server: dict[str, Any], arg
     server["account"]["Elevated"] = False
     said = console.run(server, **arguments, Yes=True)
     assert said.code == 1
-    assert 'Open Windows PowerShell by "Run as administrator"' in said.lines[-1]
+    assert 'Open Windows PowerShell with "Run as administrator"' in said.lines[-1]
 
 
 @pytest.mark.parametrize("name", ["dmz-1", "dmz 1", 'a"b\\c'])

@@ -1,26 +1,24 @@
-"""The last test of this folder: every line outside the seam ran in a real PowerShell, in the tests before it."""
+"""The last test of this folder: every line outside the platform layer ran in a real PowerShell, in the tests before it."""
 
 from __future__ import annotations
 
 import pytest
 
-from lyncarr.powershell.bundle import SHARED, read_snippet
+from lyncarr.powershell.bundle import SHARED, WINDOWS, read_snippet
 from lyncarr.steps import STEPS
 from tests.powershell import bootstrap_engine
 from tests.powershell.conftest import Ran
 from tests.powershell.engine import RECORDINGS, composed
 from tests.snippets.snippet_coverage import NEEDED, finished, snippet_coverage
 
-SEAM = "_windows.ps1"
-
 
 @pytest.mark.powershell
-def test_every_line_outside_the_seam_ran(pwsh: str, ran: Ran) -> None:
+def test_every_line_outside_the_platform_layer_ran(pwsh: str, ran: Ran) -> None:
     if not ran.everything:
         pytest.skip("only a part of tests/powershell was asked for: the coverage of the snippets was not judged")
     if None in RECORDINGS:
         pytest.skip(NEEDED)
-    names = [name for name in (*SHARED, *(step.snippet for step in STEPS)) if name != SEAM]
+    names = [name for name in (*SHARED, *(step.snippet for step in STEPS)) if name not in WINDOWS]
     found = snippet_coverage(composed(), {name: read_snippet(name) for name in names}, finished(RECORDINGS))
     missed = {name: coverage.missed for name, coverage in found.items() if coverage.missed}
     assert missed == {}
@@ -28,7 +26,7 @@ def test_every_line_outside_the_seam_ran(pwsh: str, ran: Ran) -> None:
 
 
 @pytest.mark.powershell
-def test_every_line_of_the_console_script_outside_its_seam_ran(pwsh: str, ran: Ran) -> None:
+def test_every_line_of_the_console_script_outside_its_platform_layer_ran(pwsh: str, ran: Ran) -> None:
     if not ran.everything:
         pytest.skip("only a part of tests/powershell was asked for: the coverage of the console script was not judged")
     if None in bootstrap_engine.RECORDINGS:

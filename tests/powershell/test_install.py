@@ -587,7 +587,7 @@ def test_why_a_restart_is_due_is_told_first(bare_engine: Engine, tmp_path: Path)
     host.write("registry.txt", f"{SERVICING}\n")
     hello, note, *_ = host.send("observe")
     assert (hello.name, note.name, note.data["kind"], note.data["step"]) == ("hello", "note", "pending-reboot", None)
-    assert note.data["text"] == "Windows waits for a restart to finish with roles, features or updates"
+    assert note.data["text"] == "Windows must restart to finish the installation of roles, features or updates"
 
 
 # --- uploads
@@ -598,7 +598,7 @@ def test_upload_takes_no_path(bare_engine: Engine, tmp_path: Path, file: str) ->
     host = Windows(bare_engine, tmp_path, plain_site(tmp_path))
     host.has_iis()
     host.observe("arr")
-    assert "name no package" in host.failed(host.send("upload", file=file, offset=0, data="AAAA"))["text"]
+    assert "are not the names of a run and a package" in host.failed(host.send("upload", file=file, offset=0, data="AAAA"))["text"]
 
 
 def test_upload_pieces_come_once_and_in_order(bare_engine: Engine, tmp_path: Path) -> None:

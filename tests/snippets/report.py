@@ -1,8 +1,8 @@
 """What the tests ran of the snippets: `python -m tests.snippets.report FOLDER [--check | --write]`.
 
-FOLDER holds what a test run recorded ($LYNCARR_COVERAGE). Outside the seam every line must have run; a line of the seam that ran
-nowhere must stand with its reason in data/unreached.json. --write puts the result into docs/what-is-proved.md; --check fails where
-that page tells another.
+FOLDER holds what a test run recorded ($LYNCARR_COVERAGE). Outside the platform layer every line must have run. A line of the platform
+layer that ran nowhere must be in data/unreached.json with its reason. --write puts the result into docs/what-is-proved.md; --check fails
+where that page differs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lyncarr.powershell import bootstrap
-from lyncarr.powershell.bundle import MAIN, SHARED, WINRS, compose, read_snippet, winrs_bootstrap
+from lyncarr.powershell.bundle import MAIN, SHARED, WINDOWS, WINRS, compose, read_snippet, winrs_bootstrap
 from lyncarr.steps import STEPS
 from tests.conftest import engine
 from tests.docs.documents import FIX, renewed
@@ -23,9 +23,13 @@ from tests.powershell import bootstrap_engine
 from tests.powershell.engine import composed
 from tests.snippets.snippet_coverage import Coverage, function_of, kept_recordings, snippet_coverage
 
-SEAM = "_windows.ps1"
-SEAMS = (SEAM, f"{bootstrap.FOLDER}/{SEAM}")
-ENGINES = {"Linux": ("LYNCARR_PWSH", "pwsh", "tests/powershell"), "Wine": ("LYNCARR_PWSH_WINE", "pwsh-wine", "tests/windows/test_seam*.py")}
+CONSOLE_LAYER = f"{bootstrap.FOLDER}/_windows.ps1"
+LAYERS = (*WINDOWS, CONSOLE_LAYER)
+"""The files of the platform layers: of the script for hosts, and of the console script."""
+ENGINES = {
+    "Linux": ("LYNCARR_PWSH", "pwsh", "tests/powershell"),
+    "Wine": ("LYNCARR_PWSH_WINE", "pwsh-wine", "tests/windows/test_platform*.py"),
+}
 """Where a snippet ran -> what names its engine, what the engine is called, and what records."""
 UNREACHED = Path(__file__).parent / "data" / "unreached.json"
 PAGE = Path(__file__).parents[2] / "docs" / "what-is-proved.md"
@@ -61,14 +65,21 @@ class Part:
 
 
 def excused() -> dict[Line, str]:
-    """The lines of the seam that are known to run nowhere -> why."""
+    """The lines of the platform layer that are known to run nowhere -> why."""
     entries = json.loads(UNREACHED.read_text(encoding="ascii"))["lines"]
     return {Line(entry["file"], entry["function"], entry["text"]): entry["reason"] for entry in entries}
 
 
-def seam_part(recordings: Iterable[Path], name: str = SEAM) -> Part:
-    text = read_snippet(name)
-    return Part(name, "Wine", text, snippet_coverage(text, {name: text}, recordings)[name])
+def layer_text(names: Iterable[str]) -> str:
+    """The files of a platform layer as one script, which the checks on Wine run."""
+    return "\n".join(read_snippet(name) for name in names)
+
+
+def layer_parts(recordings: Iterable[Path], names: tuple[str, ...]) -> list[Part]:
+    """The files `names` of a platform layer, from recordings of `layer_text(names)`."""
+    texts = {name: read_snippet(name) for name in names}
+    found = snippet_coverage(layer_text(names), texts, recordings)
+    return [Part(name, "Wine", text, found[name]) for name, text in texts.items()]
 
 
 def recorded(folder: Path) -> list[Part]:
@@ -78,7 +89,7 @@ def recorded(folder: Path) -> list[Part]:
         # The entry point is the frame around all others.
         head, _, tail = compose(("@",)).partition("@")
         pieces = [(MAIN, head), (MAIN, tail.lstrip("\n"))]
-        pieces += [(name, read_snippet(name)) for name in (*SHARED, *(step.snippet for step in STEPS)) if name != SEAM]
+        pieces += [(name, read_snippet(name)) for name in (*SHARED, *(step.snippet for step in STEPS)) if name not in WINDOWS]
         for name, text in pieces:
             parts.append(Part(name, "Linux", text, snippet_coverage(composed(), {name: text}, files)[name]))
     if files := kept_recordings(folder, winrs_bootstrap()):
@@ -88,9 +99,9 @@ def recorded(folder: Path) -> list[Part]:
     if files := kept_recordings(folder, bootstrap_engine.composed()):
         for name, text in bootstrap_engine.pieces():
             parts.append(Part(name, "Linux", text, snippet_coverage(bootstrap_engine.composed(), {name: text}, files)[name]))
-    for seam in SEAMS:
-        if files := kept_recordings(folder, read_snippet(seam)):
-            parts.append(seam_part(files, seam))
+    for names in (WINDOWS, (CONSOLE_LAYER,)):
+        if files := kept_recordings(folder, layer_text(names)):
+            parts += layer_parts(files, names)
     return sorted(parts, key=lambda part: part.name)
 
 
@@ -110,8 +121,8 @@ def misjudged(parts: list[Part]) -> Iterator[str]:
     """Complaints about lines: those that did not run without an excuse, and excuses that nothing needs."""
     missed = {line for part in parts for line in part.lines(part.coverage.missed)}
     for line in sorted(missed):
-        if line.file not in SEAMS:
-            yield f"No test in tests/powershell runs this line, and outside the seam each must be run. {line}"
+        if line.file not in LAYERS:
+            yield f"No test in tests/powershell runs this line, and outside the platform layer each must be run. {line}"
         elif line not in excused():
             yield f"No check in tests/windows runs this line: add one, or a reason to {UNREACHED.name}. {line}"
     judged = {part.name for part in parts}
@@ -145,7 +156,7 @@ def page_text(parts: list[Part]) -> str:
     """The result for the page."""
     rows = ["| snippet | lines that ran | of | on |", "|---|---|---|---|"]
     rows += [f"| `{name}` | {ran} | {total} | {place} |" for name, (place, ran, total, _) in counts(parts).items()]
-    rows += ["", "| function of the seam | line that ran nowhere, or not as a whole | why |", "|---|---|---|"]
+    rows += ["", "| function of the platform layer | line that ran nowhere, or not as a whole | why |", "|---|---|---|"]
     for line, reason in sorted(excused().items()):
         shown = line.text.replace("|", r"\|")
         rows.append(f"| `{line.function}` | `{shown}` | {reason} |")

@@ -14,7 +14,7 @@ from lyncarr.powershell.protocol import FAILURE_KINDS, NOTE_KINDS
 
 FOLDER = Path(__file__).resolve().parent
 SHARED_FILE = "_sample.ps1"
-DICTIONARY = "[System.Collections.IDictionary]"
+DICTIONARY = "[Collections.IDictionary]"
 GETTER = ", ".join(f"{DICTIONARY}${name}" for name in ("Desired", "Parameters", "Context"))
 SETTER = f"{GETTER}, {DICTIONARY}$Secrets"
 

@@ -25,7 +25,8 @@ SAMPLES = tuple(read_samples())
 
 def product_files() -> dict[str, str]:
     """Every snippet; the entry point with its dispatch filled in, so that a step without its functions is found."""
-    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(SNIPPETS.glob("*.ps1"))}
+    paths = sorted([*SNIPPETS.glob("*.ps1"), *SNIPPETS.glob("_windows/*.ps1")])
+    files = {path.relative_to(SNIPPETS).as_posix(): path.read_text(encoding="utf-8") for path in paths}
     return files | {MAIN: compose(())}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lyncarr.lab.real.wine import WineMachine
+from tests.snippets.report import layer_text
 from tests.snippets.snippet_coverage import driver_arguments, to_load
 
 LONGEST_RUN_S = 600
@@ -31,11 +32,17 @@ class Answers:
     recording: Path | None
 
 
-def run(script: Path, machine: WineMachine, seam: Path, *arguments: str) -> Answers:
-    """Run the checks in one PowerShell process; their first argument is the folder of snippets that they load, among them `seam`."""
+def run(script: Path, machine: WineMachine, folder: Path, layer: tuple[str, ...], *arguments: str) -> Answers:
+    """Run the checks in one PowerShell process.
+
+    Their first argument is a copy of `folder`, the snippets, with _layer.ps1: the files `layer` as one script, which is under test.
+    """
     snippets = machine.folder / "snippets"
-    shutil.copytree(seam.parent, snippets)
-    checked = to_load(seam, snippets / seam.name)
+    shutil.copytree(folder, snippets)
+    tested, loaded = machine.folder / "layer.ps1", snippets / "_layer.ps1"
+    for file in (tested, loaded):
+        file.write_text(layer_text(layer), encoding="ascii")
+    checked = to_load(tested, loaded)
     called = driver_arguments(script, [checked], [windows_path(snippets), *arguments], named=windows_path)
     done = machine.run(machine.powershell("-File", *called), timeout_s=LONGEST_RUN_S)
     assert done.returncode == 0, done.stdout[-2000:]

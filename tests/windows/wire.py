@@ -19,7 +19,7 @@ from lyncarr.hosts.winrs import WinrsShell
 from lyncarr.lab.real.wine import WineEngine, WineMachine
 from lyncarr.lab.wire.server import LabServer
 from lyncarr.materials.upload import pieces
-from lyncarr.powershell.bundle import bundle_of, shipped
+from lyncarr.powershell.bundle import BUNDLES, bundle_of, shipped
 from lyncarr.powershell.protocol import EventReader, encode_request
 
 RUN = "11111111-2222-3333-4444-555555555555"
@@ -113,10 +113,10 @@ class PsrpSender(Sender):
     def _events(self, request: Request, secrets: Mapping[str, str]) -> list[Event]:
         pipeline = PowerShell(self._pool)
         first = not self._bundles
-        kind = bundle_of(request.operation)
+        kind = bundle_of(request.operation, lock=request.lock)
         if kind not in self._bundles:
             pipeline.add_script(shipped().bundles[kind])
-            self._bundles.add(kind)
+            self._bundles.update((kind, *BUNDLES[kind].parts))
         else:
             pipeline.add_cmdlet("Invoke-LyncarrRequest")
         pipeline.add_parameter("Request", encode_request(request))

@@ -32,11 +32,11 @@ from psrpcore.types import (
 )
 
 from lyncarr.lab.replay.machine import Machine
-from lyncarr.lab.replay.shipped import COMMAND_NAME, SHIPPED_ONLY, WRITER_NAME, needed, not_found
+from lyncarr.lab.replay.shipped import COMMAND_NAME, MISSING, SHIPPED_ONLY, needed, not_found
 from lyncarr.lab.replay.winrs import ReplayProcess
 from lyncarr.lab.wire import wsman
 from lyncarr.lab.wire.engine import Output, ProcessOutput, ProcessStart
-from lyncarr.powershell.bundle import LOOK, Script
+from lyncarr.powershell.bundle import BUNDLES, Script
 
 FRAGMENT_BYTES = 32_768
 
@@ -220,7 +220,7 @@ class ReplayShell:
         commands = described.commands
         command = commands[0]
         parameters = dict(command.parameters)
-        kinds = {text: kind for kind, text in self._script.bundles.items() if kind == LOOK or self._defined}
+        kinds = {text: kind for kind, text in self._script.bundles.items() if BUNDLES[kind].first or self._defined}
         if len(commands) != 1 or (command.is_script and command.command_text not in kinds):
             raise _PowerShellError(
                 SHIPPED_ONLY,
@@ -231,10 +231,11 @@ class ReplayShell:
         if not command.is_script and not (command.command_text == COMMAND_NAME and self._defined):
             raise _not_found(command.command_text)
         if command.is_script:
-            self._bundles.add(kinds[command.command_text])
+            kind = kinds[command.command_text]
+            self._bundles.update((kind, *BUNDLES[kind].parts))
         request = str(parameters.get("Request", ""))
-        if (kind := needed(request)) not in self._bundles and kind != LOOK:
-            raise _not_found(WRITER_NAME)
+        if (kind := needed(request)) not in self._bundles:
+            raise _not_found(MISSING[kind])
         return request
 
     def _drain(self) -> None:

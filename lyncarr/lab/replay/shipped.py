@@ -7,7 +7,9 @@ import re
 from lyncarr.powershell.bundle import bundle_of
 
 COMMAND_NAME = "Invoke-LyncarrRequest"
-WRITER_NAME = "Invoke-LyncarrApply"
+MISSING = {"look": COMMAND_NAME, "lock": "Enter-LyncarrLock", "write": "Invoke-LyncarrApply"}
+"""Kind of a bundle -> the function that is missing without it."""
+LOCKED = re.compile(r'"lock": ?true')
 OPERATION = re.compile(r'"operation": ?"([^"]*)"')
 SHIPPED_ONLY = (
     "This is a replay host: it has no PowerShell and runs only the script that lyncarr ships. "
@@ -18,7 +20,7 @@ SHIPPED_ONLY = (
 def needed(request: str) -> str:
     """The kind of the bundle that `request` needs."""
     found = OPERATION.search(request)
-    return bundle_of(found[1] if found else "")
+    return bundle_of(found[1] if found else "", lock=LOCKED.search(request) is not None)
 
 
 def not_found(name: str) -> str:

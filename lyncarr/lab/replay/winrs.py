@@ -7,11 +7,11 @@ import re
 import threading
 
 from lyncarr.lab.replay.machine import Machine
-from lyncarr.lab.replay.shipped import COMMAND_NAME, SHIPPED_ONLY, WRITER_NAME, needed, not_found
+from lyncarr.lab.replay.shipped import COMMAND_NAME, MISSING, SHIPPED_ONLY, needed, not_found
 from lyncarr.lab.wire import wsman
 from lyncarr.lab.wire.engine import CONTROL_C_EXIT, KILLED_EXIT, ProcessOutput, ProcessStart
 from lyncarr.powershell import lines
-from lyncarr.powershell.bundle import LOOK, Script
+from lyncarr.powershell.bundle import BUNDLES, Script
 
 ASKED = re.compile(rf"{lines.ASK}([0-9]+)$")
 
@@ -105,14 +105,19 @@ class ReplayProcess:
     def _refusal(self, script: str, request: str) -> str | None:
         """What PowerShell would say instead of running this."""
         if script:
-            kinds = {text: kind for kind, text in self._script.bundles.items() if kind not in self._known and (kind == LOOK or self._known)}
+            kinds = {
+                text: kind
+                for kind, text in self._script.bundles.items()
+                if kind not in self._known and (BUNDLES[kind].first or self._known)
+            }
             if script not in kinds:
                 return SHIPPED_ONLY
-            self._known.add(kinds[script])
+            kind = kinds[script]
+            self._known.update((kind, *BUNDLES[kind].parts))
         if not self._known:
             return not_found(COMMAND_NAME)
-        if needed(request) not in self._known:
-            return not_found(WRITER_NAME)
+        if (kind := needed(request)) not in self._known:
+            return not_found(MISSING[kind])
         return None
 
     def _answer(self, request: str, secrets: str | None, *, first: bool) -> None:

@@ -1,10 +1,10 @@
-# Stands behind the seam of the console script and takes its place: a server in memory, $Machine, which the driver fills for each case.
+# Stands behind the platform layer of the console script and takes its place: a server in memory, $Machine, which the driver fills for each case.
 
 function Get-LyncarrAccount { return $Machine['account'] }
 
 function Get-LyncarrAddress { $Machine['addresses'] }
 
-function Get-LyncarrFacing {
+function Get-LyncarrLocalAddress {
     param([string]$Controller)
     return [string]$Machine['facing'][$Controller]
 }
@@ -24,9 +24,9 @@ function Remove-LyncarrRegistryKey {
     foreach ($name in @($Machine['registry'].Keys)) { if ($name.StartsWith($Key)) { $Machine['registry'].Remove($name) } }
 }
 
-function Get-LyncarrService { return @{ Start = $Machine['service']['Start']; Running = $Machine['service']['Running'] } }
+function Get-LyncarrWinrmService { return @{ Start = $Machine['service']['Start']; Running = $Machine['service']['Running'] } }
 
-function Set-LyncarrService {
+function Set-LyncarrWinrmService {
     param([string]$Start, [bool]$Running)
     $Machine['service'] = @{ Start = $Start; Running = $Running }
 }
@@ -43,7 +43,7 @@ function Add-LyncarrListener {
     Assert-Running
     if ($Machine['refused'] -eq $Thumbprint) { throw 'The WinRM client cannot process the request.' }
     if (@($Machine['listeners'] | Where-Object { $_['Transport'] -eq 'HTTPS' -and $_['Address'] -eq '*' }).Count -gt 0) { throw 'the listener exists already' }
-    if (-not $Machine['certificates'].Contains($Thumbprint) -or $Name -ne (Get-LyncarrCertificate -Thumbprint $Thumbprint)['Name']) { throw 'no certificate for that name' }
+    if (-not $Machine['certificates'].Contains($Thumbprint) -or $Name -ne (Get-LyncarrListenerCertificate -Thumbprint $Thumbprint)['Name']) { throw 'no certificate for that name' }
     $Machine['listeners'] += @{ Transport = 'HTTPS'; Address = '*'; Port = [string]$Port; Enabled = 'true'; CertificateThumbprint = $Thumbprint }
 }
 
@@ -52,13 +52,13 @@ function Remove-LyncarrListener {
     $Machine['listeners'] = @($Machine['listeners'] | Where-Object { $_['Transport'] -ne 'HTTPS' -or $_['Address'] -ne '*' })
 }
 
-function Test-LyncarrOption {
+function Test-LyncarrServiceOption {
     param([string]$Part, [string]$Name)
     Assert-Running
     return (@($Machine['options']) -contains "$Part $Name")
 }
 
-function Get-LyncarrCertificate {
+function Get-LyncarrListenerCertificate {
     param([string]$Thumbprint)
     if (-not $Machine['certificates'].Contains($Thumbprint)) { return $null }
     $name = $Machine['names'][$Thumbprint]
@@ -66,7 +66,7 @@ function Get-LyncarrCertificate {
     return @{ Name = $name; Sha256 = $Thumbprint.Substring(0, 8) * 8; Until = [datetime]$Machine['certificates'][$Thumbprint] }
 }
 
-function New-LyncarrCertificate {
+function New-LyncarrListenerCertificate {
     param([string]$Computer)
     $Machine['number'] = [int]$Machine['number'] + 1
     $thumbprint = ([string]$Machine['number']).PadLeft(8, 'C') * 5
@@ -74,7 +74,7 @@ function New-LyncarrCertificate {
     return $thumbprint
 }
 
-function Remove-LyncarrCertificate {
+function Remove-LyncarrListenerCertificate {
     param([string]$Thumbprint)
     if (-not $Machine['certificates'].Contains($Thumbprint)) { throw 'no such certificate' }
     $Machine['certificates'].Remove($Thumbprint)
@@ -84,24 +84,24 @@ function Test-LyncarrFirewall { return $Machine['firewall'] }
 
 function Assert-Firewall { if (-not $Machine['firewall']) { throw 'There are no more endpoints available from the endpoint mapper.' } }
 
-function Get-LyncarrRule {
+function Get-LyncarrFirewallRule {
     Assert-Firewall
     return $Machine['rule']
 }
 
-function Set-LyncarrRule {
+function Set-LyncarrFirewallRule {
     param([string[]]$Addresses, [int]$Port)
     if (-not $Machine['deaf']) { $Machine['rule'] = @{ On = $true; Port = [string]$Port; Addresses = @($Addresses | ForEach-Object { if ($_.Contains(':')) { $_ } else { "$_/255.255.255.255" } }) } }
 }
 
-function Remove-LyncarrRule { $Machine['rule'] = $null }
+function Remove-LyncarrFirewallRule { $Machine['rule'] = $null }
 
-function Get-LyncarrOtherRule {
+function Get-LyncarrOtherFirewallRule {
     param([int]$Port)
     if ($Machine['others'].Contains([string]$Port)) { $Machine['others'][[string]$Port] }
 }
 
-function Get-LyncarrProfile {
+function Get-LyncarrFirewallProfile {
     foreach ($name in 'Domain', 'Private', 'Public') { @{ Name = $name; On = $Machine['profile'][$name] -ne 'off'; Inbound = $Machine['profile'][$name] -ne 'blocked'; Local = $Machine['profile'][$name] -ne 'deaf' } }
 }
 

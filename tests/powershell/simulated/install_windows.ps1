@@ -62,9 +62,9 @@ function Start-Service {
 
 function Get-LyncarrProgramFiles { return (Get-TestPath 'Program Files') }
 
-function Get-LyncarrData { return (Get-TestPath 'lyncarr') }
+function Get-LyncarrFolder { return (Get-TestPath 'lyncarr') }
 
-function Find-LyncarrUninstall {
+function Find-LyncarrInstalledProgram {
     param([string]$Name)
     foreach ($line in @(Read-TestLine 'uninstall.txt')) { if ($line.StartsWith($Name, [StringComparison]::Ordinal)) { return $line.Split([char[]]'|')[1] } }
     return $null
@@ -125,7 +125,7 @@ function Add-LyncarrCertificate {
 }
 
 function Import-LyncarrKey {
-    param([System.Collections.IDictionary]$Secrets, [string]$Thumbprint)
+    param([Collections.IDictionary]$Secrets, [string]$Thumbprint)
     [System.IO.File]::AppendAllText((Get-TestPath 'imports.log'), "$Thumbprint`n")
     $how = [string](Read-TestLine 'import.txt')
     if ($how -ceq 'dropped') { return }

@@ -1,4 +1,4 @@
-# Stands behind _windows.ps1 in the composed text and takes the place of the functions that need Windows. What is not here runs as shipped.
+# Stands behind the shared snippets in the composed text and takes the place of the functions that need Windows. What is not here runs as shipped.
 
 function Get-LyncarrInetsrv { return $env:LYNCARR_STANDIN_INETSRV }
 
@@ -8,7 +8,7 @@ function Import-LyncarrIis {
     return [System.IO.File]::Exists([System.IO.Path]::Combine($env:LYNCARR_STANDIN_INETSRV, 'config', 'applicationHost.config'))
 }
 
-function Get-LyncarrFolder { return $env:LYNCARR_TEST_PROGRAMDATA }
+function Initialize-LyncarrFolder { return $env:LYNCARR_TEST_PROGRAMDATA }
 
 function Get-LyncarrRestartFile { return [System.IO.Path]::Combine($env:LYNCARR_TEST_PROGRAMDATA, 'restart-needed') }
 
@@ -39,7 +39,7 @@ function Restart-LyncarrIis {
     Set-LyncarrRestartPending -Pending $false
 }
 
-function Select-LyncarrUnresolved {
+function Select-LyncarrUnresolvedName {
     param([string[]]$Names)
     foreach ($name in $Names) { if ($name.EndsWith('.unknown', [StringComparison]::Ordinal)) { $name } }
 }

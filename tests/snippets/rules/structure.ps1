@@ -1,6 +1,6 @@
-# The shape of ps_snippets/: what a step's file holds, what a getter may do, what only the seam may do.
+# The shape of ps_snippets/: what a step's file holds, what a getter may do, what only the platform layer may do.
 
-$StepParameters = @('[System.Collections.IDictionary]$Desired', '[System.Collections.IDictionary]$Parameters', '[System.Collections.IDictionary]$Context')
+$StepParameters = @('[Collections.IDictionary]$Desired', '[Collections.IDictionary]$Parameters', '[Collections.IDictionary]$Context')
 # Verbs of commands and functions that change nothing on the host. The rest needs an exception with a reason.
 $ReadingVerbs = @('Get', 'Test', 'Find', 'Select', 'Read', 'Resolve', 'ConvertTo', 'ConvertFrom', 'Compare', 'Join', 'Split', 'Where', 'ForEach', 'Measure', 'Format')
 $WritingMethods = '^(Set|Add|Remove|Commit|Delete|Insert|Clear|Save|Write|Append|Create.|Move|Install|Import)|^(Start|Stop|Kill|Recycle|Restart|Flush|Encrypt|Decrypt)$'
@@ -10,7 +10,7 @@ $MemoryTypes = '^System\.(Collections|Text)\.'
 # Objects whose properties write through to the machine.
 $LiveTypes = '^(Microsoft\.Web\.Administration|Microsoft\.Win32|System\.ServiceProcess)\.'
 
-function Test-SharedFile($File) { return $File.Name.StartsWith('_') }
+function Test-SharedFile($File) { return $File.Name.StartsWith('_') -or $File.Path.StartsWith('_') }
 
 function Get-StepNoun($File) {
     # proxy_timeout.ps1 holds Get-ProxyTimeoutState.
@@ -42,7 +42,7 @@ $Rules['step-parameters'] = {
     foreach ($node in (Get-Node $File 'FunctionDefinitionAst')) {
         if (@(Get-StepFunction $File) -cnotcontains $node.Name) { continue }
         $expected = $StepParameters
-        if ($node.Name.StartsWith('Set-')) { $expected = $expected + '[System.Collections.IDictionary]$Secrets' }
+        if ($node.Name.StartsWith('Set-')) { $expected = $expected + '[Collections.IDictionary]$Secrets' }
         $actual = @(foreach ($parameter in @(Get-Parameter $node)) { $parameter.Extent.Text })
         if (($actual -join ', ') -cne ($expected -join ', ')) { New-Fault $node "$($node.Name) takes param($($expected -join ', '))" $node.Name }
     }
@@ -152,13 +152,13 @@ $Rules['getter-writes'] = {
     }
 }
 
-$Rules['seam'] = {
+$Rules['platform-layer'] = {
     param($File, $Bundle)
-    if ($File.Name -eq '_windows.ps1') { return }
+    if ($File.Path -match '(^|/)_windows(/|\.ps1$)') { return }
     foreach ($node in (Get-Node $File 'CommandAst')) {
         $name = $node.GetCommandName()
         if ($null -ne $name -and $Facts.Commands.ContainsKey($name) -and -not $ForbiddenCommands.ContainsKey($name) -and -not $Bundle.Functions.ContainsKey($name) -and -not $Facts.Portable.ContainsKey($name)) {
-            New-Fault $node "$name belongs into a function of _windows.ps1 (or into tests/snippets/data/portable.txt, if it is the same everywhere)" $name
+            New-Fault $node "$name belongs in a function of _windows/ (or into tests/snippets/data/portable.txt, if it is the same everywhere)" $name
         }
     }
     foreach ($written in @(Get-WrittenType $File)) {
@@ -166,11 +166,11 @@ $Rules['seam'] = {
         foreach ($name in @(Get-NamedType $written.TypeName)) {
             $type = Resolve-FullTypeName $name
             if ($null -eq $type -or $Facts.Portable.ContainsKey($type) -or $type.StartsWith('Microsoft.Web.Administration.')) { continue }
-            New-Fault $written.At "$type belongs into a function of _windows.ps1 (or into tests/snippets/data/portable.txt, if it is the same everywhere)" $type
+            New-Fault $written.At "$type belongs in a function of _windows/ (or into tests/snippets/data/portable.txt, if it is the same everywhere)" $type
         }
     }
     foreach ($node in (Get-Node $File 'VariableExpressionAst')) {
-        if ($node.VariablePath.DriveName -eq 'env') { New-Fault $node "$($node.Extent.Text): the environment is read in _windows.ps1" $node.VariablePath.UserPath }
+        if ($node.VariablePath.DriveName -eq 'env') { New-Fault $node "$($node.Extent.Text): the environment is read in _windows/" $node.VariablePath.UserPath }
     }
 }
 
@@ -186,5 +186,24 @@ $Rules['declared-kind'] = {
             if ($kind -isnot [Management.Automation.Language.StringConstantExpressionAst]) { New-Fault $kind "the -Kind of $name must be a constant, so that its declaration can be checked" $name }
             elseif ($Facts.Kinds[$name] -cnotcontains $kind.Value) { New-Fault $kind "lyncarr/powershell/protocol.py does not declare the kind '$($kind.Value)' of $name" $kind.Value }
         }
+    }
+}
+
+$Rules['declared-context'] = {
+    param($File, $Bundle)
+    # Only a bundle that makes the context can tell its keys.
+    if (-not $Bundle.Functions.ContainsKey('New-LyncarrContext')) { return }
+    if (-not $Bundle.Memo.ContainsKey('Context')) {
+        $keys = New-NameSet @()
+        foreach ($table in $Bundle.Functions['New-LyncarrContext'].Ast.FindAll({ $args[0] -is [Management.Automation.Language.HashtableAst] }, $true)) {
+            foreach ($pair in $table.KeyValuePairs) { [void]$keys.Add($pair.Item1.Value) }
+        }
+        $Bundle.Memo['Context'] = $keys
+    }
+    foreach ($node in (Get-Node $File 'IndexExpressionAst')) {
+        if ($node.Target -isnot [Management.Automation.Language.VariableExpressionAst] -or $node.Target.VariablePath.UserPath -ne 'Context') { continue }
+        $key = $node.Index
+        if ($key -is [Management.Automation.Language.StringConstantExpressionAst] -and $Bundle.Memo['Context'].Contains($key.Value)) { continue }
+        New-Fault $node "New-LyncarrContext does not declare $($key.Extent.Text)" $key.Extent.Text
     }
 }

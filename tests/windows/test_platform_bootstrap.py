@@ -1,4 +1,4 @@
-"""The seam of lyncarr bootstrap on a simulated Windows server, and the printed script as its administrator runs it."""
+"""The platform layer of lyncarr bootstrap on a simulated Windows server, and the printed script as its administrator runs it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from lyncarr.lab.real.wine import WineMachine
 from lyncarr.powershell.bootstrap import FOLDER, script
 from lyncarr.powershell.bundle import snippet_folder
 from tests.certs import make_leaf, make_pfx
-from tests.snippets.report import SEAMS, misjudged, seam_part
+from tests.snippets.report import CONSOLE_LAYER, layer_parts, misjudged
 from tests.snippets.snippet_coverage import NEEDED, finished
 from tests.windows import checks
 from tests.windows.conftest import MakeMachine
 
 pytestmark = pytest.mark.wine
 
-SCRIPT = Path(__file__).with_name("seam_bootstrap.ps1")
+SCRIPT = Path(__file__).with_name("platform_bootstrap.ps1")
 COMMANDS = Path(__file__).with_name("console")
-SEAM = Path(str(snippet_folder())) / SEAMS[1]
+SNIPPETS = Path(str(snippet_folder()))
 FARM = '\n[[farms]]\nname = "meet.contoso.com"\nservers = ["fepool.contoso.local"]\n'
 
 
@@ -45,11 +45,11 @@ def with_services(machine: WineMachine) -> WineMachine:
 
 @pytest.fixture(scope="module")
 def answers(make_machine: MakeMachine) -> checks.Answers:
-    return checks.run(SCRIPT, with_services(make_machine("bare")), SEAM)
+    return checks.run(SCRIPT, with_services(make_machine("bare")), SNIPPETS, (CONSOLE_LAYER,))
 
 
 @pytest.mark.parametrize("name", checks.names(SCRIPT))
-def test_seam(answers: checks.Answers, name: str) -> None:
+def test_platform_layer(answers: checks.Answers, name: str) -> None:
     checks.verify(answers.lines, name)
 
 
@@ -58,7 +58,7 @@ def test_every_statement_ran(answers: checks.Answers) -> None:
     recordings = finished([answers.recording])
     if not recordings:
         pytest.skip(NEEDED)
-    assert list(misjudged([seam_part(recordings, SEAMS[1])])) == []
+    assert list(misjudged(layer_parts(recordings, (CONSOLE_LAYER,)))) == []
 
 
 def test_the_printed_script_runs_as_a_file_and_takes_back_what_it_made(make_machine: MakeMachine, tmp_path: Path) -> None:
@@ -76,14 +76,14 @@ def test_the_printed_script_runs_as_a_file_and_takes_back_what_it_made(make_mach
     assert made.returncode == 0, made.stdout
     assert "  service WinRM: Manual, stopped -> Automatic, running" in made.stdout
     assert "  firewall rule: none -> TCP 5986 from 192.0.2.50, 192.0.2.51" in made.stdout
-    assert "Changed, and seen in place." in made.stdout
+    assert "All changes are applied and verified." in made.stdout
     site = tmp_path / "lyncarr.toml"
     site.write_text(made.stdout[made.stdout.index("[hosts.rp01]") :] + FARM, encoding="utf-8")
     assert re.fullmatch("pin:sha256:[0-9A-F]{64}", load_site(site).hosts["rp01"].tls)
 
     again = machine.run([*command, "-Controller", "192.0.2.51,192.0.2.50", "-Name", "rp01"])
     assert again.returncode == 0, again.stdout
-    assert "Everything is in place; nothing was changed." in again.stdout
+    assert "No changes: everything is already set up." in again.stdout
     assert again.stdout[again.stdout.index("[hosts.rp01]") :] == made.stdout[made.stdout.index("[hosts.rp01]") :]
 
     removed = machine.run([*command, "-Remove", "-Yes"])
@@ -93,5 +93,4 @@ def test_the_printed_script_runs_as_a_file_and_takes_back_what_it_made(make_mach
 
 
 def test_the_folder_holds_nothing_else() -> None:
-    assert sorted(path.name for path in SEAM.parent.iterdir()) == ["_bootstrap.ps1", "_main.ps1", "_windows.ps1"]
-    assert SEAM.parent.name == FOLDER
+    assert sorted(path.name for path in (SNIPPETS / FOLDER).iterdir()) == ["_bootstrap.ps1", "_main.ps1", "_windows.ps1"]

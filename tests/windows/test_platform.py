@@ -1,4 +1,4 @@
-"""The functions of ps_snippets/_windows.ps1 on a simulated Windows server, and the lock between two shells."""
+"""The functions of ps_snippets/_windows/ on a simulated Windows server, and the lock between two shells."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lyncarr.lab.real.powershell import PowerShellShell
 from lyncarr.lab.real.wine import WineEngine, WineMachine
 from lyncarr.lab.wire.engine import Output
 from lyncarr.lab.wire.server import LabServer
-from lyncarr.powershell.bundle import snippet_folder
+from lyncarr.powershell.bundle import WINDOWS, snippet_folder
 from lyncarr.steps.certificate import Certificate
-from tests.snippets.report import misjudged, seam_part
+from tests.snippets.report import layer_parts, misjudged
 from tests.snippets.snippet_coverage import NEEDED, finished
 from tests.windows import checks
 from tests.windows.conftest import MakeMachine
@@ -29,14 +29,14 @@ from tests.windows.wire import Sender, shell_on
 pytestmark = pytest.mark.wine
 
 OTHER_RUN = "22222222-2222-3333-4444-555555555555"
-SCRIPT = Path(__file__).with_name("seam.ps1")
-INSTALL_SCRIPT = Path(__file__).with_name("seam_install.ps1")
-SEAM = Path(str(snippet_folder())) / "_windows.ps1"
+SCRIPT = Path(__file__).with_name("platform.ps1")
+INSTALL_SCRIPT = Path(__file__).with_name("platform_install.ps1")
+SNIPPETS = Path(str(snippet_folder()))
 
 
 @pytest.fixture(scope="module")
 def answers(make_machine: MakeMachine) -> checks.Answers:
-    return checks.run(SCRIPT, make_machine("arr"), SEAM)
+    return checks.run(SCRIPT, make_machine("arr"), SNIPPETS, WINDOWS)
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +50,16 @@ def install_answers(make_machine: MakeMachine, tmp_path_factory: pytest.TempPath
     values["root"] = base64.b64encode((folder / "certs" / "contoso-root.cer").read_bytes()).decode()
     given = folder / "given.json"
     given.write_text(json.dumps(values))
-    return checks.run(INSTALL_SCRIPT, machine, SEAM, checks.windows_path(given))
+    return checks.run(INSTALL_SCRIPT, machine, SNIPPETS, WINDOWS, checks.windows_path(given))
 
 
 @pytest.mark.parametrize("name", checks.names(SCRIPT))
-def test_seam(answers: checks.Answers, name: str) -> None:
+def test_platform_layer(answers: checks.Answers, name: str) -> None:
     checks.verify(answers.lines, name)
 
 
 @pytest.mark.parametrize("name", checks.names(INSTALL_SCRIPT))
-def test_seam_of_the_install_steps(install_answers: checks.Answers, name: str) -> None:
+def test_platform_layer_of_the_install_steps(install_answers: checks.Answers, name: str) -> None:
     checks.verify(install_answers.lines, name)
 
 
@@ -68,7 +68,7 @@ def test_every_statement_ran(answers: checks.Answers, install_answers: checks.An
     recordings = finished([answers.recording, install_answers.recording])
     if not recordings:
         pytest.skip(NEEDED)
-    assert list(misjudged([seam_part(recordings)])) == []
+    assert list(misjudged(layer_parts(recordings, WINDOWS))) == []
 
 
 def held_by(shell: Sender, *, lock: bool) -> tuple[list[Mapping[str, object]], list[Mapping[str, object]]]:

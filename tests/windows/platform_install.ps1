@@ -1,10 +1,10 @@
-# Checks of what the install, certificate and binding steps need of the seam, on a simulated server with IIS and ARR.
+# Checks of what the install, certificate and binding steps need of the platform layer, on a simulated server with IIS and ARR.
 # $Secrets: a file {"pfx","pfx_password","thumbprint","root"}, the root as DER in base64.
 param([string]$Snippets, [string]$Secrets)
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
 . ([System.IO.Path]::Combine($PSScriptRoot, 'checks.ps1'))
-foreach ($name in @('_windows.ps1', '_runtime.ps1', 'https_binding.ps1')) { . ([System.IO.Path]::Combine($Snippets, $name)) }
+foreach ($name in @('_layer.ps1', '_runtime.ps1', 'https_binding.ps1')) { . ([System.IO.Path]::Combine($Snippets, $name)) }
 $script:LyncarrState = @{ Held = (New-Object System.Collections.ArrayList); Lock = $null; Backup = $null; Failure = $null; Sent = 0; Step = $null }
 $lab = 'C:\windows\lab'
 $package = "$lab\packages\rewrite_amd64_en-US.msi"
@@ -34,29 +34,29 @@ Stop-Service -Name 'W3SVC'
 Test-That 'service: stopped' 'stopped' { Get-LyncarrService -Name 'W3SVC' }
 Start-LyncarrService -Name 'W3SVC'
 Test-That 'service: started' 'running' { Get-LyncarrService -Name 'W3SVC' }
-Test-That 'service: created' 0 { Invoke-LyncarrProgram -Path 'C:\windows\system32\sc.exe' -Arguments 'create Broken binPath= C:\no-such.exe' }
+Test-That 'service: created' 0 { Invoke-LyncarrProgram -Name 'C:\windows\system32\sc.exe' -Arguments 'create Broken binPath= C:\no-such.exe' }
 Test-That 'service: does not start' $true { (Get-Failure { Start-LyncarrService -Name 'Broken' }).StartsWith('error: the service Broken does not start (') }
-Test-That 'IIS: there' 'nothing' { Get-Failure { Stop-LyncarrWithoutIis } }
+Test-That 'IIS: there' 'nothing' { Get-Failure { Assert-LyncarrIis } }
 
 # Installed programs and versions.
 Test-That 'program files' 'C:\Program Files' { Get-LyncarrProgramFiles }
 Test-That 'file version: no file' $true { $null -eq (Get-LyncarrFileVersion -Path 'C:\no-such.dll') }
 Test-That 'file version: none' '' { Get-LyncarrFileVersion -Path 'C:\windows\system32\inetsrv\rewrite.dll' }
 Test-That 'file version: some' $true { (Get-LyncarrFileVersion -Path 'C:\windows\system32\kernel32.dll') -cmatch '^[0-9]+\.[0-9]+' }
-Test-That 'uninstall list: by the name of a package' '7.2.1993' { Find-LyncarrUninstall -Name 'IIS URL Rewrite Module' }
-Test-That 'uninstall list: nothing' $true { $null -eq (Find-LyncarrUninstall -Name 'No Such Program') }
+Test-That 'uninstall list: by the name of a package' '7.2.1993' { Find-LyncarrInstalledProgram -Name 'IIS URL Rewrite Module' }
+Test-That 'uninstall list: nothing' $true { $null -eq (Find-LyncarrInstalledProgram -Name 'No Such Program') }
 $key = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey('SOFTWARE\WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall\Old')
 $key.SetValue('DisplayName', 'An Old Program 1.0')
 $key.SetValue('DisplayVersion', '1.0.7')
 $key.Close()
-Test-That 'uninstall list: 32-bit' '1.0.7' { Find-LyncarrUninstall -Name 'An Old Program' }
+Test-That 'uninstall list: 32-bit' '1.0.7' { Find-LyncarrInstalledProgram -Name 'An Old Program' }
 
 # Uploads.
 function Add-Piece {
     param([string]$File, [int]$Offset, [string]$Data)
     Add-LyncarrUpload -Request @{ run = $run; file = $File; offset = $Offset; data = $Data }
 }
-Test-That 'upload: without the lock' $true { (Get-Failure { Add-Piece 'arr' 0 'AAAA' }).StartsWith('error: upload without the lock') }
+Test-That 'upload: without the lock' $true { (Get-Failure { Add-Piece 'arr' 0 'AAAA' }).StartsWith('error: the request upload came without the lock') }
 $script:LyncarrState['Lock'] = Open-LyncarrLock -Holder '{}'
 $uploaded = "C:\ProgramData\lyncarr\$run\arr.msi"
 Test-That 'upload: first piece' 'nothing' { Get-Failure { Add-Piece 'arr' 0 ([Convert]::ToBase64String([byte[]]@(1, 2, 3))) } }
@@ -149,27 +149,27 @@ Test-That 'site: stopped' $false { Test-LyncarrSiteStarted -Site (Find-LyncarrSi
 Start-LyncarrSite -Context $context
 Test-That 'site: started' $true { Test-LyncarrSiteStarted -Site (Find-LyncarrSite -Context $context -Name 'Default Web Site') }
 (Find-LyncarrSite -Context $context -Name 'Default Web Site').get_Bindings().Clear()
-Test-That 'commit: without a binding' $true { Save-LyncarrIis -Context $context -LastAttempt $true }
-Close-LyncarrIis -Context $context
+Test-That 'commit: without a binding' $true { Save-LyncarrConfiguration -Context $context -LastAttempt $true }
+Close-LyncarrConfiguration -Context $context
 [void](Get-LyncarrConfiguration -Context $context)
 Test-That 'site: unknown to the service' $false { Test-LyncarrSiteStarted -Site (Find-LyncarrSite -Context $context -Name 'Default Web Site') }
 Test-That 'site: does not start' $true { (Get-Failure { Start-LyncarrSite -Context $context }).StartsWith("binding: the web site 'Default Web Site' does not start (") }
 [System.IO.File]::WriteAllText('C:\windows\system32\inetsrv\config\standin-faults.txt', "httpsys`n")
 (Find-LyncarrSite -Context $context -Name 'Default Web Site').SetAttributeValue('serverAutoStart', $false)
-Test-That 'commit: HTTP.sys refuses' $true { (Get-Failure { Save-LyncarrIis -Context $context -LastAttempt $true }).StartsWith('binding: the configuration is written, but HTTP.sys refused the certificate (') }
-Close-LyncarrIis -Context $context
+Test-That 'commit: HTTP.sys refuses' $true { (Get-Failure { Save-LyncarrConfiguration -Context $context -LastAttempt $true }).StartsWith('binding: the configuration is written, but HTTP.sys refused the certificate (') }
+Close-LyncarrConfiguration -Context $context
 
 # A server without IIS.
 [Microsoft.Win32.Registry]::LocalMachine.DeleteSubKeyTree('SYSTEM\CurrentControlSet\Services\W3SVC')
-Test-That 'IIS: not there' $true { (Get-Failure { Stop-LyncarrWithoutIis }).StartsWith('needs: needs step iis') }
+Test-That 'IIS: not there' $true { (Get-Failure { Assert-LyncarrIis }).StartsWith('needs: needs step iis') }
 
-# What Windows cannot be made to do here: other functions of the seam take its place, from here on.
-$folder = Get-LyncarrFolder
+# What Windows cannot be made to do here: other functions of the platform layer take its place, from here on.
+$folder = Initialize-LyncarrFolder
 function Test-LyncarrSharingViolation { return $false }
 Test-That 'lock: another error of the disk' 'IOException' { Get-Failure { Open-LyncarrLock -Holder '{}' } }
 Test-That 'holder: another error of the disk' 'IOException' { Get-Failure { Read-LyncarrHolder } }
 function Invoke-LyncarrProgram { return 5 }
-Test-That 'folder: icacls fails' "denied: the folder $folder cannot be kept for Administrators only (icacls ended with 5): remove it and run again" { Get-Failure { Get-LyncarrFolder } }
+Test-That 'folder: icacls fails' "denied: the folder $folder could not be restricted to administrators: icacls ended with exit code 5" { Get-Failure { Initialize-LyncarrFolder } }
 
 # The folder for Administrators only.
 Test-That 'folder: whose' ([System.Security.Principal.WindowsIdentity]::GetCurrent().User.Value) { Get-LyncarrOwner -Path $folder }
@@ -181,11 +181,11 @@ function Invoke-LyncarrProgram {
 }
 $closing = @('"FOLDER" /setowner *S-1-5-32-544 /q', '"FOLDER" /inheritance:r /grant:r *S-1-5-32-544:(OI)(CI)F *S-1-5-18:(OI)(CI)F /q')
 function Get-Folder { return [string]::Join(' ', @([System.IO.Directory]::GetDirectories('C:\ProgramData', 'lyncarr*'))) }
-Test-That 'folder: there already' ([string]::Join(' | ', $closing)) { [void](Get-LyncarrFolder); [string]::Join(' | ', $calls.ToArray()) }
+Test-That 'folder: there already' ([string]::Join(' | ', $closing)) { [void](Initialize-LyncarrFolder); [string]::Join(' | ', $calls.ToArray()) }
 $script:LyncarrState['Lock'].Close()
 [System.IO.Directory]::Delete($folder, $true)
 $calls.Clear()
-Test-That 'folder: a new one is closed before it has its name' ([string]::Join(' | ', @($closing.Replace('FOLDER', 'FOLDER-OTHER') + $closing))) { [void](Get-LyncarrFolder); [string]::Join(' | ', $calls.ToArray()) }
+Test-That 'folder: a new one is closed before it has its name' ([string]::Join(' | ', @($closing.Replace('FOLDER', 'FOLDER-OTHER') + $closing))) { [void](Initialize-LyncarrFolder); [string]::Join(' | ', $calls.ToArray()) }
 Test-That 'folder: nothing else stays' $folder { Get-Folder }
 [System.IO.File]::WriteAllText("$folder\lock", '')
 function Get-LyncarrOwner {
@@ -193,16 +193,16 @@ function Get-LyncarrOwner {
     if ($Path.EndsWith('lock')) { return 'S-1-5-21-1-2-3-1001' }
     return 'S-1-5-18'
 }
-Test-That 'folder: a file in it is of another' "denied: $folder\lock belongs to S-1-5-21-1-2-3-1001, who is neither the group of administrators nor SYSTEM: see whose it is, remove $folder and run again" { Get-Failure { Get-LyncarrFolder } }
+Test-That 'folder: a file in it is of another' "denied: the owner of $folder\lock is S-1-5-21-1-2-3-1001, which is neither the Administrators group nor SYSTEM" { Get-Failure { Initialize-LyncarrFolder } }
 function Get-LyncarrOwner { return 'S-1-5-21-1-2-3-1001' }
 $calls.Clear()
-Test-That 'folder: of another' "denied: $folder belongs to S-1-5-21-1-2-3-1001, who is neither the group of administrators nor SYSTEM: see whose it is, remove $folder and run again" { Get-Failure { Get-LyncarrFolder } }
+Test-That 'folder: of another' "denied: the owner of $folder is S-1-5-21-1-2-3-1001, which is neither the Administrators group nor SYSTEM" { Get-Failure { Initialize-LyncarrFolder } }
 Test-That 'folder: of another, and not touched' 0 { $calls.get_Count() }
 function Get-LyncarrOwner { return 'S-1-5-32-544' }
 [System.IO.Directory]::Delete($folder, $true)
 function Protect-LyncarrFolder { param([string]$Path) [void][System.IO.Directory]::CreateDirectory($folder) }
-Test-That 'folder: another run was quicker' $folder { [void](Get-LyncarrFolder); Get-Folder }
+Test-That 'folder: another run was quicker' $folder { [void](Initialize-LyncarrFolder); Get-Folder }
 [System.IO.Directory]::Delete($folder, $true)
 function Protect-LyncarrFolder { param([string]$Path) [System.IO.File]::WriteAllText("$Path\lock", '') }
-Test-That 'folder: a file in a new one' $true { (Get-Failure { Get-LyncarrFolder }).StartsWith("denied: somebody put files into the folder $folder-") }
+Test-That 'folder: a file in a new one' $true { (Get-Failure { Initialize-LyncarrFolder }).StartsWith("denied: another account put files into the folder $folder-") }
 Test-That 'folder: is not taken then' $false { [System.IO.Directory]::Exists($folder) }

@@ -1,9 +1,9 @@
-# Checks of the seam, on a simulated server with IIS and ARR.
+# Checks of the platform layer, on a simulated server with IIS and ARR.
 param([string]$Snippets)
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
 . ([System.IO.Path]::Combine($PSScriptRoot, 'checks.ps1'))
-foreach ($name in @('_windows.ps1', '_runtime.ps1')) { . ([System.IO.Path]::Combine($Snippets, $name)) }
+foreach ($name in @('_layer.ps1', '_runtime.ps1')) { . ([System.IO.Path]::Combine($Snippets, $name)) }
 $script:LyncarrState = @{ Held = (New-Object System.Collections.ArrayList); Lock = $null; Backup = $null; Failure = $null; Sent = 0; Step = $null }
 $inetsrv = 'C:\windows\system32\inetsrv'
 $programData = 'C:\ProgramData\lyncarr'
@@ -48,17 +48,17 @@ function Get-Reason { [string]::Join('; ', [string[]]@(Get-LyncarrRebootReason))
 Test-That 'pending reboot: none' $false { Test-LyncarrPendingReboot }
 Set-Key $servicing
 Test-That 'pending reboot: servicing' $true { Test-LyncarrPendingReboot }
-Test-That 'reboot reason: servicing' 'Windows waits for a restart to finish with roles, features or updates' { Get-Reason }
+Test-That 'reboot reason: servicing' 'Windows must restart to finish the installation of roles, features or updates' { Get-Reason }
 Remove-Key $servicing
 Set-Key $updates
-Test-That 'reboot reason: updates' 'Windows Update waits for a restart' { Get-Reason }
+Test-That 'reboot reason: updates' 'Windows must restart to finish Windows Update' { Get-Reason }
 Remove-Key $updates
 Set-Key $manager 'PendingFileRenameOperations' ([string[]]@('\??\C:\spool\old.dll', '', '\??\C:\spool\new.dll', '!\??\C:\spool\scan.dll'))
 Test-That 'renames: their paths' 'C:\spool\old.dll; C:\spool\new.dll; C:\spool\scan.dll' { [string]::Join('; ', [string[]]@(Get-LyncarrPendingRename)) }
 Test-That 'pending reboot: files of others' $false { Test-LyncarrPendingReboot }
 foreach ($file in @("$($inetsrv.ToUpperInvariant())\REWRITE.DLL", 'C:\Program Files\IIS\Application Request Routing\requestRouter.dll')) {
     Set-Key $manager 'PendingFileRenameOperations' ([string[]]@('\??\C:\spool\old.dll', '', "\??\$file", '', "\??\$file", ''))
-    Test-That "reboot reason: a file of IIS $file" "$file is replaced or deleted at the next restart" { Get-Reason }
+    Test-That "reboot reason: a file of IIS $file" "Windows must restart to replace or delete $file" { Get-Reason }
 }
 Set-Key $manager 'PendingFileRenameOperations' ([string[]]@())
 Test-That 'pending reboot: an empty list of files' $false { Test-LyncarrPendingReboot }
@@ -66,7 +66,7 @@ $key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($manager, $true)
 $key.DeleteValue('PendingFileRenameOperations')
 $key.Close()
 Set-Key $names 'ComputerName' 'RENAMED'
-Test-That 'reboot reason: another name' 'the computer is called RENAMED after the next restart' { Get-Reason }
+Test-That 'reboot reason: another name' 'Windows must restart to change the computer name to RENAMED' { Get-Reason }
 Set-Key $names 'ComputerName' ([Environment]::MachineName.ToLowerInvariant())
 Test-That 'pending reboot: the same name in another case' $false { Test-LyncarrPendingReboot }
 
@@ -98,16 +98,16 @@ Test-That 'shared configuration: no IIS' $false { Test-LyncarrSharedConfiguratio
 [System.IO.File]::WriteAllText($redirection, $original)
 
 # Programs.
-Test-That 'program: exit code' 3 { Invoke-LyncarrProgram -Path 'C:\windows\system32\cmd.exe' -Arguments '/c exit 3' }
-Test-That 'program: missing' 'Win32Exception' { Get-Failure { Invoke-LyncarrProgram -Path 'C:\windows\system32\no-such.exe' -Arguments '' } }
+Test-That 'program: exit code' 3 { Invoke-LyncarrProgram -Name 'C:\windows\system32\cmd.exe' -Arguments '/c exit 3' }
+Test-That 'program: missing' 'Win32Exception' { Get-Failure { Invoke-LyncarrProgram -Name 'C:\windows\system32\no-such.exe' -Arguments '' } }
 
 # The lock, within one process.
 Test-That 'lock: nobody yet' '' { Read-LyncarrHolder }
-$lock = Open-LyncarrLock -Holder '{"who":"seam"}'
+$lock = Open-LyncarrLock -Holder '{"who":"tests"}'
 Test-That 'lock: taken' $true { $null -ne $lock }
-Test-That 'lock: who' '{"who":"seam"}' { Read-LyncarrHolder }
+Test-That 'lock: who' '{"who":"tests"}' { Read-LyncarrHolder }
 Test-That 'lock: not twice' $true { $null -eq (Open-LyncarrLock -Holder '{"who":"second"}') }
-Test-That 'lock: the holder stays' '{"who":"seam"}' { Read-LyncarrHolder }
+Test-That 'lock: the holder stays' '{"who":"tests"}' { Read-LyncarrHolder }
 [System.IO.File]::Delete("$programData\holder.json")
 Test-That 'lock: the holder has not written yet' '{}' { Read-LyncarrHolder }
 $lock.Dispose()
@@ -117,11 +117,11 @@ $reader = [System.IO.File]::Open("$programData\holder.json", [System.IO.FileMode
 Test-That 'lock: not while somebody reads the holder' $true { $null -eq (Open-LyncarrLock -Holder '{}') }
 $reader.Close()
 Test-That 'lock: nothing of that attempt stays' '' { Read-LyncarrHolder }
-Test-That 'lock: the folder' $programData { Get-LyncarrFolder }
+Test-That 'lock: the folder' $programData { Initialize-LyncarrFolder }
 [System.IO.Directory]::Move($programData, 'C:\elsewhere')
 [Environment]::CurrentDirectory = 'C:\ProgramData'
 Invoke-Below 'ln' '-s ../elsewhere lyncarr' { [System.IO.Directory]::Exists($programData) }
-Test-That 'lock: the folder is a link' "denied: $programData is a link to another place: remove $programData and run again" { Get-Failure { Get-LyncarrFolder } }
+Test-That 'lock: the folder is a link' "denied: $programData is a link to another place" { Get-Failure { Initialize-LyncarrFolder } }
 Invoke-Below 'rm' 'lyncarr' { -not [System.IO.Directory]::Exists($programData) }
 [System.IO.Directory]::Move('C:\elsewhere', $programData)
 Test-That 'sharing violation: another error' $false { Test-LyncarrSharingViolation -Cause (New-Object System.IO.IOException 'other') }
@@ -138,21 +138,21 @@ $faults = "$inetsrv\config\standin-faults.txt"
 $sites = $context['Configuration'].GetSection('system.applicationHost/sites').GetCollection()
 $sites[0].SetAttributeValue('serverAutoStart', $false)
 [System.IO.File]::WriteAllText($faults, "changed-on-disk`n")
-Test-That 'commit: the file has changed' $false { Save-LyncarrIis -Context $context -LastAttempt $false }
+Test-That 'commit: the file has changed' $false { Save-LyncarrConfiguration -Context $context -LastAttempt $false }
 [System.IO.File]::WriteAllText($faults, "locked`n")
 $context['RestartIis'] = $true
-Test-That 'commit: locked at the last attempt' 'FileLoadException' { Get-Failure { Save-LyncarrIis -Context $context -LastAttempt $true } }
+Test-That 'commit: locked at the last attempt' 'FileLoadException' { Get-Failure { Save-LyncarrConfiguration -Context $context -LastAttempt $true } }
 Test-That 'commit: what was not written owes no restart' $false { Test-LyncarrRestartPending }
-Close-LyncarrIis -Context $context
+Close-LyncarrConfiguration -Context $context
 (Get-LyncarrConfiguration -Context $context).GetSection('system.applicationHost/sites').GetCollection()[0].SetAttributeValue('serverAutoStart', $false)
-Test-That 'commit: written' $true { Save-LyncarrIis -Context $context -LastAttempt $false }
+Test-That 'commit: written' $true { Save-LyncarrConfiguration -Context $context -LastAttempt $false }
 Test-That 'commit: a restart is owed from before it on' $true { Test-LyncarrRestartPending }
-Close-LyncarrIis -Context $context
+Close-LyncarrConfiguration -Context $context
 Test-That 'configuration: closed' $true { $null -eq $context['Manager'] -and -not $context['Opened'] }
 
 # The restart.
 [System.IO.File]::WriteAllText('C:\windows\lab\iisreset.exit', '5')
-Test-That 'restart: fails' 'restart: the configuration is written, but iisreset /noforce ended with 5: run it on the host, or run this again' { Get-Failure { Restart-LyncarrIis } }
+Test-That 'restart: fails' 'restart: the configuration is written, but iisreset /noforce ended with exit code 5' { Get-Failure { Restart-LyncarrIis } }
 Test-That 'restart: still owed' $true { Test-LyncarrRestartPending }
 [System.IO.File]::Delete('C:\windows\lab\iisreset.exit')
 Test-That 'restart: done' 'nothing' { Get-Failure { Restart-LyncarrIis } }
@@ -182,8 +182,8 @@ Save-LyncarrBackup -Name 'lyncarr-one'
 Test-That 'backup: of this run, made by an earlier shell, stays' 'older' { [System.IO.File]::ReadAllText("$inetsrv\backup\lyncarr-one\applicationHost.config") }
 
 # Names.
-Test-That 'names: an address is one' $true { @(Select-LyncarrUnresolved -Names @('127.0.0.1')).Count -eq 0 }
-Test-That 'names: unknown' 'no-such-host.invalid' { Select-LyncarrUnresolved -Names @('127.0.0.1', 'no-such-host.invalid') }
+Test-That 'names: an address is one' $true { @(Select-LyncarrUnresolvedName -Names @('127.0.0.1')).Count -eq 0 }
+Test-That 'names: unknown' 'no-such-host.invalid' { Select-LyncarrUnresolvedName -Names @('127.0.0.1', 'no-such-host.invalid') }
 
 # A server without IIS.
 [System.IO.Directory]::Move($inetsrv, 'C:\windows\system32\inetsrv-away')
