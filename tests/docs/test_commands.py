@@ -26,6 +26,7 @@ from lyncarr.materials.prepare import prepare
 from lyncarr.powershell.bundle import shipped
 from tests.docs.documents import PAGES, ROOT, Line, blocks, code_in, kinds, lines, name_of
 from tests.lab.console import Terminal, finished, wait_for
+from tests.patience import HANG_S
 
 
 class Reader:
@@ -97,7 +98,7 @@ class Reader:
                 assert self.run(provision, "y")[0] == 0
             finally:
                 lab.send_signal(signal.SIGINT)
-                code = lab.wait(timeout=30)
+                code = lab.wait(timeout=HANG_S)
         return code, said
 
 

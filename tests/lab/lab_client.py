@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from pypsrp.wsman import WSMan
 from lyncarr.lab.replay.machine import Machine
 from lyncarr.lab.replay.psrp import ReplayEngine
 from lyncarr.lab.wire import wsman
+from lyncarr.lab.wire.connection import RequestRecord
 from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import Script
 from tests.patience import HANG_S
@@ -40,6 +42,17 @@ def gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
+
+
+def start_at(lab: LabServer, action: str, timer: threading.Timer) -> None:
+    """Start the timer when the next message of this action arrives."""
+
+    def arrived(record: RequestRecord, message: wsman.Message) -> None:
+        if record.action == action:
+            lab.on_message = lambda record, message: None
+            timer.start()
+
+    lab.on_message = arrived
 
 
 def eventually(condition: Callable[[], bool], seconds: float = HANG_S) -> bool:

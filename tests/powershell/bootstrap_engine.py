@@ -11,6 +11,7 @@ from typing import Any
 
 from lyncarr.powershell import bootstrap
 from lyncarr.powershell.bundle import read_snippet
+from tests.patience import HANG_S
 from tests.snippets.snippet_coverage import driver_command, to_load
 
 HERE = Path(__file__).parent / "bootstrap"
@@ -82,7 +83,7 @@ class Console:
     def close(self) -> None:
         assert self.process.stdin
         self.process.stdin.close()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=HANG_S)
 
     def run(self, server: dict[str, Any], **arguments: Any) -> Said:
         """Run with the script's parameters, of which a switch is True; `server` stays as it is."""

@@ -15,6 +15,7 @@ from lyncarr.core.plan import steps_of
 from lyncarr.powershell.bundle import SHARED, compose, read_snippet
 from lyncarr.powershell.protocol import EventReader, encode_request
 from lyncarr.steps import STEPS
+from tests.patience import HANG_S
 from tests.powershell.standin import assembly
 from tests.snippets.snippet_coverage import driver_command, to_load
 
@@ -78,7 +79,7 @@ class Engine:
     def close(self) -> None:
         assert self.process.stdin
         self.process.stdin.close()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=HANG_S)
 
     def send(self, machine: Machine, request: Request, *, fresh: bool, pipeline_input: str | None = None) -> list[Event]:
         """The checked events of one request."""

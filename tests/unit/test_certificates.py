@@ -20,6 +20,7 @@ from lyncarr.materials import certificates
 from lyncarr.materials.certificate_checks import covers, errors_of, warnings_of, warnings_of_trusted
 from lyncarr.materials.certificates import PublicCertificate, RootCertificate, read_public, read_roots
 from tests.certs import NOW, Pair, ec_key, make_ca, make_leaf, make_pfx, rsa_key
+from tests.patience import HANG_S
 
 DATA = Path(__file__).with_name("data")
 NAMES = ["dialin.contoso.com", "meet.contoso.com"]
@@ -291,6 +292,6 @@ class TestPfxForTheHost:
         path = tmp_path / "again.pfx"
         path.write_bytes(data)
         command = ["openssl", "pkcs12", "-in", str(path), "-info", "-noout", "-passin", "stdin"]
-        output = subprocess.run(command, input=password.reveal(), capture_output=True, text=True, check=True, timeout=30).stderr
+        output = subprocess.run(command, input=password.reveal(), capture_output=True, text=True, check=True, timeout=HANG_S).stderr
         assert mac in output
         assert output.count(encryption) == 2  # certificates and key

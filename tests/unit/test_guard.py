@@ -38,8 +38,8 @@ def ask(
     *,
     headers: dict[str, str] | None = None,
     body: bytes = b"<question/>",
-    answer_s: float = 5.0,
-    connect_s: float = 2.0,
+    answer_s: float = HANG_S,
+    connect_s: float = HANG_S,
     address: str = "127.0.0.1",
 ) -> requests.Response:
     session = GuardedSession(target(port, tls, address))
@@ -93,7 +93,7 @@ def test_only_the_target_is_ever_asked() -> None:
         session = GuardedSession(target(server.port))
         with pytest.raises(requests.exceptions.InvalidSchema):
             session.post(f"http://127.0.0.1:{other.port}/wsman", data=b"")
-        session.connect_by = Deadline(1)
+        session.connect_by = Deadline(HANG_S)
         with pytest.raises(ProtocolError, match="another address"):
             session.post(f"http://127.0.0.1:{server.port}/wsman/elsewhere", data=b"")
     assert (server.connections, other.connections) == (0, 0)
@@ -232,7 +232,7 @@ def test_what_a_host_says_is_not_kept() -> None:
     with RawServer(*answers) as server:
         session = GuardedSession(target(server.port))
         for _ in range(2):
-            session.exchange(b"", {}, answer_s=2, connect_by=Deadline(2))
+            session.exchange(b"", {}, answer_s=HANG_S, connect_by=Deadline(HANG_S))
     assert b"track" not in server.requests[1]
     assert (session.connections, session.requests) == (1, 2)
     assert session.clock.bytes_up == sum(len(request) for request in server.requests)
@@ -352,12 +352,12 @@ def test_each_new_connection_is_judged_again(tmp_path: Path) -> None:
     closing = http("200 OK", headers=["Connection: close"])
     with RawServer(closing, identity=first, folder=tmp_path) as server:
         session = GuardedSession(target(server.port, Tls("pin", pin=first.pin)))
-        session.exchange(b"", {}, answer_s=2, connect_by=Deadline(2))
+        session.exchange(b"", {}, answer_s=HANG_S, connect_by=Deadline(HANG_S))
         assert server._context is not None
         (tmp_path / "server.pem").write_bytes(second.certificate + second.key)
         server._context.load_cert_chain(tmp_path / "server.pem")
         with pytest.raises(UntrustedError, match="STOP"):
-            session.exchange(b"", {}, answer_s=2, connect_by=Deadline(2))
+            session.exchange(b"", {}, answer_s=HANG_S, connect_by=Deadline(HANG_S))
         assert len(server.requests) == 1
 
 
@@ -448,9 +448,9 @@ def test_a_dead_first_address_leaves_time_for_the_second(monkeypatch: pytest.Mon
 def test_a_kept_connection_that_is_gone_is_seen_before_anything_is_sent() -> None:
     with RawServer(http("200 OK", headers=["Connection: close"])) as server:
         session = GuardedSession(target(server.port))
-        session.exchange(b"", {}, answer_s=2, connect_by=Deadline(2))
+        session.exchange(b"", {}, answer_s=HANG_S, connect_by=Deadline(HANG_S))
         with pytest.raises(StaleConnectionError):
-            session.exchange(b"<secret/>", {}, answer_s=2, connect_by=None)
+            session.exchange(b"<secret/>", {}, answer_s=HANG_S, connect_by=None)
         assert len(server.requests) == session.requests == 1
 
 

@@ -25,6 +25,7 @@ from lyncarr.hosts.http.transport import Transport
 from lyncarr.hosts.messages import MAX_OPEN, GuardedFragmenter
 from lyncarr.hosts.target import Target, Tls
 from lyncarr.lab.wire.certs import server_identity
+from tests.patience import HANG_S
 from tests.unit.raw_server import RawServer, http
 
 MESSAGE = b"<s:Envelope><a:MessageID>uuid:1</a:MessageID></s:Envelope>"
@@ -43,9 +44,9 @@ def target(port: int = 5985, auth: str = "ntlm", tls: Tls | None = None, passwor
     return Target("rp01", "127.0.0.1", port, "Administrator", Secret(password), AuthMethod(auth), tls or Tls("off"))
 
 
-def send(server: RawServer, *, read: bool = False) -> bytes:
-    transport = Transport(target(server.port), operation_timeout_s=2, connect_timeout_s=0.5)
-    transport.limit(Deadline(5))
+def send(server: RawServer, *, read: bool = False, connect_s: float = HANG_S) -> bytes:
+    transport = Transport(target(server.port), operation_timeout_s=60, connect_timeout_s=connect_s)
+    transport.limit(Deadline(HANG_S))
     try:
         return transport.send(MESSAGE, retries_on_read_timeout=5 if read else 0)
     finally:
@@ -70,13 +71,13 @@ def send(server: RawServer, *, read: bool = False) -> bytes:
 )
 def test_a_status_has_one_meaning(status: str, error: type[LyncarrError], text: str) -> None:
     with RawServer(http(status, kind=None)) as server, pytest.raises(error, match=text):
-        send(server)
+        send(server, connect_s=2.0 if error is UnreachableError else HANG_S)
     assert not any(b"Authorization" in request for request in server.requests)
 
 
 def test_the_time_that_a_host_asks_for_is_capped() -> None:
     with RawServer(http("503 Unavailable", headers=["Retry-After: 3600"], kind=None)) as server, pytest.raises(UnreachableError):
-        send(server)
+        send(server, connect_s=2.0)
     assert len(server.requests) == 1
 
 
@@ -109,7 +110,7 @@ def test_methods_that_cannot_be_used_get_no_token() -> None:
 
 def test_nothing_is_sent_after_an_answer_that_cannot_be_believed() -> None:
     with RawServer(http("302 Found", headers=["Location: /x"])) as server:
-        transport = Transport(target(server.port), operation_timeout_s=2, connect_timeout_s=0.5)
+        transport = Transport(target(server.port), operation_timeout_s=60, connect_timeout_s=HANG_S)
         for _ in range(2):
             with pytest.raises(ProtocolError):
                 transport.send(MESSAGE)
@@ -123,7 +124,7 @@ def test_basic_sends_any_password_as_utf8(tmp_path: Path) -> None:
     password = "pä’ß: ☃ "
     with RawServer(http("200 OK", envelope), identity=identity, folder=tmp_path) as server:
         secure = target(server.port, "basic", Tls("pin", pin=identity.pin), password)
-        transport = Transport(secure, operation_timeout_s=2, connect_timeout_s=1)
+        transport = Transport(secure, operation_timeout_s=60, connect_timeout_s=HANG_S)
         assert transport.send(MESSAGE) == envelope
     assert base64.b64encode(f"Administrator:{password}".encode()) in server.requests[0]
 
@@ -136,7 +137,7 @@ def test_a_fault_that_answers_another_message_is_a_replay(tmp_path: Path) -> Non
     )
     answers = (http("500 Error", fault % b"1"), http("500 Error", fault % b"2"))
     with RawServer(*answers, identity=identity, folder=tmp_path) as server:
-        transport = Transport(target(server.port, "basic", Tls("pin", pin=identity.pin)), operation_timeout_s=2, connect_timeout_s=1)
+        transport = Transport(target(server.port, "basic", Tls("pin", pin=identity.pin)), operation_timeout_s=60, connect_timeout_s=HANG_S)
         with pytest.raises(WinRMTransportError):
             transport.send(MESSAGE)
         with pytest.raises(ProtocolError, match="another message"):

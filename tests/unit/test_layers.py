@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import lyncarr
+from tests.patience import HANG_S
 
 ROOT = Path(lyncarr.__file__).parent
 MAX_LINES = 400
@@ -145,6 +146,6 @@ def test_a_string_of_several_lines_is_no_docstring() -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     code = "import sys; from lyncarr.cli.main import run; run(['--help']); print('\\n' + '\\n'.join(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG_S)
     loaded = set(done.stdout.splitlines())
     assert not loaded & {"pypsrp", "winrm", "cryptography", "pydantic", "requests", "spnego", "psrpcore"}
