@@ -21,10 +21,8 @@ from tests.docs.documents import PAGES, ROOT, name_of
 EXEMPT: tuple[str, ...] = (
     "docs/contract.md",
     "docs/contributing.md",
-    "docs/faults.md",
     "docs/getting-started.md",
     "docs/lab.md",
-    "docs/security.md",
     "docs/what-is-proved.md",
     "lyncarr/lab",
     "ps_snippets",

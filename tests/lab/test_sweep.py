@@ -106,19 +106,19 @@ HITS = {
     "psrp": {
         "Create": Arrival(1, "Create", None),
         "Command": Arrival(1, "Command", Sent("run", "apply", True, ("iis",))),
-        "Command, secrets to come": Arrival(1, "Command", Sent("run", "apply", True, ("certificate",))),
+        "Command, secrets follow": Arrival(1, "Command", Sent("run", "apply", True, ("certificate",))),
         "Send": Arrival(1, "Send", None),
         "Receive, Delete": Arrival(1, "Receive", None),
     },
     "winrs": {
         "Create": Arrival(1, "Create", None),
         "Command": Arrival(1, "Command", None),
-        "Send, more to come": Arrival(1, "Send", Sent("run", "upload", True, ()), last=False),
+        "Send, more follows": Arrival(1, "Send", Sent("run", "upload", True, ()), last=False),
         "Send": Arrival(1, "Send", Sent("run", "apply", True, ("certificate",))),
         "Receive, Delete": Arrival(1, "Receive", None),
     },
 }
-CELLS = {"goes on": {0}, "69": {69}, "goes on or 69": {0, 69}, "130": {130}, "no report": {KILLED}}
+CELLS = {"continues": {0}, "69": {69}, "continues or 69": {0, 69}, "130": {130}, "no report": {KILLED}}
 
 
 @pytest.mark.parametrize("transport", HITS)
