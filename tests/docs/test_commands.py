@@ -24,9 +24,9 @@ from lyncarr.lab.site import write_site
 from lyncarr.lab.wire.server import LabServer
 from lyncarr.materials.prepare import prepare
 from lyncarr.powershell.bundle import shipped
-from tests.docs.documents import PAGES, ROOT, Line, blocks, code_in, kinds, lines, name_of
 from tests.lab.console import Terminal, finished, wait_for
 from tests.patience import HANG_S
+from tools.docs.documents import PAGES, ROOT, Line, blocks, code_in, kinds, lines, name_of
 
 
 class Reader:

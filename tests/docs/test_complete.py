@@ -15,9 +15,9 @@ from lyncarr.powershell.protocol import _CHECKS, FAILURE_KINDS, NOTE_KINDS
 from lyncarr.report.events import LIVE
 from lyncarr.steps import STEPS
 from lyncarr.steps.explanation import explain
-from tests.docs.documents import sections, table_row, text_of
-from tests.docs.generate import COMMANDS, models
 from tests.sites import full_site
+from tools.docs.documents import sections, table_row, text_of
+from tools.docs.generate import COMMANDS, models
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.docs.documents import ROOT, blocks
+from tools.docs.documents import ROOT, blocks
 
 
 def test_demo() -> None:

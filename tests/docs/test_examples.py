@@ -17,11 +17,11 @@ from lyncarr.core.errors import SiteError
 from lyncarr.core.model import Stage, Step
 from lyncarr.powershell.bundle import MAIN, SHARED, compose, read_snippet
 from lyncarr.steps import STEPS, explanation
-from tests.docs.documents import DOCS, PAGES, ROOT, Block, all_blocks, blocks, name_of
 from tests.powershell.hosts import configuration
 from tests.sites import site_of
 from tests.snippets.snippet_lint import FOLDER as LINT_FOLDER
 from tests.snippets.snippet_lint import run_lint
+from tools.docs.documents import DOCS, PAGES, ROOT, Block, all_blocks, blocks, name_of
 
 FARM = '\n[[farms]]\nname = "meet.contoso.com"\nservers = ["fepool.contoso.local"]\n'
 WORKED_OUT = DOCS / "writing-a-step.md"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs import generate
-from tests.docs.documents import DOCS, ROOT
+from tools.docs import generate
+from tools.docs.documents import DOCS, ROOT
 
 
 def test_pages_are_fresh() -> None:
@@ -85,4 +85,4 @@ def test_types_in_words(schema: dict[str, object], words: str) -> None:
 def test_make_calls_it(target: str) -> None:
     done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     option = "--write" if target == "docs" else "--check"
-    assert f"tests.docs.generate {option}" in done.stdout
+    assert f"tools.docs.generate {option}" in done.stdout

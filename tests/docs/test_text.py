@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from lyncarr.cli.app import app
 from lyncarr.steps import STEPS
-from tests.docs.documents import PAGES, ROOT, anchors, code_in, lines, name_of, prose
+from tools.docs.documents import PAGES, ROOT, anchors, code_in, lines, name_of, prose
 
 ROOT_COMMAND: Any = get_command(app)
 STEP_NAMES = {step.name for step in STEPS}

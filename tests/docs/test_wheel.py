@@ -18,7 +18,7 @@ from lyncarr.lab.site import write_site
 from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import shipped
 from lyncarr.steps import STEPS
-from tests.docs.documents import ROOT
+from tools.docs.documents import ROOT
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.documents import PAGES, ROOT, name_of
+from tools.docs.documents import PAGES, ROOT, name_of
 
 EXEMPT: tuple[str, ...] = (
     "docs/contract.md",

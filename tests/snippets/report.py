@@ -18,10 +18,10 @@ from lyncarr.powershell import bootstrap
 from lyncarr.powershell.bundle import MAIN, SHARED, WINDOWS, WINRS, compose, read_snippet, winrs_bootstrap
 from lyncarr.steps import STEPS
 from tests.conftest import engine
-from tests.docs.documents import FIX, renewed
 from tests.powershell import bootstrap_engine
 from tests.powershell.engine import composed
 from tests.snippets.snippet_coverage import Coverage, function_of, kept_recordings, snippet_coverage
+from tools.docs.documents import FIX, renewed
 
 CONSOLE_LAYER = f"{bootstrap.FOLDER}/_windows.ps1"
 LAYERS = (*WINDOWS, CONSOLE_LAYER)

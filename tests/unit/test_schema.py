@@ -25,9 +25,9 @@ from lyncarr.core.errors import SiteError
 from lyncarr.lab.site import write_site
 from lyncarr.secrets.sources import check_reference
 from tests.certs import make_ca
-from tests.docs.documents import Block, all_blocks
 from tests.sites import underlined
 from tests.unit.test_loader import WHOLE
+from tools.docs.documents import Block, all_blocks
 
 PATTERNS: dict[str, Any] = site_schema()["$defs"]
 FARM = '[[farms]]\nname = "meet.contoso.com"\nservers = ["fepool.contoso.local"]\n'

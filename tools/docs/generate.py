@@ -1,4 +1,4 @@
-"""The generated parts of the pages: `python -m tests.docs.generate --write | --check`, which make docs and make check-docs call.
+"""The generated parts of the pages: `python -m tools.docs.generate --write | --check`, which make docs and make check-docs call.
 
 A part is in its page between two comments with its name. The text around the parts is written by hand. A part comes from the code: the
 models of the configuration file, the options of the command line, the declarations and texts of the steps, the exit codes.
@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from lyncarr.powershell.protocol import FAILURE_KINDS, NOTE_KINDS
 from lyncarr.report.events import LIVE
 from lyncarr.steps import STAGES, STEPS
 from lyncarr.steps.explanation import explain
-from tests.docs.documents import DOCS, FIX, renewed
+from tools.docs.documents import DOCS, FIX, renewed
 
 COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
 
@@ -90,7 +91,7 @@ def type_of(schema: dict[str, Any]) -> str:
         )
     if kind == "integer":
         return f"whole number, {schema['minimum']} to {schema['maximum']}" if "maximum" in schema else "whole number"
-    return {"path": "path", "uri": "https URL"}.get(schema.get("format"), {"string": "text", "boolean": "true or false"}[kind])
+    return {"path": "path", "uri": "https URL"}.get(schema.get("format", ""), {"string": "text", "boolean": "true or false"}[kind])
 
 
 def default_of(model: type[Table], key: str, schema: dict[str, Any]) -> str:
@@ -225,7 +226,7 @@ def script_bundles() -> str:
 def parts() -> dict[str, dict[str, Callable[[], str]]]:
     """Page -> name of each part that it must have -> what makes the part."""
     return {
-        "site-file.md": {name: lambda name=name: site_table(name) for name in models()},
+        "site-file.md": {name: partial(site_table, name) for name in models()},
         "cli.md": {"commands": commands, "options": options},
         "steps.md": {"stages": stages, "steps": steps},
         "output.md": {"exit codes": exit_codes, "live events": live_events},
@@ -249,7 +250,7 @@ def complaints(*, write: bool) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.docs.generate", description="The generated parts of the pages.")
+    parser = argparse.ArgumentParser(prog="python -m tools.docs.generate", description="The generated parts of the pages.")
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--write", action="store_true", help="write them into the pages")
     mode.add_argument("--check", action="store_true", help="fail if a page is outdated")

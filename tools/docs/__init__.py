@@ -1,0 +1,1 @@
+"""The pages: what they contain, and the parts that are generated from the code."""
