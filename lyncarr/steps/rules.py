@@ -71,7 +71,7 @@ RULE_ATTRIBUTES = {
     "pattern_syntax": Attribute("pattern syntax"),
     "stop_processing": Attribute("stop processing", quiet=True),
     "type": Attribute("action"),
-    "order": Attribute("rule order"),
+    "order": Attribute("order"),
     "taken_by": Attribute("requests taken by", quiet=()),
 }
 """The attributes of `rules_state`, but for `redirect_type`, which only a redirect has."""
