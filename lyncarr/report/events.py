@@ -16,7 +16,7 @@ LIVE = {
     "connecting": "opens a remote shell",
     "hello": "facts of the host: computer, os, build, powershell and more",
     "note": "kind, step (or null), item (or null): what the note is about, text",
-    "plan": "pending: step -> number of changes; script_sha256: of each bundle of the script, `look` and `write`",
+    "plan": "pending: step -> number of changes; script_sha256: bundle of the script -> its SHA-256",
     "applying": "step",
     "progress": "step, text, percent (or null)",
     "reconnecting": "cause: why the connection was lost during a write",
