@@ -13,7 +13,7 @@ WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 # What make check runs: a part of tests/lab, and of tests/powershell the cases.
 QUICK := tests/unit tests/cli tests/compatibility tests/powershell/test_cases.py tests/lab/test_replay.py tests/lab/test_command_line.py tests/lab/test_budget.py tests/lab/test_folder.py
-REPORT := $(BIN)/python -m tests.snippets.report $(RECORDED)
+REPORT := $(BIN)/python -m tools.snippets.report $(RECORDED)
 GENERATE := $(BIN)/python -m tools.docs.generate
 
 .DEFAULT_GOAL := test

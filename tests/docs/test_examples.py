@@ -19,9 +19,9 @@ from lyncarr.powershell.bundle import MAIN, SHARED, compose, read_snippet
 from lyncarr.steps import STEPS, explanation
 from tests.powershell.hosts import configuration
 from tests.sites import site_of
-from tests.snippets.snippet_lint import FOLDER as LINT_FOLDER
-from tests.snippets.snippet_lint import run_lint
 from tools.docs.documents import DOCS, PAGES, ROOT, Block, all_blocks, blocks, name_of
+from tools.snippets.snippet_lint import FOLDER as LINT_FOLDER
+from tools.snippets.snippet_lint import run_lint
 
 FARM = '\n[[farms]]\nname = "meet.contoso.com"\nservers = ["fepool.contoso.local"]\n'
 WORKED_OUT = DOCS / "writing-a-step.md"

@@ -12,7 +12,7 @@ from typing import Any
 from lyncarr.powershell import bootstrap
 from lyncarr.powershell.bundle import read_snippet
 from tests.patience import HANG_S
-from tests.snippets.snippet_coverage import driver_command, to_load
+from tools.snippets.snippet_coverage import driver_command, to_load
 
 HERE = Path(__file__).parent / "bootstrap"
 RECORDINGS: list[Path | None] = []

@@ -17,7 +17,7 @@ from lyncarr.powershell.protocol import EventReader, encode_request
 from lyncarr.steps import STEPS
 from tests.patience import HANG_S
 from tests.powershell.standin import assembly
-from tests.snippets.snippet_coverage import driver_command, to_load
+from tools.snippets.snippet_coverage import driver_command, to_load
 
 HERE = Path(__file__).parent
 RECORDINGS: list[Path | None] = []

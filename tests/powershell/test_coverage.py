@@ -9,7 +9,7 @@ from lyncarr.steps import STEPS
 from tests.powershell import bootstrap_engine
 from tests.powershell.conftest import Ran
 from tests.powershell.engine import RECORDINGS, composed
-from tests.snippets.snippet_coverage import NEEDED, finished, snippet_coverage
+from tools.snippets.snippet_coverage import NEEDED, finished, snippet_coverage
 
 
 @pytest.mark.powershell

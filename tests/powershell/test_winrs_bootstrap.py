@@ -11,7 +11,7 @@ import pytest
 
 from lyncarr.powershell import lines
 from lyncarr.powershell.bundle import WINRS, winrs_bootstrap
-from tests.snippets.snippet_coverage import NEEDED, driver_command, finished, snippet_coverage, to_load
+from tools.snippets.snippet_coverage import NEEDED, driver_command, finished, snippet_coverage, to_load
 
 pytestmark = pytest.mark.powershell
 

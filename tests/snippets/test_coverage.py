@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.snippets.snippet_coverage import KEEP, Coverage, driver_command, recorded, snippet_coverage, to_load
+from tools.snippets.snippet_coverage import KEEP, Coverage, driver_command, recorded, snippet_coverage, to_load
 
 BREAKPOINTS = Path(__file__).with_name("breakpoints.ps1")
 STATEMENTS = (Path(__file__).parent / "samples" / "statements.ps1").read_text(encoding="ascii")

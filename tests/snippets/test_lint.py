@@ -8,7 +8,8 @@ import pytest
 
 from lyncarr.powershell import bootstrap
 from lyncarr.powershell.bundle import MAIN, compose
-from tests.snippets.snippet_lint import FOLDER, Report, Sample, read_samples, run_lint
+from tests.snippets.lint_samples import Sample, read_samples
+from tools.snippets.snippet_lint import FOLDER, Report, run_lint
 
 pytestmark = pytest.mark.powershell
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.snippets import report
-from tests.snippets.report import Line, Part
-from tests.snippets.snippet_coverage import Coverage
 from tools.docs.documents import renewed
+from tools.snippets import report
+from tools.snippets.report import Line, Part
+from tools.snippets.snippet_coverage import Coverage
 
 LAYER = "_windows/host.ps1"
 TEXT = "function Get-LyncarrSample {\n    'one'\n    'two'\n}\n"

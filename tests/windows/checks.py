@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lyncarr.lab.real.wine import WineMachine
-from tests.snippets.report import layer_text
-from tests.snippets.snippet_coverage import driver_arguments, to_load
+from tools.snippets.report import layer_text
+from tools.snippets.snippet_coverage import driver_arguments, to_load
 
 LONGEST_RUN_S = 600
 

@@ -18,8 +18,8 @@ from lyncarr.hosts.target import Target
 from lyncarr.powershell.bundle import SHARED, read_snippet, snippet_folder
 from tests.acceptance import __main__ as acceptance
 from tests.acceptance import hands, secrets_in_log
-from tests.snippets.snippet_lint import run_lint
 from tests.windows import checks
+from tools.snippets.snippet_lint import run_lint
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "tests" / "acceptance").glob("*.ps1"))

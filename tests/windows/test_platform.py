@@ -19,12 +19,12 @@ from lyncarr.lab.wire.engine import Output
 from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import WINDOWS, snippet_folder
 from lyncarr.steps.certificate import Certificate
-from tests.snippets.report import layer_parts, misjudged
-from tests.snippets.snippet_coverage import NEEDED, finished
 from tests.windows import checks
 from tests.windows.conftest import MakeMachine
 from tests.windows.sites import full_site
 from tests.windows.wire import Sender, shell_on
+from tools.snippets.report import layer_parts, misjudged
+from tools.snippets.snippet_coverage import NEEDED, finished
 
 pytestmark = pytest.mark.wine
 

@@ -15,10 +15,10 @@ from lyncarr.lab.real.wine import WineMachine
 from lyncarr.powershell.bootstrap import FOLDER, script
 from lyncarr.powershell.bundle import snippet_folder
 from tests.certs import make_leaf, make_pfx
-from tests.snippets.report import CONSOLE_LAYER, layer_parts, misjudged
-from tests.snippets.snippet_coverage import NEEDED, finished
 from tests.windows import checks
 from tests.windows.conftest import MakeMachine
+from tools.snippets.report import CONSOLE_LAYER, layer_parts, misjudged
+from tools.snippets.snippet_coverage import NEEDED, finished
 
 pytestmark = pytest.mark.wine
 

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lyncarr.powershell.protocol import FAILURE_KINDS, NOTE_KINDS
 
 FOLDER = Path(__file__).resolve().parent
-SHARED_FILE = "_sample.ps1"
-DICTIONARY = "[Collections.IDictionary]"
-GETTER = ", ".join(f"{DICTIONARY}${name}" for name in ("Desired", "Parameters", "Context"))
-SETTER = f"{GETTER}, {DICTIONARY}$Secrets"
 
 
 @dataclass(frozen=True)
@@ -47,17 +41,6 @@ class Report:
         return [finding for finding in self.findings if finding.bundle == bundle and finding.excuse is None]
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A text that breaks exactly the rules `expected` (none: a text that passes)."""
-
-    name: str
-    rule: str
-    file: str
-    text: str
-    expected: frozenset[str]
-
-
 KINDS = {"Stop-Lyncarr": sorted(FAILURE_KINDS), "Add-LyncarrNote": sorted(NOTE_KINDS)}
 """Function -> the kinds that its -Kind may be."""
 
@@ -73,20 +56,3 @@ def run_lint(powershell: str, bundles: Mapping[str, Mapping[str, str]], scratch:
         raise RuntimeError(f"lint.ps1 ended with {done.returncode}: {done.stderr.strip()}")
     first, *rest = (json.loads(line) for line in done.stdout.splitlines())
     return Report(tuple(first["rules"]), tuple(Finding(**line) for line in rest))
-
-
-def read_samples() -> Iterator[Sample]:
-    """The samples of samples/*.toml; what their keys mean stands in syntax.toml."""
-    for path in sorted((FOLDER / "samples").glob("*.toml")):
-        for place, entry in enumerate(tomllib.loads(path.read_text(encoding="utf-8"))["rule"]):
-            broken = frozenset([entry["name"], *entry.get("also", ())])
-            for kind, expected in (("fires", broken), ("passes", frozenset[str]())):
-                for number, text in enumerate(entry[kind]):
-                    name = f"{path.stem}-{place}-{entry['name']}-{kind}-{number}"
-                    yield Sample(name, entry["name"], entry.get("file", SHARED_FILE), _whole_text(entry, text), expected)
-
-
-def _whole_text(entry: Mapping[str, Any], text: str) -> str:
-    if entry.get("whole", False):
-        return text.replace("@get", GETTER).replace("@set", SETTER)
-    return f"function Get-LyncarrSample {{\nparam([psobject]$Value)\n{text}\n}}\n"

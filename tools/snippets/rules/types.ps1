@@ -34,7 +34,7 @@ $Rules['known-type'] = {
     foreach ($written in @(Get-WrittenType $File)) {
         if ($null -eq $written.TypeName) { New-Fault $written.At 'not the name of a type'; continue }
         foreach ($name in @(Get-NamedType $written.TypeName)) {
-            if ($name -ne 'ordered' -and $null -eq (Resolve-FullTypeName $name)) { New-Fault $written.At "the type $name is not known in .NET Framework 4.5 (tests/snippets/data/types.txt)" $name }
+            if ($name -ne 'ordered' -and $null -eq (Resolve-FullTypeName $name)) { New-Fault $written.At "the type $name is not known in .NET Framework 4.5 (tools/snippets/data/types.txt)" $name }
         }
     }
 }

@@ -158,7 +158,7 @@ $Rules['platform-layer'] = {
     foreach ($node in (Get-Node $File 'CommandAst')) {
         $name = $node.GetCommandName()
         if ($null -ne $name -and $Facts.Commands.ContainsKey($name) -and -not $ForbiddenCommands.ContainsKey($name) -and -not $Bundle.Functions.ContainsKey($name) -and -not $Facts.Portable.ContainsKey($name)) {
-            New-Fault $node "$name belongs in a function of _windows/ (or into tests/snippets/data/portable.txt, if it is the same everywhere)" $name
+            New-Fault $node "$name belongs in a function of _windows/ (or into tools/snippets/data/portable.txt, if it is the same everywhere)" $name
         }
     }
     foreach ($written in @(Get-WrittenType $File)) {
@@ -166,7 +166,7 @@ $Rules['platform-layer'] = {
         foreach ($name in @(Get-NamedType $written.TypeName)) {
             $type = Resolve-FullTypeName $name
             if ($null -eq $type -or $Facts.Portable.ContainsKey($type) -or $type.StartsWith('Microsoft.Web.Administration.')) { continue }
-            New-Fault $written.At "$type belongs in a function of _windows/ (or into tests/snippets/data/portable.txt, if it is the same everywhere)" $type
+            New-Fault $written.At "$type belongs in a function of _windows/ (or into tools/snippets/data/portable.txt, if it is the same everywhere)" $type
         }
     }
     foreach ($node in (Get-Node $File 'VariableExpressionAst')) {

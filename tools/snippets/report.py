@@ -1,4 +1,4 @@
-"""What the tests ran of the snippets: `python -m tests.snippets.report FOLDER [--check | --write]`.
+"""What the tests ran of the snippets: `python -m tools.snippets.report FOLDER [--check | --write]`.
 
 FOLDER holds what a test run recorded ($LYNCARR_COVERAGE). Outside the platform layer every line must have run. A line of the platform
 layer that ran nowhere must be in data/unreached.json with its reason. --write puts the result into docs/what-is-proved.md; --check fails
@@ -20,8 +20,8 @@ from lyncarr.steps import STEPS
 from tests.conftest import engine
 from tests.powershell import bootstrap_engine
 from tests.powershell.engine import composed
-from tests.snippets.snippet_coverage import Coverage, function_of, kept_recordings, snippet_coverage
 from tools.docs.documents import FIX, renewed
+from tools.snippets.snippet_coverage import Coverage, function_of, kept_recordings, snippet_coverage
 
 CONSOLE_LAYER = f"{bootstrap.FOLDER}/_windows.ps1"
 LAYERS = (*WINDOWS, CONSOLE_LAYER)
@@ -164,7 +164,7 @@ def page_text(parts: list[Part]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.snippets.report", description="What the tests ran of the snippets.")
+    parser = argparse.ArgumentParser(prog="python -m tools.snippets.report", description="What the tests ran of the snippets.")
     parser.add_argument("folder", type=Path)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--write", action="store_true", help="write the result into docs/what-is-proved.md")

@@ -1,0 +1,1 @@
+"""The lint of the snippets, and which of their lines the tests reached."""
