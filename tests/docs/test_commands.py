@@ -1,7 +1,7 @@
-"""Each command that a page shows runs: page by page, in the page's order, by the console script against the replay lab.
+"""Each command in a page runs: page by page, in the order of the page, with the real command line against the replay lab.
 
-A new line of a page needs a home: RUNS where it can run here, else ELSEWHERE with the reason and the test that runs it. What a
-page shows below a command must come out of it, word for word.
+A new line of a page must be listed: in RUNS if it can run here, otherwise in ELSEWHERE with the reason and the test that runs it. The output
+that a page shows below a command must be exactly the output of the command.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tools.docs.documents import PAGES, ROOT, Line, blocks, code_in, kinds, line
 
 
 class Reader:
-    """Somebody who works through a page: a folder with a filled-in site file, and the bare server that it leads to."""
+    """A reader who follows a page: a folder with a complete configuration file, and the new server that the file names."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,7 +54,7 @@ class Reader:
         self.site.unlink()
 
     def fill_in(self) -> None:
-        """Put the reader's own servers and certificates in the place of what `lyncarr init` wrote."""
+        """Replace the file that `lyncarr init` wrote by one with the servers and certificates of the reader."""
         self.site.unlink(missing_ok=True)
         lab = self.lab
         write_site(
@@ -68,12 +68,12 @@ class Reader:
         )
 
     def drift(self) -> None:
-        """The finished server, on which the time-out of one farm was changed by hand."""
+        """The finished server, with the timeout of one farm changed by hand."""
         self.machine.states = finished(prepare(load_site(self.site), None))
         self.machine.states["proxy-timeout"]["dialin.contoso.com"]["timeout_s"] = 30
 
     def run(self, command: str, answer: str = "") -> tuple[int, str]:
-        """Exit code and standard output; with an `answer` on a terminal, where it is typed at the question."""
+        """Exit code and standard output. With an `answer`, the command runs on a terminal and gets it as input to its question."""
         words = shlex.split(command)
         if answer:
             with Terminal(words, self.folder, self.environment | {"TERM": "xterm"}, 120) as terminal:
@@ -86,7 +86,7 @@ class Reader:
         return done.returncode, done.stdout
 
     def serve(self, command: str) -> tuple[int, str]:
-        """A lab of the reader's own: the two commands that it prints run as pasted, then Ctrl-C ends it."""
+        """Start a lab, run the two commands that it prints, and end the lab with Ctrl-C."""
         lab = subprocess.Popen(
             shlex.split(command), cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
         )
@@ -104,7 +104,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Run:
-    """How a command ends, what is answered to its question, and what the reader does before and after it."""
+    """The exit code of a command, the answer to its question, and what the reader does before and after it."""
 
     code: int = 0
     answer: str = ""
@@ -129,7 +129,7 @@ RUNS = {
 }
 
 SHOWN: dict[tuple[str, str], Callable[[Reader], None]] = {("README.md", "lyncarr plan rp01"): Reader.drift}
-"""(page, command) of a block with output -> how the server came to be as the page shows it."""
+"""(page, command) of a block with output -> the function that gives the server the state of the page."""
 
 ELSEWHERE = {
     "make demo": ("tests/docs/test_demo.py", "runs the same module"),
@@ -148,36 +148,36 @@ ELSEWHERE = {
     "python3 -m venv": ("tests/docs/test_wheel.py", "makes an environment there"),
     ".ci/run": (".ci/run", "runs all tests"),
 }
-"""How a command begins that cannot run here -> the file that runs what it runs, and why it is not done here."""
+"""The beginning of a command that cannot run here -> the file that runs it instead, and the reason."""
 
 KINDS = {"console", "powershell", "toml", "json", "python", "markdown", "text", ""}
 PROGRAMS = ("lyncarr", "make", "pip", "pipx", "python", "python3", "openssl", "git", ".ci/run")
 SHELL_LINES: list[Line] = [line for page in PAGES for line in lines(page)]
 
 
-def home(command: str) -> str | None:
-    """The key of ELSEWHERE for a command."""
+def listed(command: str) -> str | None:
+    """The key of ELSEWHERE for a command, or None."""
     return next((start for start in ELSEWHERE if command == start or command.startswith(f"{start} ")), None)
 
 
 @pytest.mark.parametrize("line", SHELL_LINES, ids=str)
-def test_each_line_has_one_home(line: Line) -> None:
-    assert (line.command in RUNS) != (home(line.command) is not None), f"{line}: add it to RUNS, or to ELSEWHERE with the reason"
+def test_each_line_is_listed_once(line: Line) -> None:
+    assert (line.command in RUNS) != (listed(line.command) is not None), f"{line}: add it to RUNS, or to ELSEWHERE with the reason"
     assert not line.shown or (line.page, line.command) in SHOWN, f"{line}: add to SHOWN how its output comes to be"
 
 
-def test_no_home_stands_empty() -> None:
+def test_no_entry_is_unused() -> None:
     written = {line.command for line in SHELL_LINES} | {code for page in PAGES for code in code_in(page)}
     assert set(RUNS) <= {line.command for line in SHELL_LINES}
     assert set(SHOWN) <= {(line.page, line.command) for line in SHELL_LINES if line.shown}
-    assert set(ELSEWHERE) == {home(command) for command in written} - {None}
+    assert set(ELSEWHERE) == {listed(command) for command in written} - {None}
     for file, _ in ELSEWHERE.values():
         assert (ROOT / file).is_file(), file
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_hide_in_no_other_block(page: Path) -> None:
-    """Each kind of block is one that the tests of this folder look into, and what has no kind, or is text, holds no command."""
+    """The tests of this folder read each kind of block. Blocks of text, and blocks without a kind, contain no command."""
     assert kinds(page) <= KINDS
     for kind in ("text", ""):
         for block in blocks(page, kind):
@@ -186,11 +186,11 @@ def test_commands_hide_in_no_other_block(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_commands_within_sentences_have_a_home(page: Path) -> None:
-    """Those of lyncarr are parsed by test_text.py."""
+def test_commands_within_sentences_are_listed(page: Path) -> None:
+    """test_text.py parses the commands of lyncarr."""
     for code in code_in(page):
         if code.startswith(tuple(f"{program} " for program in PROGRAMS if program != "lyncarr")):
-            assert home(code) is not None, f"{name_of(page)}: {code}"
+            assert listed(code) is not None, f"{name_of(page)}: {code}"
 
 
 @pytest.mark.parametrize(
