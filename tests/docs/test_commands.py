@@ -1,7 +1,7 @@
 """Each command in a page runs: page by page, in the order of the page, with the real command line against the replay lab.
 
-A new line of a page must be listed: in RUNS if it can run here, otherwise in ELSEWHERE with the reason and the test that runs it. The output
-that a page shows below a command must be exactly the output of the command.
+A new line of a page must be listed: in RUNS if it can run here, otherwise in ELSEWHERE with the reason and the test that runs it. The
+output that a page shows below a command must be exactly the output of the command.
 """
 
 from __future__ import annotations
@@ -92,14 +92,14 @@ class Reader:
         )
         with lab:
             try:
-                said = wait_for(lab.stdout, "Press Ctrl-C to stop the server.")
-                plan, provision = re.findall(r"^  (lyncarr .+)$", said, re.MULTILINE)
+                output = wait_for(lab.stdout, "Press Ctrl-C to stop the server.")
+                plan, provision = re.findall(r"^  (lyncarr .+)$", output, re.MULTILINE)
                 assert self.run(plan)[0] == 2
                 assert self.run(provision, "y")[0] == 0
             finally:
                 lab.send_signal(signal.SIGINT)
                 code = lab.wait(timeout=HANG_S)
-        return code, said
+        return code, output
 
 
 @dataclass(frozen=True)
@@ -218,9 +218,9 @@ def test_a_page_runs_from_its_first_line_to_its_last(page: Path, reader: Reader)
         if line.shown:
             before = reader.machine.states
             SHOWN[line.page, line.command](reader)
-        code, said = reader.serve(line.command) if how.serves else reader.run(line.command, how.answer)
-        assert code == how.code, f"{line}\n{said}"
+        code, output = reader.serve(line.command) if how.serves else reader.run(line.command, how.answer)
+        assert code == how.code, f"{line}\n{output}"
         if line.shown:
-            assert said.strip("\n") == line.shown
+            assert output.strip("\n") == line.shown
             reader.machine.states = before
         how.after(reader)
