@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks import page
 from benchmarks.hosts import Ground, ReplayGround, wine_ground
 from benchmarks.link import Link
-from benchmarks.measure import Bench
+from benchmarks.measure import BenchmarkHost
 from benchmarks.sites import SITES
 from benchmarks.tools import LYNCARR, Ansible, Lyncarr, Pipelines, RunPs, Tool
 from lyncarr.lab.wire.server import LabServer
@@ -63,7 +63,7 @@ def ground_of(options: argparse.Namespace, folder: Path) -> Iterator[Ground]:
         yield ground
 
 
-def starts(bench: Bench, settings: int, repeat: int) -> dict[str, float]:
+def starts(bench: BenchmarkHost, settings: int, repeat: int) -> dict[str, float]:
     """The start times of lyncarr and of a shell of the host: name -> seconds, the median of `repeat` runs."""
     commands = {"lyncarr --help": ["--help"], f"lyncarr check, {settings} settings": ["check"]}
     taken = {name: [bench.command_seconds([*LYNCARR, *words]) for _ in range(repeat)] for name, words in commands.items()}
@@ -81,7 +81,7 @@ def main(words: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="lyncarr-bench-") as name, ground_of(options, Path(name)) as ground:
         folder = Path(name)
         with LabServer(ground.engine) as lab, Link(lab.address, lab.https_port) as link:
-            bench = Bench(ground, lab, link, folder)
+            bench = BenchmarkHost(ground, lab, link, folder)
             tools = tools_of(options)
             cells = []
             for settings in options.settings:

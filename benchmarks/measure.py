@@ -29,7 +29,7 @@ REPEATED_BELOW_S = 5.0
 RUN_BELOW_S = 20.0
 
 
-class Bench:
+class BenchmarkHost:
     """The host, the relay before it, and the working folder of the tools."""
 
     def __init__(self, ground: Ground, lab: LabServer, link: Link, folder: Path) -> None:

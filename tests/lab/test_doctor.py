@@ -185,7 +185,7 @@ def test_a_wrong_password_is_tried_once(tmp_path: Path, auth: str) -> None:
     ("ahead_s", "result", "text"),
     [(0, "ok", "the same as on this controller"), (-90, "ok", "behind this controller"), (7200, "warning", "Kerberos allows 5 minutes")],
 )
-def test_the_clock_is_told_and_decides_nothing(bench: Bench, ahead_s: float, result: str, text: str) -> None:
+def test_the_clock_is_reported_and_decides_nothing(bench: Bench, ahead_s: float, result: str, text: str) -> None:
     bench.faults.clock_s = ahead_s
     done = bench.here("doctor")
     assert done.code == 0
@@ -222,7 +222,7 @@ def test_a_script_that_does_not_run(bench: Bench, prepare: Callable[[Bench], Non
 
 
 def _denying(events: list[str]) -> list[str]:
-    """The host says hello, and then that it must not look."""
+    """The host sends hello, and then reports that access is denied."""
     denied = '{"event":"failed","step":null,"kind":"denied","text":"access to the path is denied","hint":""}'
     return ["\n".join((events[0], denied, '{"event":"done","count":2}'))]
 

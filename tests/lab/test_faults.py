@@ -70,7 +70,7 @@ def test_while_looking_it_ends_at_once_and_nothing_was_written(bench: Bench, num
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_once_while_writing_it_finishes_the_unit_and_tells_what_was_not_tried(bench: Bench, number: signal.Signals) -> None:
+def test_once_while_writing_it_finishes_the_transaction_and_reports_what_was_skipped(bench: Bench, number: signal.Signals) -> None:
     bench.machine.faults.pause_s = 3.0
     process = bench.start("provision", "--yes")
     wait_for(process.stderr, "applying iis")
@@ -199,7 +199,7 @@ def test_a_host_that_is_gone_for_good_while_writing(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_lock_of_a_shell_that_was_lost_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, transport: str) -> None:
-    """The answer of the write is lost, and its shell cannot be deleted: while it holds the lock nobody looks."""
+    """The answer of the write is lost, and its shell cannot be deleted: while it holds the lock, no run can read the state."""
     _no_pauses(monkeypatch)
     monkeypatch.setattr({"psrp": psrp, "winrs": winrs}[transport], "IDLE_TIMEOUT_S", 1)
     with Bench(tmp_path) as bench:

@@ -55,18 +55,18 @@ SCRIPT = Script(dict.fromkeys(("look", "lock", "write"), TEXT))
 PASSWORD = "canary Pä$$wörd-<&>\"' "
 RUN = "5e0c0b6e-0000-4000-8000-000000000001"
 STEP = "proxy-timeout"
-WANTED = {"meet.contoso.com": {"timeout_s": 900}}
+DESIRED = {"meet.contoso.com": {"timeout_s": 900}}
 
 SHELLS: dict[str, type[RemoteShell]] = {"psrp": PsrpShell, "winrs": WinrsShell}
 ASKING = {"psrp": "Command", "winrs": "Send"}
 """The message that carries a request, and with the first one the script."""
 FIRST_OUTPUT = {"psrp": 4, "winrs": 5}
 """The number of the Receive after the first of them."""
-WAYS: list[tuple[str, str]] = [("basic", "pin"), ("ntlm", "pin"), ("negotiate", "pin"), ("ntlm", "off"), ("negotiate", "off")]
+LOGONS: list[tuple[str, str]] = [("basic", "pin"), ("ntlm", "pin"), ("negotiate", "pin"), ("ntlm", "off"), ("negotiate", "off")]
 
 
 @dataclass
-class Bench:
+class ShellLab:
     """One lab with one machine, and hosts on it."""
 
     faults: Faults = field(default_factory=Faults)
@@ -74,7 +74,7 @@ class Bench:
     linger_s: float = 0.02
     options: dict[str, Any] = field(default_factory=dict)
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> ShellLab:
         self.lab = LabServer(
             ReplayEngine(self.machine, script=SCRIPT), password=PASSWORD, faults=self.faults, linger_s=self.linger_s, **self.options
         )
@@ -118,7 +118,7 @@ def observe(host: RemoteShell, *, lock: bool = False, deadline_s: float = HANG_S
 
 def apply(host: RemoteShell, *, secrets: dict[str, Secret] | None = None, deadline_s: float = HANG_S) -> list[Event]:
     events: list[Event] = []
-    request = Request(RUN, "apply", (StepRequest(STEP, WANTED),), True, {"who": "me"})
+    request = Request(RUN, "apply", (StepRequest(STEP, DESIRED),), True, {"who": "me"})
     host.request(request, events.append, Deadline(deadline_s), secrets or {})
     return events
 
@@ -130,9 +130,9 @@ def names(events: list[Event]) -> list[str]:
 # What runs, and what it costs.
 
 
-@pytest.mark.parametrize(("auth", "tls"), WAYS)
+@pytest.mark.parametrize(("auth", "tls"), LOGONS)
 def test_a_plan_costs_what_the_budget_allows(auth: str, tls: str) -> None:
-    with Bench() as bench:
+    with ShellLab() as bench:
         with bench.host(auth, tls) as host:
             events = observe(host)
         extra = 0 if auth == "basic" else 3 if tls == "off" else 2
@@ -145,9 +145,9 @@ def test_a_plan_costs_what_the_budget_allows(auth: str, tls: str) -> None:
     assert events[1].data["steps"][STEP]["meet.contoso.com"]["timeout_s"] == 120
 
 
-@pytest.mark.parametrize(("auth", "tls"), WAYS)
+@pytest.mark.parametrize(("auth", "tls"), LOGONS)
 def test_a_unit_costs_two_requests_and_two_more_with_secrets(auth: str, tls: str, transport: str) -> None:
-    with Bench() as bench, bench.host(auth, tls) as host:
+    with ShellLab() as bench, bench.host(auth, tls) as host:
         observe(host, lock=True)
         before = len(bench.lab.requests)
         assert names(apply(host)) == ["applying", "applied", "done"]
@@ -157,7 +157,7 @@ def test_a_unit_costs_two_requests_and_two_more_with_secrets(auth: str, tls: str
         # WinRS takes 100 KB in a Send.
         assert len(bench.lab.requests) - before <= {"psrp": 4, "winrs": 5}[transport]
         assert bench.machine.exchanges[-1].secrets == ("pfx", "pfx_password")
-    assert bench.machine.states[STEP] == WANTED
+    assert bench.machine.states[STEP] == DESIRED
 
 
 def test_a_client_certificate_logs_on_without_a_password(tmp_path: Path) -> None:
@@ -165,28 +165,28 @@ def test_a_client_certificate_logs_on_without_a_password(tmp_path: Path) -> None
     shown = client_identity(authority, "Administrator")
     (tmp_path / "client.pem").write_bytes(shown.certificate)
     (tmp_path / "client.key").write_bytes(shown.key)
-    with Bench(options={"client_authority": authority.certificate}) as bench:
+    with ShellLab(options={"client_authority": authority.certificate}) as bench:
         keys = {"password": None, "user": "", "certificate": tmp_path / "client.pem", "key": tmp_path / "client.key"}
         with bench.host("certificate", **keys) as host:
             assert names(observe(host)) == ["hello", "observed", "done"]
         assert len(bench.lab.requests) <= 6
 
 
-def test_a_client_certificate_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_client_certificate_is_refused(tmp_path: Path) -> None:
     shown = client_identity(Authority(), "Administrator")
     (tmp_path / "client.pem").write_bytes(shown.certificate)
     (tmp_path / "client.key").write_bytes(shown.key)
     keys = {"password": None, "certificate": tmp_path / "client.pem", "key": tmp_path / "client.key"}
     options = {"client_authority": Authority().certificate}
     refused = pytest.raises(RefusedError, match="refused the client certificate")
-    with Bench(options=options) as bench, bench.host("certificate", **keys) as host, refused:
+    with ShellLab(options=options) as bench, bench.host("certificate", **keys) as host, refused:
         observe(host)
 
 
 def test_the_shell_is_known_before_the_script_is_sent(transport: str) -> None:
     seen: list[tuple[Identity, list[str | None]]] = []
     before = {"psrp": ["Create", "Receive"], "winrs": ["Create", "Command", "Receive"]}[transport]
-    with Bench() as bench:
+    with ShellLab() as bench:
         target = bench.target()
         with shell_class()(target, script=SCRIPT, on_identity=lambda known: seen.append((known, bench.actions()))) as host:
             observe(host)
@@ -196,14 +196,14 @@ def test_the_shell_is_known_before_the_script_is_sent(transport: str) -> None:
 
 @pytest.mark.parametrize("version", ["2.0", "3.0"])
 def test_an_old_powershell_never_sees_the_script(version: str, transport: str) -> None:
-    with Bench(machine=Machine(powershell=version)) as bench, bench.host() as host:
+    with ShellLab(machine=Machine(powershell=version)) as bench, bench.host() as host:
         with pytest.raises(RefusedError, match=r"requires 4\.0 or newer"):
             observe(host)
         assert ASKING[transport] not in bench.actions()
 
 
 def test_events_come_as_they_happen() -> None:
-    with Bench() as bench, bench.host() as host:
+    with ShellLab() as bench, bench.host() as host:
         observe(host, lock=True)
         bench.machine.faults.pause_s = 3.0
         seen: dict[str, int] = {}
@@ -211,12 +211,12 @@ def test_events_come_as_they_happen() -> None:
         def see(event: Event) -> None:
             seen[event.name] = bench.machine.states[STEP]["meet.contoso.com"]["timeout_s"]
 
-        host.request(Request(RUN, "apply", (StepRequest(STEP, WANTED),), True), see, Deadline(HANG_S))
+        host.request(Request(RUN, "apply", (StepRequest(STEP, DESIRED),), True), see, Deadline(HANG_S))
     assert (seen["applying"], seen["applied"]) == (120, 900)
 
 
 def test_what_takes_longer_than_the_operation_time_out_is_waited_for() -> None:
-    with Bench() as bench, bench.host(wait_s=1) as host:
+    with ShellLab() as bench, bench.host(wait_s=1) as host:
         observe(host, lock=True)
         bench.machine.faults.pause_s = 2.5
         assert names(apply(host))[-1] == "done"
@@ -225,9 +225,9 @@ def test_what_takes_longer_than_the_operation_time_out_is_waited_for() -> None:
 # Refusals: one attempt, never another.
 
 
-@pytest.mark.parametrize(("auth", "tls"), WAYS)
+@pytest.mark.parametrize(("auth", "tls"), LOGONS)
 def test_a_wrong_password_is_shown_once(auth: str, tls: str) -> None:
-    with Bench() as bench:
+    with ShellLab() as bench:
         with bench.host(auth, tls, password=Secret("wrong")) as host, pytest.raises(RefusedError) as caught:
             observe(host)
         shown = [record for record in bench.lab.requests if record.auth == "refused"]
@@ -240,21 +240,21 @@ def test_a_wrong_password_is_shown_once(auth: str, tls: str) -> None:
 
 
 def test_a_host_that_refuses_in_the_middle_is_not_asked_again() -> None:
-    with Bench(faults=Faults(refuse_after=3)) as bench:
+    with ShellLab(faults=Faults(refuse_after=3)) as bench:
         with bench.host("basic") as host, pytest.raises(RefusedError):
             observe(host)
         assert [record.status for record in bench.lab.requests] == [200, 200, 200, 401]
 
 
-def test_a_method_that_is_not_offered_is_told_before_the_password_goes_out() -> None:
-    with Bench() as bench, bench.host("basic", "pin") as host:
+def test_a_method_that_is_not_offered_is_reported_before_the_password_goes_out() -> None:
+    with ShellLab() as bench, bench.host("basic", "pin") as host:
         bench.faults.refuse_authentication = True
         with pytest.raises(RefusedError, match="does not offer the logon method basic, only Negotiate"):
             observe(host)
 
 
 def test_an_untrusted_certificate_sees_no_request() -> None:
-    with Bench() as bench:
+    with ShellLab() as bench:
         with bench.host(tls="verify") as host, pytest.raises(UntrustedError, match="is not trusted") as caught:
             observe(host)
         assert caught.value.hint.splitlines()[1:] == [bench.lab.pin, f'tls = "pin:sha256:{bench.lab.pin}"']
@@ -262,7 +262,7 @@ def test_an_untrusted_certificate_sees_no_request() -> None:
 
 
 def test_a_wrong_name_in_the_certificate_sees_no_request() -> None:
-    with Bench(options={"certificate": server_identity("127.0.0.1", "wrong-name")}) as bench:
+    with ShellLab(options={"certificate": server_identity("127.0.0.1", "wrong-name")}) as bench:
         with bench.host(tls="ca") as host, pytest.raises(UntrustedError, match="for another name"):
             observe(host)
         assert bench.lab.requests == []
@@ -270,7 +270,7 @@ def test_a_wrong_name_in_the_certificate_sees_no_request() -> None:
 
 def test_a_relayed_log_on_is_refused() -> None:
     """Channel binding: a host that has other TLS in front of it than the client sees does not take the log-on."""
-    with Bench() as bench:
+    with ShellLab() as bench:
         own = bench.lab.identity
         assert own is not None
         seen_by_client = own.pin
@@ -298,8 +298,8 @@ HOSTILE: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("auth", "tls"), [("basic", "pin"), ("ntlm", "off")])
 @pytest.mark.parametrize("fault", [fault for _, fault in HOSTILE], ids=[name for name, _ in HOSTILE])
-def test_what_cannot_be_believed_ends_the_run(fault: dict[str, Any], auth: str, tls: str, transport: str) -> None:
-    with Bench(faults=Faults(**fault)) as bench:
+def test_an_answer_that_cannot_be_trusted_ends_the_run(fault: dict[str, Any], auth: str, tls: str, transport: str) -> None:
+    with ShellLab(faults=Faults(**fault)) as bench:
         with bench.host(auth, tls) as host, pytest.raises(ProtocolError):
             observe(host)
         until = 3 if "redirect" in fault else len(bench.lab.requests)
@@ -308,9 +308,9 @@ def test_what_cannot_be_believed_ends_the_run(fault: dict[str, Any], auth: str, 
 
 
 @pytest.mark.parametrize("back", [3, 2, 1, 0])
-def test_an_unsealed_answer_is_never_believed(transport: str, back: int) -> None:
+def test_an_unencrypted_answer_is_always_rejected(transport: str, back: int) -> None:
     message = FIRST_OUTPUT[transport] - back
-    with Bench(faults=Faults(plaintext=At(message))) as bench:
+    with ShellLab(faults=Faults(plaintext=At(message))) as bench:
         with bench.host("ntlm", "off") as host, pytest.raises(ProtocolError, match="unencrypted"):
             observe(host)
         assert len(bench.lab.messages) == message
@@ -318,7 +318,7 @@ def test_an_unsealed_answer_is_never_believed(transport: str, back: int) -> None
 
 @pytest.mark.parametrize(("transport", "fault"), [("psrp", "garbage"), ("psrp", "host_call"), ("winrs", "garbage")], indirect=["transport"])
 def test_strange_remoting_messages_end_the_run(fault: str) -> None:
-    with Bench(faults=Faults(**{fault: every()})) as bench:
+    with ShellLab(faults=Faults(**{fault: every()})) as bench:
         with bench.host() as host, pytest.raises(ProtocolError) as caught:
             observe(host)
         assert "Send" not in bench.actions()  # nothing was answered
@@ -342,7 +342,7 @@ REWRITES: dict[str, Callable[[list[str]], list[Any]]] = {
 
 @pytest.mark.parametrize("rewrite", REWRITES.values(), ids=REWRITES.keys())
 def test_events_that_break_the_contract_end_the_run(rewrite: Callable[[list[str]], list[Any]]) -> None:
-    with Bench() as bench:
+    with ShellLab() as bench:
         bench.machine.faults.rewrite = rewrite
         with bench.host(wait_s=20) as host, pytest.raises(ProtocolError) as caught:
             observe(host, deadline_s=40)
@@ -351,7 +351,7 @@ def test_events_that_break_the_contract_end_the_run(rewrite: Callable[[list[str]
 
 
 def test_a_script_that_does_not_run_is_a_failure_with_its_reason() -> None:
-    with Bench() as bench:
+    with ShellLab() as bench:
         with (
             bench.host(script=OTHER_SCRIPT) as host,
             pytest.raises(StepFailedError, match="replay host"),
@@ -361,7 +361,7 @@ def test_a_script_that_does_not_run_is_a_failure_with_its_reason() -> None:
 
 
 def test_a_shell_is_not_used_after_an_error() -> None:
-    with Bench() as bench, bench.host(script=OTHER_SCRIPT) as host:
+    with ShellLab() as bench, bench.host(script=OTHER_SCRIPT) as host:
         with pytest.raises(StepFailedError):
             observe(host)
         before = len(bench.lab.requests)
@@ -377,7 +377,7 @@ def test_what_the_listener_raises_comes_out_as_it_is() -> None:
     def listener(event: Event) -> None:
         raise Unforeseen
 
-    with Bench() as bench:
+    with ShellLab() as bench:
         with bench.host() as host, pytest.raises(Unforeseen):
             host.request(Request(RUN, "observe", (StepRequest(STEP, {}),)), listener, Deadline(HANG_S))
         assert bench.actions()[-1] == "Delete"
@@ -386,15 +386,15 @@ def test_what_the_listener_raises_comes_out_as_it_is() -> None:
 # Connections: what is tried again, and what is not.
 
 
-@pytest.mark.parametrize(("auth", "tls"), WAYS)
+@pytest.mark.parametrize(("auth", "tls"), LOGONS)
 def test_503_is_tried_again_while_connecting(auth: str, tls: str) -> None:
-    with Bench(faults=Faults(unavailable=2, retry_after_s=0)) as bench, bench.host(auth, tls) as host:
+    with ShellLab(faults=Faults(unavailable=2, retry_after_s=0)) as bench, bench.host(auth, tls) as host:
         assert names(observe(host))[-1] == "done"
         assert [record.status for record in bench.lab.requests[:3]].count(503) == 2
 
 
 def test_503_for_ever_ends_in_time() -> None:
-    with Bench(faults=Faults(unavailable=10_000, retry_after_s=1)) as bench, bench.host(connect_s=2.0) as host:
+    with ShellLab(faults=Faults(unavailable=10_000, retry_after_s=1)) as bench, bench.host(connect_s=2.0) as host:
         begun = time.monotonic()
         with pytest.raises(UnreachableError, match="503"):
             observe(host)
@@ -407,7 +407,7 @@ def test_nothing_listening_is_tried_again(known: bool, monkeypatch: pytest.Monke
     attempts: list[int] = []
     resolve = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, **options: (attempts.append(port), resolve(host, port, **options))[1])
-    with Bench() as bench:
+    with ShellLab() as bench:
         begun = time.monotonic()
         with (
             shell_class()(bench.target(port=1), script=SCRIPT, connect_timeout_s=5.0, known=known) as host,
@@ -420,7 +420,7 @@ def test_nothing_listening_is_tried_again(known: bool, monkeypatch: pytest.Monke
 
 def test_a_port_that_breaks_off_each_log_on_is_given_up_soon() -> None:
     """NTLM over http at a port that speaks TLS."""
-    with Bench() as bench:
+    with ShellLab() as bench:
         target = bench.target("ntlm", "off", port=bench.lab.https_port)
         begun = time.monotonic()
         with shell_class()(target, script=SCRIPT) as host, pytest.raises(UnreachableError):
@@ -429,12 +429,12 @@ def test_a_port_that_breaks_off_each_log_on_is_given_up_soon() -> None:
         assert host.traffic.connections == FIRST_ATTEMPTS
 
 
-@pytest.mark.parametrize(("auth", "tls"), WAYS)
+@pytest.mark.parametrize(("auth", "tls"), LOGONS)
 @pytest.mark.parametrize("back", [2, 0])
 @pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])
 def test_a_read_that_is_lost_is_read_again(auth: str, tls: str, transport: str, back: int, cut: str) -> None:
     """A plan has two Receives. Nothing is lost, and nothing comes twice."""
-    with Bench(faults=Faults(**{cut: At(FIRST_OUTPUT[transport] - back)})) as bench:
+    with ShellLab(faults=Faults(**{cut: At(FIRST_OUTPUT[transport] - back)})) as bench:
         with bench.host(auth, tls) as host:
             assert names(observe(host)) == ["hello", "observed", "done"]
         assert len(bench.machine.exchanges) == 1
@@ -442,22 +442,22 @@ def test_a_read_that_is_lost_is_read_again(auth: str, tls: str, transport: str, 
         assert bench.actions()[-1] == "Delete"
 
 
-@pytest.mark.parametrize(("auth", "tls"), WAYS)
+@pytest.mark.parametrize(("auth", "tls"), LOGONS)
 @pytest.mark.parametrize("message", [1, 2, 3, 4, 5])
 def test_a_connection_closed_while_idle_is_made_again(auth: str, tls: str, message: int) -> None:
-    with Bench(faults=Faults(cut_after=At(message))) as bench:
+    with ShellLab(faults=Faults(cut_after=At(message))) as bench:
         with bench.host(auth, tls) as host:
             assert names(observe(host)) == ["hello", "observed", "done"]
         assert len(bench.machine.exchanges) == 1
 
 
-@pytest.mark.parametrize(("auth", "tls"), WAYS)
+@pytest.mark.parametrize(("auth", "tls"), LOGONS)
 @pytest.mark.parametrize("secrets", [{}, {"pfx": Secret("x")}], ids=["whole", "secrets to come"])
 @pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])
 def test_a_request_that_is_lost_is_not_sent_again(auth: str, tls: str, transport: str, cut: str, secrets: dict[str, Secret]) -> None:
     """Where only an answer was lost, its output is received, and what it writes is not ended in the middle."""
     whole = transport == "winrs" or not secrets
-    with Bench() as bench, bench.host(auth, tls) as host:
+    with ShellLab() as bench, bench.host(auth, tls) as host:
         observe(host, lock=True)
         bench.machine.faults.pause_s = 0.3
         sent = len(bench.lab.messages)
@@ -478,7 +478,7 @@ def test_a_request_that_is_lost_is_not_sent_again(auth: str, tls: str, transport
 def test_two_lost_answers_do_not_end_a_write_in_its_middle(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy Windows the second need be no accident: what it answers to the question then is that it is busy (170)."""
     monkeypatch.setattr(retry, "ASK_PAUSE_S", 0.05)
-    with Bench() as bench, bench.host() as host:
+    with ShellLab() as bench, bench.host() as host:
         observe(host, lock=True)
         bench.machine.faults.pause_s = 0.5
         sent = len(bench.lab.messages)
@@ -490,7 +490,7 @@ def test_two_lost_answers_do_not_end_a_write_in_its_middle(transport: str, monke
 @pytest.mark.parametrize("transport", ["winrs"], indirect=True)
 def test_the_question_whether_a_request_has_arrived_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "ASK_PAUSE_S", 0.05)
-    with Bench() as bench, bench.host() as host:
+    with ShellLab() as bench, bench.host() as host:
         observe(host, lock=True)
         sent = len(bench.lab.messages)
         bench.faults.cut_answer = At(sent + 1, sent + 9)
@@ -501,7 +501,7 @@ def test_the_question_whether_a_request_has_arrived_is_not_asked_for_ever(monkey
 
 def test_a_request_of_several_messages_that_loses_the_first_ends_at_once() -> None:
     """The host waits for the others, and would be waited for until the deadline."""
-    with Bench() as bench, bench.host() as host:
+    with ShellLab() as bench, bench.host() as host:
         observe(host, lock=True)
         bench.faults.cut_answer = At(len(bench.lab.messages) + 1)
         request = Request(RUN, "upload", (), True, {"who": "me", "file": "arr", "offset": 0, "data": "A" * 600_000})
@@ -515,7 +515,7 @@ def test_a_request_of_several_messages_that_loses_the_first_ends_at_once() -> No
 @pytest.mark.parametrize("transport", ["winrs"], indirect=True)
 @pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])
 def test_the_start_of_the_bootstrap_is_not_sent_again_and_its_shell_is_deleted(cut: str) -> None:
-    with Bench(faults=Faults(**{cut: At(2)})) as bench:
+    with ShellLab(faults=Faults(**{cut: At(2)})) as bench:
         with bench.host() as host, pytest.raises(LostConnectionError):
             observe(host)
         assert bench.actions() == ["Create", "Command", "Delete"]
@@ -524,7 +524,7 @@ def test_the_start_of_the_bootstrap_is_not_sent_again_and_its_shell_is_deleted(c
 @pytest.mark.parametrize("transport", ["winrs"], indirect=True)
 def test_a_request_that_never_arrived_is_known_at_once() -> None:
     """The bootstrap answers that it has nothing; without that the controller would wait until the deadline."""
-    with Bench() as bench, bench.host(wait_s=20) as host:
+    with ShellLab() as bench, bench.host(wait_s=20) as host:
         observe(host, lock=True)
         bench.faults.cut_request = At(len(bench.lab.messages) + 1)
         begun = time.monotonic()
@@ -535,14 +535,14 @@ def test_a_request_that_never_arrived_is_known_at_once() -> None:
 
 @pytest.mark.parametrize("transport", ["winrs"], indirect=True)
 def test_the_last_piece_of_a_request_that_is_lost_is_asked_for() -> None:
-    with Bench() as bench, bench.host() as host:
+    with ShellLab() as bench, bench.host() as host:
         observe(host, lock=True)
         request = Request(RUN, "upload", (), True, {"who": "me", "file": "arr", "offset": 0, "data": "A" * 250_000})
         bench.faults.cut_request = At(len(bench.lab.messages) + 3)
         with pytest.raises(LostConnectionError, match="did not start the request"):
             host.request(request, lambda event: None, Deadline(HANG_S))
         assert len(bench.machine.exchanges) == 1
-    with Bench() as bench, bench.host() as host:
+    with ShellLab() as bench, bench.host() as host:
         observe(host, lock=True)
         bench.faults.cut_answer = At(len(bench.lab.messages) + 3)
         host.request(request, lambda event: None, Deadline(HANG_S))
@@ -552,8 +552,8 @@ def test_the_last_piece_of_a_request_that_is_lost_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("transport", ["winrs"], indirect=True)
-def test_a_host_that_runs_no_powershell_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Bench() as bench, bench.host() as host:
+def test_a_host_that_runs_no_powershell_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ShellLab() as bench, bench.host() as host:
         start = bench.lab.engine.open_process
         monkeypatch.setattr(bench.lab.engine, "open_process", lambda asked, output: start(replace(asked, command="another.exe"), output))
         with pytest.raises(RefusedError, match=r"does not run powershell\.exe") as caught:
@@ -564,7 +564,7 @@ def test_a_host_that_runs_no_powershell_is_told(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("cut", ["cut_request", "cut_answer"])
 def test_a_create_that_is_lost_is_not_sent_again(cut: str) -> None:
-    with Bench(faults=Faults(**{cut: At(1)})) as bench:
+    with ShellLab(faults=Faults(**{cut: At(1)})) as bench:
         with bench.host() as host, pytest.raises(LostConnectionError):
             observe(host)
         assert bench.actions() == ["Create"]
@@ -573,9 +573,9 @@ def test_a_create_that_is_lost_is_not_sent_again(cut: str) -> None:
 @pytest.mark.parametrize(("auth", "tls"), [("ntlm", "pin"), ("ntlm", "off")])
 @pytest.mark.parametrize("cut", ["cut_request", "cut_answer", "cut_after"])
 def test_a_plan_survives_or_ends_cleanly_wherever_it_is_cut(auth: str, tls: str, cut: str) -> None:
-    """The connection ends at each message of plan and apply in turn: it is done once, or it is an error that says so."""
+    """The connection ends at each message of plan and apply in turn: each is done once, or an error reports it."""
     for message in range(1, 9):
-        with Bench(faults=Faults(**{cut: At(message)})) as bench:
+        with ShellLab(faults=Faults(**{cut: At(message)})) as bench:
             with contextlib.suppress(LostConnectionError), bench.host(auth, tls) as host:
                 observe(host, lock=True)
                 apply(host)
@@ -585,7 +585,7 @@ def test_a_plan_survives_or_ends_cleanly_wherever_it_is_cut(auth: str, tls: str,
 
 
 def test_a_read_that_is_lost_again_and_again_is_given_up(transport: str) -> None:
-    with Bench(faults=Faults(cut_request=every(first=FIRST_OUTPUT[transport]))) as bench:
+    with ShellLab(faults=Faults(cut_request=every(first=FIRST_OUTPUT[transport]))) as bench:
         with bench.host("basic") as host, pytest.raises(LostConnectionError):
             observe(host)
         assert bench.actions().count("Receive") <= 4
@@ -593,14 +593,14 @@ def test_a_read_that_is_lost_again_and_again_is_given_up(transport: str) -> None
 
 def test_a_stalled_answer_ends_at_the_operations_time_and_is_read_again(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
     monkeypatch.setattr("lyncarr.hosts.http.transport.GRACE_S", 0.2)
-    with Bench(faults=Faults(stall=At(FIRST_OUTPUT[transport]))) as bench, bench.host(wait_s=1) as host:
+    with ShellLab(faults=Faults(stall=At(FIRST_OUTPUT[transport]))) as bench, bench.host(wait_s=1) as host:
         assert names(observe(host)) == ["hello", "observed", "done"]
         assert len(bench.machine.exchanges) == 1
 
 
 def test_the_runs_deadline_ends_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lyncarr.hosts.shell.CLOSE_S", 0.5)
-    with Bench(faults=Faults(stall=every(first=4))) as bench:
+    with ShellLab(faults=Faults(stall=every(first=4))) as bench:
         begun = time.monotonic()
         with bench.host(wait_s=200) as host, pytest.raises(LostConnectionError, match="did not finish within 1 s"):
             observe(host, deadline_s=1.0)
@@ -609,7 +609,7 @@ def test_the_runs_deadline_ends_everything(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_dripping_answer_ends_at_the_runs_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lyncarr.hosts.shell.CLOSE_S", 0.5)
-    with Bench(faults=Faults(drip=every(first=2), drip_interval_s=0.05)) as bench:
+    with ShellLab(faults=Faults(drip=every(first=2), drip_interval_s=0.05)) as bench:
         begun = time.monotonic()
         with bench.host(wait_s=200) as host, pytest.raises(LostConnectionError):
             observe(host, deadline_s=1.0)
@@ -643,7 +643,7 @@ def test_a_real_powershell_keeps_its_state_and_gets_the_secrets(real: LabServer,
     [("psrp", "fail", "nobody catches this"), ("psrp", "ask", "user interaction"), ("winrs", "fail", "nobody catches this")],
     indirect=["transport"],
 )
-def test_what_goes_wrong_in_a_real_powershell_is_told(real: LabServer, parameter: str, text: str) -> None:
+def test_failures_in_a_real_powershell_are_reported(real: LabServer, parameter: str, text: str) -> None:
     target = Target("rp01", real.address, real.https_port, real.user, Secret(PASSWORD), AuthMethod.ntlm, Tls("pin", pin=real.pin))
     with shell_class()(target, script=SCRIPT) as host:
         observe(host, deadline_s=HANG_S)
@@ -669,9 +669,9 @@ def test_a_real_powershell_is_stopped(real: LabServer) -> None:
 # Stopping.
 
 
-@pytest.mark.parametrize(("auth", "tls"), WAYS)
+@pytest.mark.parametrize(("auth", "tls"), LOGONS)
 def test_interrupt_stops_what_runs_and_deletes_the_shell(auth: str, tls: str) -> None:
-    with Bench() as bench, bench.host(auth, tls) as host:
+    with ShellLab() as bench, bench.host(auth, tls) as host:
         observe(host, lock=True)
         bench.machine.faults.pause_s = 10 * HANG_S
         start_at(bench.lab, "Receive", threading.Timer(0.4, host.interrupt))
@@ -687,16 +687,16 @@ def test_interrupt_stops_what_runs_and_deletes_the_shell(auth: str, tls: str) ->
 
 
 def test_interrupt_from_the_listener_ends_the_request() -> None:
-    with Bench() as bench, bench.host() as host:
+    with ShellLab() as bench, bench.host() as host:
         observe(host, lock=True)
         bench.machine.faults.pause_s = 30.0
-        request = Request(RUN, "apply", (StepRequest(STEP, WANTED),), True)
+        request = Request(RUN, "apply", (StepRequest(STEP, DESIRED),), True)
         with pytest.raises(LostConnectionError, match="interrupted"):
             host.request(request, lambda event: host.interrupt(), Deadline(HANG_S))
         assert bench.machine.holder is None
 
 
-@pytest.mark.parametrize(("auth", "tls"), WAYS)
+@pytest.mark.parametrize(("auth", "tls"), LOGONS)
 def test_a_signal_in_mid_answer_leaves_a_shell_that_can_be_interrupted(auth: str, tls: str) -> None:
     """Ctrl-C raises in the main thread, out of a read: the half-read connection must not be used for stopping."""
 
@@ -706,7 +706,7 @@ def test_a_signal_in_mid_answer_leaves_a_shell_that_can_be_interrupted(auth: str
     def pressed(number: int, frame: FrameType | None) -> None:
         raise PressedError
 
-    with Bench() as bench, bench.host(auth, tls) as host:
+    with ShellLab() as bench, bench.host(auth, tls) as host:
         observe(host, lock=True)
         bench.machine.faults.pause_s = 30.0
         before = signal.signal(signal.SIGALRM, pressed)
@@ -723,7 +723,7 @@ def test_a_signal_in_mid_answer_leaves_a_shell_that_can_be_interrupted(auth: str
 
 
 def test_interrupt_before_anything_ran_does_no_harm() -> None:
-    with Bench() as bench:
+    with ShellLab() as bench:
         with bench.host() as host:
             host.interrupt()
             with pytest.raises(LostConnectionError):
@@ -732,7 +732,7 @@ def test_interrupt_before_anything_ran_does_no_harm() -> None:
 
 
 def test_a_second_shell_waits_for_the_first_to_go() -> None:
-    with Bench() as bench:
+    with ShellLab() as bench:
         with bench.host() as first:
             observe(first, lock=True)
             with bench.host() as second:
@@ -751,7 +751,7 @@ def test_two_hosts_in_two_threads_leave_warnings_and_logging_as_they_were() -> N
     both = threading.Barrier(2, timeout=HANG_S)
     seen: dict[int, list[str]] = {}
 
-    def run(number: int, bench: Bench) -> None:
+    def run(number: int, bench: ShellLab) -> None:
         def meet(event: Event) -> None:
             seen.setdefault(number, []).append(event.name)
             if event.name == "hello":
@@ -760,7 +760,7 @@ def test_two_hosts_in_two_threads_leave_warnings_and_logging_as_they_were() -> N
         with bench.host() as host:
             host.request(Request(RUN, "observe", (StepRequest(STEP, {}),), False, {"who": "me"}), meet, Deadline(HANG_S))
 
-    with Bench() as first, Bench() as second:
+    with ShellLab() as first, ShellLab() as second:
         threads = [threading.Thread(target=run, args=(number, bench)) for number, bench in enumerate((first, second))]
         for thread in threads:
             thread.start()
@@ -788,7 +788,7 @@ def forms(secret: str) -> list[str]:
 
 @pytest.fixture
 def logs() -> Iterator[list[str]]:
-    """Everything that any logger says, at the lowest level, once the command line has silenced the libraries."""
+    """Every message of every logger, at the lowest level, once the command line has silenced the libraries."""
     lines: list[str] = []
     quiet_libraries()
 
@@ -827,7 +827,7 @@ FAILURES: list[dict[str, Any]] = [
 def test_no_secret_gets_out(auth: str, tls: str, fault: dict[str, Any], logs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     said: list[str] = []
     other = "canary-of-the-input"
-    with Bench(faults=Faults(**fault)) as bench:
+    with ShellLab(faults=Faults(**fault)) as bench:
         host = bench.host(auth, tls)
         try:
             with host:

@@ -32,7 +32,7 @@ def composed() -> str:
     return compose((*shared, *simulated, *(read_snippet(step.snippet) for step in STEPS)))
 
 
-class Machine:
+class HostDisk:
     """A folder that stands for one host's disk."""
 
     def __init__(self, folder: Path, config: str | None, *, modules: bool = True) -> None:
@@ -81,7 +81,7 @@ class Engine:
         self.process.stdin.close()
         self.process.wait(timeout=HANG_S)
 
-    def send(self, machine: Machine, request: Request, *, fresh: bool, pipeline_input: str | None = None) -> list[Event]:
+    def send(self, machine: HostDisk, request: Request, *, fresh: bool, pipeline_input: str | None = None) -> list[Event]:
         """The checked events of one request."""
         assert self.process.stdin
         assert self.process.stdout
@@ -110,7 +110,7 @@ class Engine:
 class Session:
     """One shell on one machine, for a site and a selection of stages."""
 
-    def __init__(self, engine: Engine, machine: Machine, site: Any, stages: tuple[Stage, ...]) -> None:
+    def __init__(self, engine: Engine, machine: HostDisk, site: Any, stages: tuple[Stage, ...]) -> None:
         self.engine, self.machine, self.site, self.stages = engine, machine, site, stages
         self.fresh = True
 

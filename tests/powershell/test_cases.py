@@ -12,7 +12,7 @@ import pytest
 from lyncarr.core.diff import diff
 from lyncarr.core.plan import steps_of
 from lyncarr.steps import STAGES
-from tests.powershell.engine import Engine, Machine, Session
+from tests.powershell.engine import Engine, HostDisk, Session
 from tests.powershell.hosts import configuration, inner
 from tests.sites import site_of
 
@@ -42,7 +42,7 @@ def test_case(path: Path, engine: Engine, bare_engine: Engine, tmp_path: Path) -
         if bare == "iis"
         else configuration(case.get("farms", FINISHED["farms"]), case.get("rules", FINISHED["rules"]), modules=not bare)
     )
-    machine = Machine(tmp_path / "host", before, modules=not bare)
+    machine = HostDisk(tmp_path / "host", before, modules=not bare)
     session = Session(bare_engine if bare else engine, machine, site, STAGES)
     step = next(one for one in steps_of(STAGES) if one.name == path.parent.name)
 

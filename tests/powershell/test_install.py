@@ -18,7 +18,7 @@ from lyncarr.materials.prepare import Prepared, prepare
 from lyncarr.materials.upload import pieces
 from lyncarr.steps import STEPS
 from tests.certs import NOW, Pair, make_ca, make_leaf, make_pfx
-from tests.powershell.engine import Engine, Machine
+from tests.powershell.engine import Engine, HostDisk
 from tests.powershell.hosts import configuration
 from tests.sites import site_of
 
@@ -78,7 +78,7 @@ class Windows:
     """One simulated host and a shell on it. Files are those of simulated/install_windows.ps1."""
 
     def __init__(self, engine: Engine, folder: Path, site: Prepared, config: str | None = None) -> None:
-        self.machine = Machine(folder / "host", config, modules=False)
+        self.machine = HostDisk(folder / "host", config, modules=False)
         self.engine, self.site = engine, site
         self.data = self.machine.programdata
         (self.data / "lyncarr").mkdir()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lyncarr.core.model import Event, Request, StepRequest
-from tests.powershell.engine import Engine, Machine
+from tests.powershell.engine import Engine, HostDisk
 from tests.powershell.hosts import configuration
 
 pytestmark = pytest.mark.powershell
@@ -18,7 +18,7 @@ TIMEOUT = (StepRequest("proxy-timeout", {"dialin.contoso.com": {"timeout_s": 900
 
 
 class Shell:
-    def __init__(self, engine: Engine, machine: Machine) -> None:
+    def __init__(self, engine: Engine, machine: HostDisk) -> None:
         self.engine, self.machine, self.fresh = engine, machine, True
 
     def send(
@@ -30,12 +30,12 @@ class Shell:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path / "host", configuration())
+def machine(tmp_path: Path) -> HostDisk:
+    return HostDisk(tmp_path / "host", configuration())
 
 
 @pytest.fixture
-def shell(engine: Engine, machine: Machine) -> Shell:
+def shell(engine: Engine, machine: HostDisk) -> Shell:
     return Shell(engine, machine)
 
 

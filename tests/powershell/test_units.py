@@ -13,7 +13,7 @@ import pytest
 from lyncarr.core.model import Stage
 from lyncarr.core.plan import select, steps_of
 from lyncarr.steps import STAGES
-from tests.powershell.engine import Engine, Machine, Session
+from tests.powershell.engine import Engine, HostDisk, Session
 from tests.powershell.hosts import configuration, inner
 from tests.sites import site_of
 
@@ -62,7 +62,7 @@ SELECTIONS = [(name,) for name in NAMES] + list(itertools.combinations(NAMES, 2)
 def test_no_selection_leaves_a_rule_without_its_host(names: tuple[str, ...], start: str, engine: Engine, tmp_path: Path) -> None:
     site = site_of(FARMS, tmp_path)
     stages = select(STAGES, names)
-    machine = Machine(tmp_path / "host", STARTS[start])
+    machine = HostDisk(tmp_path / "host", STARTS[start])
     session = Session(engine, machine, site, stages)
     session.observe()
     outcome = session.apply()
@@ -88,7 +88,7 @@ def test_even_half_of_the_unit_makes_no_loose_rule(
 ) -> None:
     """The command line never sends half of it; the script does not rely on that."""
     half = Stage("farms", tuple(step for step in STAGE.steps if step.name == name), transaction=True)
-    machine = Machine(tmp_path / "host", STARTS[start])
+    machine = HostDisk(tmp_path / "host", STARTS[start])
     session = Session(engine, machine, site_of(farms, tmp_path), (half,))
     session.observe()
     session.apply()
@@ -98,7 +98,7 @@ def test_even_half_of_the_unit_makes_no_loose_rule(
 @pytest.mark.powershell
 @pytest.mark.parametrize("fault", ["changed-on-disk", "locked"])
 def test_a_commit_that_lost_the_race_is_done_again_from_a_fresh_read(fault: str, engine: Engine, tmp_path: Path) -> None:
-    machine = Machine(tmp_path / "host", STARTS["bare"])
+    machine = HostDisk(tmp_path / "host", STARTS["bare"])
     (machine.configuration.parent / "standin-faults.txt").write_text(f"{fault}\n")
     session = Session(engine, machine, site_of(FARMS, tmp_path), (STAGE,))
     session.observe()
@@ -111,7 +111,7 @@ def test_a_commit_that_lost_the_race_is_done_again_from_a_fresh_read(fault: str,
 
 @pytest.mark.powershell
 def test_a_file_that_stays_locked_commits_nothing(engine: Engine, tmp_path: Path) -> None:
-    machine = Machine(tmp_path / "host", STARTS["bare"])
+    machine = HostDisk(tmp_path / "host", STARTS["bare"])
     (machine.configuration.parent / "standin-faults.txt").write_text("locked\n" * 5)
     session = Session(engine, machine, site_of(FARMS, tmp_path), (STAGE,))
     session.observe()
@@ -123,7 +123,7 @@ def test_a_file_that_stays_locked_commits_nothing(engine: Engine, tmp_path: Path
 
 @pytest.mark.powershell
 def test_a_library_that_lies_is_seen_in_the_second_look(engine: Engine, tmp_path: Path) -> None:
-    machine = Machine(tmp_path / "host", STARTS["bare"])
+    machine = HostDisk(tmp_path / "host", STARTS["bare"])
     (machine.configuration.parent / "standin-faults.txt").write_text("lie\n")
     session = Session(engine, machine, site_of(FARMS, tmp_path), (STAGE,))
     session.observe()
@@ -134,7 +134,7 @@ def test_a_library_that_lies_is_seen_in_the_second_look(engine: Engine, tmp_path
 
 @pytest.mark.powershell
 def test_a_backup_is_made_before_the_first_write_and_holds_what_was(engine: Engine, tmp_path: Path) -> None:
-    machine = Machine(tmp_path / "host", STARTS["drifted"])
+    machine = HostDisk(tmp_path / "host", STARTS["drifted"])
     session = Session(engine, machine, site_of(FARMS, tmp_path), (STAGE,))
     session.observe()
     outcome = session.apply()
@@ -144,7 +144,7 @@ def test_a_backup_is_made_before_the_first_write_and_holds_what_was(engine: Engi
 
 @pytest.mark.powershell
 def test_a_restart_that_is_owed_is_drift_and_is_paid_once(engine: Engine, tmp_path: Path) -> None:
-    machine = Machine(tmp_path / "host", STARTS["finished"])
+    machine = HostDisk(tmp_path / "host", STARTS["finished"])
     (machine.programdata / "restart-needed").touch()
     session = Session(engine, machine, site_of(FARMS, tmp_path), (STAGE,))
     assert session.observe()["farms"]["iisreset"] == {"pending": True}
@@ -156,7 +156,7 @@ def test_a_restart_that_is_owed_is_drift_and_is_paid_once(engine: Engine, tmp_pa
 @pytest.mark.powershell
 def test_the_rules_alone_tell_which_farms_they_need(engine: Engine, tmp_path: Path) -> None:
     farms = FINISHED["farms"].replace("meet.contoso.com", "intranet")
-    session = Session(engine, Machine(tmp_path / "host", configuration(farms)), site_of(FARMS, tmp_path), select(STAGES, ["ssl-offload"]))
+    session = Session(engine, HostDisk(tmp_path / "host", configuration(farms)), site_of(FARMS, tmp_path), select(STAGES, ["ssl-offload"]))
     session.observe()
     assert [note["text"] for note in session.notes] == ["needs step farms: the farm 'meet.contoso.com' does not exist on this host yet"]
 
@@ -177,7 +177,7 @@ def test_names_that_nobody_hears_on_port_80_are_told(bindings: list[tuple[str, s
     text = STARTS["finished"].replace("<binding protocol='http' bindingInformation=\"*:80:\" />", written)
     assert written in text
     farms = [*WITH_HTTP, {"name": "wac.contoso.com", "servers": ["wac.contoso.local"]}]
-    session = Session(engine, Machine(tmp_path / "host", text), site_of(farms, tmp_path), (STAGE,))
+    session = Session(engine, HostDisk(tmp_path / "host", text), site_of(farms, tmp_path), (STAGE,))
     session.observe()
     told = [note["text"] for note in session.notes if note["step"] == "http-rules"]
     assert [one.partition(", which")[0] for one in told] == ([f"no web site has an http binding on port 80 for {deaf}"] if deaf else [])
@@ -186,7 +186,7 @@ def test_names_that_nobody_hears_on_port_80_are_told(bindings: list[tuple[str, s
 @pytest.mark.powershell
 def test_a_section_without_its_schema_is_absent(bare_engine: Engine, tmp_path: Path) -> None:
     """The declaration outlives an ARR that was removed; to open such a section is an error."""
-    machine = Machine(tmp_path / "host", STARTS["finished"], modules=False)
+    machine = HostDisk(tmp_path / "host", STARTS["finished"], modules=False)
     session = Session(bare_engine, machine, site_of(FARMS, tmp_path), (STAGE,))
     assert session.observe()["proxy-timeout"] == {}
     outcome = session.apply()

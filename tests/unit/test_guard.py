@@ -193,13 +193,13 @@ def test_what_is_no_soap_is_no_winrm(status: str, kind: str | None) -> None:
 
 
 @pytest.mark.parametrize("status", ["200 OK", "500 Error"])
-def test_an_unsealed_answer_in_a_sealed_session_is_refused(status: str) -> None:
+def test_an_unencrypted_answer_in_an_encrypted_session_is_rejected(status: str) -> None:
     with RawServer(http(status, b"<forged/>")) as server, pytest.raises(ProtocolError, match="unencrypted"):
         ask(server.port, headers=SEALED)
 
 
 @pytest.mark.parametrize("banner", [b"SSH-2.0-OpenSSH_9.2\r\n", b"220 mail ESMTP\r\n", b"\0\1\2\3\r\n\r\n", b"HTTP/9.9 abc\r\n\r\n"])
-def test_what_is_no_http_is_told_so(banner: bytes) -> None:
+def test_an_answer_that_is_not_http_is_reported_as_such(banner: bytes) -> None:
     def speak(client: socket.socket) -> None:
         client.sendall(banner)
         client.close()
@@ -290,7 +290,7 @@ REASONS: list[tuple[Variant, str]] = [
 
 
 @pytest.mark.parametrize(("variant", "reason"), REASONS)
-def test_each_bad_certificate_is_told_apart(variant: Variant, reason: str, authority: Authority, roots: Tls, tmp_path: Path) -> None:
+def test_each_bad_certificate_has_its_own_message(variant: Variant, reason: str, authority: Authority, roots: Tls, tmp_path: Path) -> None:
     identity = server_identity("127.0.0.1", variant, authority=authority)
     message = refusal(identity, tmp_path, roots)
     assert reason in message
@@ -298,7 +298,7 @@ def test_each_bad_certificate_is_told_apart(variant: Variant, reason: str, autho
     assert f'tls = "pin:sha256:{identity.pin}"' in message
 
 
-def test_a_short_key_is_told(authority: Authority, roots: Tls, tmp_path: Path) -> None:
+def test_a_short_key_is_reported(authority: Authority, roots: Tls, tmp_path: Path) -> None:
     message = refusal(server_identity("127.0.0.1", "short-key", authority=authority), tmp_path, roots)
     assert "too weak" in message
 
@@ -335,7 +335,7 @@ def test_a_changed_pin_is_a_hard_stop(roots: Tls, authority: Authority, tmp_path
     assert 'tls = "' not in message
 
 
-def test_a_pin_of_the_authority_trusts_nobody(authority: Authority, tmp_path: Path) -> None:
+def test_a_pin_of_the_authority_trusts_no_server(authority: Authority, tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import hashes
 
     pin = authority.root.fingerprint(hashes.SHA256()).hex().upper()

@@ -108,7 +108,7 @@ def test_methods_that_cannot_be_used_get_no_token() -> None:
     assert len(server.requests) == 1
 
 
-def test_nothing_is_sent_after_an_answer_that_cannot_be_believed() -> None:
+def test_nothing_is_sent_after_an_answer_that_cannot_be_trusted() -> None:
     with RawServer(http("302 Found", headers=["Location: /x"])) as server:
         transport = Transport(target(server.port), operation_timeout_s=60, connect_timeout_s=HANG_S)
         for _ in range(2):
@@ -282,11 +282,11 @@ def test_a_message_without_end_is_bounded(reader: GuardedFragmenter) -> None:
         tracemalloc.stop()
 
 
-def test_what_nobody_reads_is_not_even_parsed(reader: GuardedFragmenter) -> None:
+def test_messages_that_are_not_used_are_not_parsed(reader: GuardedFragmenter) -> None:
     assert reader.defragment(fragment(message(MessageType.PROGRESS_RECORD, "<not xml"))) == []
 
 
-# Files that cannot be used are told before any contact.
+# Files that cannot be used are reported before any contact.
 
 
 def test_a_ca_file_that_is_none(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_a_ca_file_that_is_none(tmp_path: Path) -> None:
         context_for(Tls(), certificate=folder, key=folder)
 
 
-def test_a_client_key_with_a_password_is_told_and_nobody_is_asked(tmp_path: Path) -> None:
+def test_a_client_key_with_a_password_is_an_error_without_a_prompt(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
 
     folder = tmp_path

@@ -58,8 +58,8 @@ def test_a_fault_is_known_by_what_the_transport_raises() -> None:
     assert "except WinRMTransportError as ex" in inspect.getsource(Protocol.send_message)
 
 
-def test_only_a_receive_is_told_for_one() -> None:
-    """What may be sent again is told by the action in the text of the message."""
+def test_only_a_receive_is_recognized_as_one() -> None:
+    """The action in the text of a message decides whether it may be sent again."""
     assert f">{RECEIVE}</a:Action>" == RECEIVE_ACTION
     others = [("open_shell",), ("run_command", SHELL_ID, RECEIVE), ("send_command_input", SHELL_ID, "1", RECEIVE_ACTION.encode())]
     assert [RECEIVE_ACTION in made(*call)[0] for call in others] == [False] * 3

@@ -69,7 +69,7 @@ def test_a_file_of_the_command_line_starts_where_the_person_stands() -> None:
     assert made(user="x", tls="ca:roots.pem").tls.ca == Path("roots.pem")
 
 
-def test_a_client_certificate_needs_no_password_and_nobody_is_asked() -> None:
+def test_a_client_certificate_needs_no_password_and_no_prompt() -> None:
     entry = {"auth": "certificate", "certificate": "/site/client.pem", "key": "/site/client.key"}
     target = make_target(
         "rp01",
