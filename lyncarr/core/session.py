@@ -15,6 +15,9 @@ from lyncarr.core.text import safe
 PERCENT_STEP = 10
 """A progress event of an upload is at least this many percent after the one before."""
 
+OWN_EVENTS = frozenset({"connecting", "request", "response"})
+"""The events that come from the session itself, and never from the host."""
+
 FileReader: TypeAlias = Callable[[Any], Iterable[tuple[int, str]]]
 """Reads a value of Step.files: (offset in bytes, data in base64) of each piece, in order; see materials/upload.py."""
 
@@ -127,12 +130,12 @@ def traffic_of(shell: Shell) -> tuple[int, int]:
 def failure(data: Mapping[str, Any], host: str) -> LyncarrError:
     """The exception for the members of a `failed` event."""
     text, step, hint = data["text"], data["step"], safe(data["hint"])
+    sentence = text if text.endswith(".") else f"{text}."
     if data["kind"] == "busy":
         return BusyError(f"{host} is {text}.", hint=hint or "Wait until that run ends, or find out who started it.")
     if data["kind"] == "unfit":
-        return UnfitError(text, step=step, hint=hint)
+        return UnfitError(sentence, step=step, hint=hint)
     if data["kind"] == "denied" and step is None:
-        return RefusedError(f"{host} refused access: {text}", hint=hint)
+        return RefusedError(f"{host} refused access: {sentence}", hint=hint)
     where = f"Step {step}: " if step else ""
-    end = "" if text.endswith(".") else "."
-    return StepFailedError(f"{where}{text}{end}", step=step, kind=data["kind"], hint=hint)
+    return StepFailedError(f"{where}{sentence}", step=step, kind=data["kind"], hint=hint)

@@ -12,7 +12,7 @@ def safe(text: object, limit: int = MAX_CHARS) -> str:
     """`str(text)` on one line, with control, format and unassigned characters escaped, cut after `limit` characters.
 
     Escape sequences, direction overrides and line breaks of a hostile host would otherwise rewrite what a person reads.
-    Applying `safe` twice gives the same text as applying it once.
+    A second `safe` escapes nothing again, but it may cut again, because escaped text is longer.
     """
     whole = str(text)
     shown = "".join(character if _is_safe(character) else _escaped(character) for character in whole[: limit + 1])

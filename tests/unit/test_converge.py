@@ -14,6 +14,7 @@ from lyncarr.core.interrupts import Interrupts
 from lyncarr.core.model import Deadline, Event, Request, Secret, Stage, State, Step
 from lyncarr.core.outcome import HostResult, Note
 from lyncarr.core.plan import Plan, select
+from lyncarr.core.session import failure
 
 HELLO = {
     "protocol": 1,
@@ -483,6 +484,25 @@ def test_a_package_on_its_way_is_told_by_the_tenth() -> None:
     assert result.result == "applied"
     assert disk.log.count("upload+lock:") == 23
     assert heard.progress == [("sending arr.msi", percent) for percent in (0, 13, 27, 40, 54, 67, 81, 94)]
+
+
+def test_the_largest_package_is_sent_and_a_host_that_sends_as_many_events_is_not_believed() -> None:
+    pieces, stage = 2 * 1024**3 // 225_000 + 1, Stage("one", (WithPackage("a", {"i": {"x": 1}}),), may_reboot=True)
+    assert run(Disk({}), stages=(stage,), read_file=lambda file: ((0, "") for _ in range(pieces))).result == "applied"
+    flood = Disk({})
+    flood.notes = [Note("version", "URL Rewrite 2.1")] * 20_001
+    result = run(flood, write=False)
+    assert (result.result, result.exit_code) == ("untrusted", 76)
+    assert "20000 events" in str(result.error)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [("denied", "access is denied"), ("unfit", "no such role"), ("needs", "step iis must come first")]
+)
+def test_the_message_of_a_failure_ends_with_one_full_stop(kind: str, text: str) -> None:
+    for written in (text, f"{text}."):
+        message = failure({"kind": kind, "text": written, "step": None, "hint": ""}, "rp01").message
+        assert message.endswith(f"{text}.")
 
 
 @pytest.mark.parametrize(("operation", "step_words"), [("observe", ["skipped", "skipped"]), ("apply", ["applied", "unknown"])])
