@@ -8,9 +8,12 @@ from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 
-def at(key: str, text: str) -> PydanticCustomError:
-    """The error of a check that reads a whole table, for one `key` of it. `text` says what is wrong and what to use instead."""
-    return PydanticCustomError("at", "{text}", {"at": key, "text": text})
+def at(*place: int | str, text: str) -> PydanticCustomError:
+    """The error of a check that reads a whole table or list, for the key or item at `place` in it.
+
+    `text` says what is wrong and what to use instead, without a full stop.
+    """
+    return PydanticCustomError("at", "{text}", {"at": place, "text": text})
 
 
 def declare(default: Any = ..., *, expected: str, doc: str, otherwise: str = "", each: str = "", **more: Any) -> Any:

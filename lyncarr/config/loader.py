@@ -13,7 +13,7 @@ from lyncarr.config.farms import complete
 from lyncarr.config.lines import Place
 from lyncarr.config.names import display, parse_fqdn, parse_server
 from lyncarr.config.parse import parse, read_text
-from lyncarr.config.problems import KeyProblem, about, key_at, located, site_error, written
+from lyncarr.config.problems import KeyProblem, about, in_file_order, key_at, located, site_error, written
 from lyncarr.config.site import Hosts, Site
 from lyncarr.config.tables import HostTables, Tables
 from lyncarr.core.text import quoted
@@ -35,7 +35,7 @@ def load_site(path: Path) -> Site:
     farms = complete(tables.farms, tables.website.port)
     problems += farms.problems
     if problems:
-        raise site_error(path, text, problems)
+        raise site_error(path, text, in_file_order(text, problems))
     return Site(
         path,
         tables.hosts,
@@ -67,7 +67,7 @@ def _tables(path: Path, text: str, model: type[Read]) -> Read:
         errors = error.errors(include_url=False)
         meant = {_meant(details["loc"]) for details in errors if details["type"] == "extra_forbidden"}
         problems = [_problem(details, _farm(details["loc"], data)) for details in errors if not _follows(details, meant)]
-        raise site_error(path, text, problems) from None
+        raise site_error(path, text, in_file_order(text, problems)) from None
 
 
 def _unnamed_hosts(tables: HostTables) -> list[KeyProblem]:
@@ -88,7 +88,7 @@ def _problem(details: Mapping[str, Any], farm: str) -> KeyProblem:
     place: Place = details["loc"]
     kind, value, context = details["type"], details["input"], details.get("ctx", {})
     if kind == "at":
-        return about((*place, *_inner(context["at"])), context["text"], farm=farm)
+        return about((*place, *context["at"]), context["text"], farm=farm)
     if kind == "value_error":
         return about(place, str(context["error"]), farm=farm)
     if kind == "extra_forbidden":
@@ -122,10 +122,6 @@ def _follows(details: Mapping[str, Any], meant: Set[Place | None]) -> bool:
     A list is too short because of an invalid item, or a missing key is one of those `meant` by a misspelt key.
     """
     return (details["type"] == "too_short" and bool(details["input"])) or (details["type"] == "missing" and details["loc"] in meant)
-
-
-def _inner(key: str) -> Place:
-    return (int(key[1:-1]),) if key.startswith("[") else tuple(key.split("."))
 
 
 def _kind_of(place: Place, value: object) -> str:

@@ -63,6 +63,12 @@ def located(path: Path, text: str, problems: Iterable[KeyProblem]) -> list[Probl
     return found
 
 
+def in_file_order(text: str, problems: Iterable[KeyProblem]) -> list[KeyProblem]:
+    """The problems by their lines in `text`, so that a reader can go through the file once."""
+    lines = lines_of(text)
+    return sorted(problems, key=lambda problem: nearest(lines, problem.place) or 0)
+
+
 def site_error(path: Path, text: str, problems: Sequence[KeyProblem]) -> SiteError:
     """One error for all problems of the configuration file at `path`, whose content is `text`."""
     shown = located(path, text, problems[:MAX_SHOWN])

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt, field_validat
 from lyncarr.config.keys import at, declare
 from lyncarr.config.kinds import KINDS, TIMEOUT_S, FarmKind, HttpPolicy
 from lyncarr.config.names import MAX_PATTERN, display
+from lyncarr.config.problems import key_at
 from lyncarr.config.values import (
     ROLES,
     Auth,
@@ -107,14 +108,14 @@ class HostConfig(Table):
         if self.auth == AuthMethod.certificate:
             for key in ("certificate", "key"):
                 if getattr(self, key) is None:
-                    raise at(key, 'missing; auth = "certificate" requires a PEM file')
+                    raise at(key, text='missing; auth = "certificate" requires a PEM file')
         elif self.certificate is not None or self.key is not None:
             unused = "certificate" if self.certificate is not None else "key"
-            raise at(unused, f'not used with auth = "{self.auth}"; remove this key, or use auth = "certificate"')
+            raise at(unused, text=f'not used with auth = "{self.auth}"; remove this key, or use auth = "certificate"')
         if self.tls == "off" and self.auth in (AuthMethod.basic, AuthMethod.certificate):
-            raise at("auth", f'"{self.auth}" requires TLS; use another value of tls than "off", or auth = "negotiate"')
+            raise at("auth", text=f'"{self.auth}" requires TLS; use another value of tls than "off", or auth = "negotiate"')
         if self.auth == AuthMethod.basic and self.user is not None and ":" in self.user:
-            raise at("user", 'a user name with a colon cannot be used with auth = "basic"')
+            raise at("user", text='a user name with a colon cannot be used with auth = "basic"')
         return self
 
 
@@ -147,7 +148,7 @@ class Certificates(Table):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.password is not None and self.public is None:
-            raise at("public", "missing; add the PFX file that the password is for")
+            raise at("public", text="missing; add the PFX file that the password is for")
         return self
 
 
@@ -242,14 +243,14 @@ class Installers(Table):
     def _fits_together(self) -> Self:
         for role in ("url_rewrite", "arr"):
             if self.source == "msi" and getattr(self, role) is None:
-                raise at(role, 'missing; source = "msi" requires a file or an https URL')
+                raise at(role, text='missing; source = "msi" requires a file or an https URL')
         if self.source == "msi" and self.feed is not None:
-            raise at("feed", 'not used with source = "msi"; remove this key, or use source = "auto" or "webpi"')
+            raise at("feed", text='not used with source = "msi"; remove this key, or use source = "auto" or "webpi"')
         for each in ROLES:
             if self.source == "webpi" and self.of(each) is not None:
-                raise at(each, 'not used with source = "webpi"; remove this key, or use source = "auto"')
+                raise at(each, text='not used with source = "webpi"; remove this key, or use source = "auto"')
             if isinstance(self.of(each), str) and self.sha256.of(each) is None:
-                raise at(f"sha256.{each}", "missing; a package from a URL requires its SHA-256")
+                raise at("sha256", each, text="missing; a package from a URL requires its SHA-256")
         return self
 
 
@@ -324,17 +325,17 @@ class FarmTable(Table):
         for number, server in enumerate(servers):
             first = servers.index(server)
             if first != number:
-                raise at(f"[{number}]", f"{display(server)} is the same as servers[{first}]; list each server once")
+                raise at(number, text=f"{display(server)} is the same as servers[{first}]; list each server once")
         return servers
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.ssl_offload and self.http != "remove":
-            raise at("http", f'"{self.http}" is not allowed with ssl_offload = true; use http = "remove", or ssl_offload = false')
+            raise at("http", text=f'"{self.http}" is not allowed with ssl_offload = true; use http = "remove", or ssl_offload = false')
         if not self.https and self.http != "forward":
             raise at(
                 "https",
-                f'with https = false and http = "{self.http}", no request reaches the farm; use http = "forward"',
+                text=f'with https = false and http = "{self.http}", no request reaches the farm; use http = "forward"',
             )
         return self
 
@@ -358,10 +359,10 @@ class HostTables(Table):
         seen: dict[str, str] = {}
         for name in hosts:
             if not name or not name.isprintable():
-                raise at(name, "the name cannot be displayed; use a plain name, as in [hosts.rp01]")
+                raise at(name, text="the name cannot be displayed; use a plain name, as in [hosts.rp01]")
             other = seen.setdefault(name.lower(), name)
             if other != name:
-                raise at(name, f"differs from hosts.{other} only in upper and lower case; use each name once")
+                raise at(name, text=f"differs from {key_at(('hosts', other))} only in upper and lower case; use each name once")
         return hosts
 
 

@@ -53,7 +53,7 @@ def _path(value: Any, info: ValidationInfo) -> Any:
 
 def _path_or_url(value: Any, info: ValidationInfo) -> Path | str:
     if not isinstance(value, str):
-        raise ValueError("use a file path or an https URL, as text in quotes")
+        raise ValueError("not text; use a file path or an https URL, in quotes")
     if "://" not in value:
         path: Path = _path(value, info)
         return path

@@ -287,7 +287,12 @@ def test_a_dotted_host_without_quotes_is_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("[hosts.rp01]\n[hosts.RP01]\n", "2: `hosts.RP01`: differs from hosts.rp01 only in upper and lower case; use each name once."),
+        ("[hosts.rp01]\n[hosts.RP01]\n", "2: `hosts.RP01`: differs from `hosts.rp01` only in upper and lower case; use each name once."),
+        (
+            '[hosts."rp.01"]\naddress = "rp01"\n[hosts."RP.01"]\naddress = "rp01"\n',
+            '3: `hosts."RP.01"`: differs from `hosts."rp.01"` only in upper and lower case; use each name once.',
+        ),
+        ('[hosts."[x\\u001b"]\n', r'1: `hosts."[x\x1b"`: the name cannot be displayed; use a plain name, as in [hosts.rp01].'),
         (
             '[hosts."rp 01"]\n',
             "1: `hosts.\"rp 01\".address`: missing, and the name of the table cannot be used as the address: 'rp 01' contains a space.",
@@ -353,7 +358,7 @@ def test_a_dotted_host_without_quotes_is_explained(tmp_path: Path) -> None:
         ),
         ('[installers]\nsha256 = { arr = "abc" }\n', "2: `installers.sha256.arr`: not a valid SHA-256; use 64 hexadecimal digits."),
         ('[installers]\nsha256 = { ar = "abc" }\n', "2: unknown key `installers.sha256.ar`; did you mean `arr`?"),
-        ("[installers]\narr = 3\n", "2: `installers.arr`: use a file path or an https URL, as text in quotes."),
+        ("[installers]\narr = 3\n", "2: `installers.arr`: not text; use a file path or an https URL, in quotes."),
         ("nonsense_beyond_guessing = 1\n", "1: unknown key `nonsense_beyond_guessing`; known keys: certificates, farms, hosts"),
     ],
 )
@@ -430,6 +435,11 @@ def test_all_problems_are_reported_together(tmp_path: Path) -> None:
         "7: farms[0].servers[0]",
         "7: farms[0].servers[1]",
     ]
+
+
+def test_problems_are_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = '[[farms]]\nservers = []\nname = "*.contoso.com"\n[hosts.rp01]\nuser = ""\nport = 0\nauth = 3\naddress = ""\nx = 1\n'
+    assert [line.partition(":")[0] for line in problems(text, tmp_path)] == ["2", "3", "5", "6", "7", "8", "9"]
 
 
 def test_a_farm_is_named_where_its_name_is_valid(tmp_path: Path) -> None:
