@@ -1,4 +1,4 @@
-"""Logging on by NTLM or Kerberos: one attempt, bound to one connection and, under TLS, to the certificate seen on it."""
+"""Logon by NTLM or Kerberos: one attempt, bound to one connection and, with TLS, to the certificate of that connection."""
 
 from __future__ import annotations
 

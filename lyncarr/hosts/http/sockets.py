@@ -122,9 +122,9 @@ def _no_connection(where: str, problem: OSError | None) -> tuple[str, str]:
     if problem is None or isinstance(problem, TimeoutError):
         return (
             f"{where} did not answer in time.",
-            "Check the address, that the host is running, and that every firewall on the way allows the port.",
+            "Check the address, that the host is running, and that every firewall in between allows the port.",
         )
-    return f"{where} cannot be reached.", "Check the address, the network, and the firewalls on the way."
+    return f"{where} cannot be reached.", "Check the address, the network, and the firewalls in between."
 
 
 def resolve(address: str, port: int, where: str, deadline: Deadline) -> list[Any]:
