@@ -64,12 +64,12 @@ presets: $(VENV)/.ready
 # HOST from the command line only: some shells export a variable of that name, which is this machine.
 SITE ?= lyncarr.toml
 acceptance: $(VENV)/.ready
-	@$(BIN)/python -m tests.acceptance --site '$(SITE)' $(if $(filter command%,$(origin HOST)),'$(HOST)')
+	@$(BIN)/python -m tools.acceptance --site '$(SITE)' $(if $(filter command%,$(origin HOST)),'$(HOST)')
 
 # What becomes of a run whose connection breaks, or whose controller ends, at each of its messages: a table. With Wine it takes
 # the best part of two hours; make faults ARGS="--engine replay --transport winrs" takes three minutes.
 faults: $(VENV)/.ready
-	$(BIN)/python -m tests.lab.outcomes $(ARGS)
+	$(BIN)/python -m tools.faults $(ARGS)
 
 # lyncarr beside its peers on one simulated host, within a quarter of an hour on a quiet machine: see docs/benchmarks.md.
 # Ansible is left out where it cannot be installed. make bench ARGS=--write puts the result into docs/.

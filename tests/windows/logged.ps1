@@ -1,4 +1,4 @@
-# Checks of tests/acceptance/events.ps1 over a stand-in for Get-WinEvent, which no engine here has.
+# Checks of tools/acceptance/events.ps1 over a stand-in for Get-WinEvent, which no engine here has.
 param([string]$Snippets, [string]$Events)
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'

@@ -16,19 +16,19 @@ import pytest
 from lyncarr.core.model import Secret
 from lyncarr.hosts.target import Target
 from lyncarr.powershell.bundle import SHARED, read_snippet, snippet_folder
-from tests.acceptance import __main__ as acceptance
-from tests.acceptance import hands, secrets_in_log
 from tests.windows import checks
+from tools.acceptance import __main__ as acceptance
+from tools.acceptance import hands, secrets_in_log
 from tools.snippets.snippet_lint import run_lint
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = sorted((ROOT / "tests" / "acceptance").glob("*.ps1"))
+SCRIPTS = sorted((ROOT / "tools" / "acceptance").glob("*.ps1"))
 LOGGED = Path(__file__).with_name("logged.ps1")
 SECRET = 'P@ss"word-of-contoso'
 
 
 def accept(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.acceptance", *words]
+    command = [sys.executable, "-m", "tools.acceptance", *words]
     return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240)
 
 
@@ -120,7 +120,7 @@ def test_scripts_keep_the_rules_of_the_snippets(pwsh: str, tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def logged(pwsh: str) -> list[str]:
-    arguments = [str(LOGGED), str(snippet_folder()), str(ROOT / "tests" / "acceptance" / "events.ps1")]
+    arguments = [str(LOGGED), str(snippet_folder()), str(ROOT / "tools" / "acceptance" / "events.ps1")]
     command = [pwsh, "-NoProfile", "-NonInteractive", "-File", *arguments]
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
 

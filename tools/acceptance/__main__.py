@@ -15,8 +15,8 @@ from lyncarr.core.text import safe
 from lyncarr.hosts.target import Target
 from lyncarr.runs.connection import Overrides, find_target
 from lyncarr.secrets.sources import resolve
-from tests.acceptance import hands, proxy, secrets_in_log
-from tests.acceptance.course import Course, CourseError
+from tools.acceptance import hands, proxy, secrets_in_log
+from tools.acceptance.course import Course, CourseError
 
 QUESTIONS = {
     "versions": "What the server runs",
