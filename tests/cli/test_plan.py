@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from lyncarr.report.names import affected, owners, published_names, rows_by_name
 from lyncarr.report.plan import rows_by_step, summary
 from lyncarr.report.text import change_rows, value, wrapped
 from lyncarr.steps import STEPS
+from tests.lab.console import Bench
 from tests.sites import site_of
 
 LABELS = ("dialin", "meet", "lyncdiscover", "lyncwebext")
@@ -35,7 +38,10 @@ def forty_names(folder: Path) -> Prepared:
         for label in LABELS
     ]
     farms[7] |= {"timeout_s": 600, "http": "redirect"}
-    return prepare(site_of(farms, folder), None)
+    site = prepare(site_of(farms, folder), None)
+    issuers = tuple(SimpleNamespace(label=f"{name} (1234ABCD)", store="CA", thumbprint="AB" * 20) for name in ("Root 1", "Root 2"))
+    public = SimpleNamespace(thumbprint="CD" * 20, intermediates=issuers)
+    return replace(site, roots=issuers, public=public)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -70,7 +76,9 @@ def test_no_line_is_longer_than_the_terminal(site: Prepared, columns: int, optio
 
 
 def test_a_bare_server_with_forty_names_fits_into_two_screens(site: Prepared) -> None:
-    lines = shown(site, plan_of(site))
+    plan = plan_of(site)
+    assert all(step.changes for step in plan.steps), "all 11 steps"
+    lines = shown(site, plan)
     assert len(lines) <= 2 * SCREEN
     assert all(any(line.startswith(f"  {step.name} ") for line in lines) for step in STEPS)
     assert lines[-1] == summary(plan_of(site))
@@ -232,3 +240,20 @@ def test_every_attribute_has_a_name_for_people(step: Step, site: Prepared) -> No
         for name in values:
             assert name in step.attributes, name
             assert "_" not in step.attributes[name].label
+
+
+def test_forty_names_on_a_real_terminal(tmp_path: Path) -> None:
+    """The whole command: no line beyond the terminal's width, and two screens."""
+    names = [f"{label}.subsidiary-{number}.fabrikam.com" for number in range(10) for label in LABELS]
+    farms = "".join(f'\n[[farms]]\nname = "{name}"\nservers = ["fepool.contoso.local"]\n' for name in names)
+    with Bench(tmp_path, farms=farms) as bench:
+        for words in (["plan"], ["plan", "--view", "names"], ["provision", "--yes"]):
+            with bench.terminal(*words) as terminal:
+                assert terminal.end() in (0, 2)
+            lines = [line.rpartition("\r")[2] for line in terminal.text.splitlines()]
+            paste = [line for line in lines if "xcopy" in line]
+            assert [line for line in lines if len(line) > COLUMNS and line not in paste] == [], words
+            if words == ["plan"]:
+                assert len(lines) <= 2 * SCREEN
+            elif words[0] == "provision":
+                assert [name for name in names if f"  https://{name}/" not in lines] == []

@@ -270,7 +270,7 @@ def _machine_faults(**values: Any) -> Prepare:
 HOLDER = Holder("anna@admin01", "2026-11-20T06:00:00Z")
 OUTCOMES: dict[str, tuple[Prepare, list[str], int, str, str]] = {
     "busy": (_machine(holder=HOLDER), ["provision", "--yes"], 75, "busy", "held by anna@admin01 since 2026-11-20T06:00:00Z"),
-    "wrong password": (_faults(refuse_authentication=True), ["plan"], 77, "refused", "does not offer the method basic"),
+    "wrong password": (_faults(refuse_authentication=True), ["plan"], 77, "refused", "basic"),
     "32 bits": (_machine(bits=32), ["plan"], 77, "refused", "32-bit"),
     "too old": (_machine(build=9200), ["plan"], 77, "refused", "2012 R2"),
     "old PowerShell": (_machine(powershell="3.0"), ["plan"], 77, "refused", "PowerShell 3.0"),
@@ -440,7 +440,7 @@ def test_verbose_tells_the_cause_the_script_and_the_cost(bench: Bench) -> None:
 LOCAL: list[tuple[list[str], int, str]] = [
     (["plan", "--step", "proxy-timout"], 64, "Did you mean 'proxy-timeout'?"),
     (["provision"], 64, "--yes"),
-    (["plan", "--auth", "basic", "--tls", "off"], 64, "needs TLS"),
+    (["plan", "--auth", "basic", "--tls", "off"], 64, "requires TLS"),
     (["plan", "--site", "nowhere.toml"], 65, "nowhere.toml"),
     (["plan", "--tls", "ca:nowhere.pem"], 65, "nowhere.pem"),
     (["plan", "--password-from", "env:NO_SUCH_VARIABLE"], 78, "NO_SUCH_VARIABLE"),
