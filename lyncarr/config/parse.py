@@ -14,6 +14,7 @@ from lyncarr.core.text import quoted
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
 CREATE = "Create a new one with lyncarr init DOMAIN."
+RENEW = f"Remove the file. {CREATE}"
 
 _SECRET_KEYS = frozenset({"password"})
 _BOOLEANS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
@@ -39,7 +40,7 @@ def read_text(path: Path) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         raise SiteError(Problem(f"{path}:{line}", "this line is not UTF-8.", "Save the file again as UTF-8.")) from None
     if not text.strip():
-        raise SiteError(Problem(str(path), "the configuration file is empty.", f"Remove it. {CREATE}"))
+        raise SiteError(Problem(str(path), "the configuration file is empty.", RENEW))
     return text
 
 
@@ -62,7 +63,7 @@ def _unreadable(path: Path, error: FileError) -> SiteError:
     elif error.reason == f"is larger than {in_words(MAX_BYTES)}":
         problem = Problem(str(path), f"the file {error.reason}, which is the maximum.", "Name the configuration file with --site FILE.")
     elif error.reason.startswith("is empty"):
-        problem = Problem(str(path), "the configuration file is empty.", f"Remove it. {CREATE}")
+        problem = Problem(str(path), "the configuration file is empty.", RENEW)
     else:
         problem = Problem("", f"{path} {error.reason}.", "Name a readable configuration file with --site FILE.")
     return SiteError(problem, detail=error.detail)

@@ -217,7 +217,7 @@ class Run:
         text = note.text if note else f"lyncarr cannot fix {change.attribute} of {change.item}"
         error = StepFailedError(
             f"Step {step.name}: {text}.",
-            hint=f"Disable it, narrow it, or move it below the rules of lyncarr on {self.host}, then run the command again.",
+            hint=f"Disable that rule, narrow it, or move it below the rules of lyncarr on {self.host}. Then run the command again.",
             step=step.name,
             kind="foreign",
         )

@@ -57,7 +57,8 @@ def output_of(line: str, *, folder: Path, interactive: bool, label: str, limit: 
     found = find(program, folder)
     if found is None:
         raise ConfigurationError(
-            f"The program {name} for {label} was not found.", hint="Install it, or write its full path after command:."
+            f"The program {name} for {label} was not found.",
+            hint="Install the program, or write its full path after command: in the reference.",
         )
     end = time.monotonic() + LONGEST_S
     with _started([str(found), *arguments], folder, interactive, f"{name} for {label}") as process:
@@ -80,7 +81,9 @@ def output_of(line: str, *, folder: Path, interactive: bool, label: str, limit: 
                 )
             time.sleep(POLL_S)
         if len(output.data) > limit:
-            raise ConfigurationError(f"The program {name} writes more than {limit} bytes.", hint=f"It must write {label} and nothing else.")
+            raise ConfigurationError(
+                f"The program {name} writes more than {limit} bytes.", hint=f"The program must write {label} and nothing else."
+            )
         errors.join(GRACE_S)
     if process.returncode:
         how = f"failed with exit code {process.returncode}" if process.returncode > 0 else f"was ended by signal {-process.returncode}"

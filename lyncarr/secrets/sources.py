@@ -102,10 +102,10 @@ def _from_environment(name: str, label: str) -> str:
     value = os.environ.get(name)
     if value is None:
         raise ConfigurationError(
-            f"The environment variable {name} is not set.", hint=f"Set it to {label}, or use another source: {_OTHER_SOURCES}."
+            f"The environment variable {name} is not set.", hint=f"Set the variable to {label}, or use another source: {_OTHER_SOURCES}."
         )
     if not value:
-        raise ConfigurationError(f"The environment variable {name} is empty.", hint=f"Set it to {label}.")
+        raise ConfigurationError(f"The environment variable {name} is empty.", hint=f"Set the variable to {label}.")
     return value
 
 
@@ -114,8 +114,10 @@ def _from_file(path: Path, label: str) -> str:
         with open_file(path) as file:
             # The mode of the open file, because the path may lead to another file by now.
             if os.name == "posix" and os.fstat(file.fileno()).st_mode & _READABLE_BY_OTHERS:
+                command = program.line_of(["chmod", "600", str(path)])
                 raise ConfigurationError(
-                    f"Other users can read the file {path}.", hint=f"Run chmod 600 {path}, and change {label} if another user read it."
+                    f"Other users can read the file {path}.",
+                    hint=f"Change {label} if another user read the file. To restrict the file, run:\n  {command}",
                 )
             data = file.read(MAX_BYTES + 1)
     except FileError as error:
@@ -163,15 +165,15 @@ def _from_keyring(service: str, account: str, label: str) -> str:
         ) from None
     command = program.line_of(["keyring", "set", service, account])
     if value is None:
-        raise ConfigurationError(f"The keyring has no entry for {label}.", hint=f"Add the entry: {command}")
+        raise ConfigurationError(f"The keyring has no entry for {label}.", hint=f"To add the entry, run:\n  {command}")
     if not value:
-        raise ConfigurationError(f"The entry of the keyring for {label} is empty.", hint=f"Write the entry again: {command}")
+        raise ConfigurationError(f"The entry of the keyring for {label} is empty.", hint=f"To write the entry again, run:\n  {command}")
     return value
 
 
 def _single_line(data: bytes, where: str, label: str) -> str:
     """The text of a file or program without one newline at its end. Spaces may be part of a password, and are kept."""
-    hint = f"It must contain {label} and nothing else, on one line of UTF-8."
+    hint = f"{where} must contain {label} and nothing else, on one line of UTF-8."
     try:
         value = data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -107,7 +107,7 @@ def test_a_command_without_a_terminal_is_ended_with_the_run(bench: Bench) -> Non
         ),
         (
             ["--password-from", "keyring:rp01"],
-            "The keyring has no entry for the password of Administrator on rp01.\nhint: Add the entry: keyring set",
+            "The keyring has no entry for the password of Administrator on rp01.\nhint: To add the entry, run:\n  keyring set rp01",
         ),
     ],
 )
@@ -116,7 +116,10 @@ def test_a_source_that_gives_nothing_is_told_before_any_contact(bench: Bench, wo
     done = bench.json("plan", *words)
     assert (done.code, done.out) == (78, "")
     assert said in done.err
-    assert [line.split(":")[0] for line in done.err.splitlines()] in (["error"], ["error", "hint"])
+    assert [line.split(":")[0] for line in done.err.splitlines()] in (
+        ["error", "hint"],
+        ["error", "hint", f"  keyring set rp01 {bench.lab.user}"],
+    )
     assert bench.lab.connections == 0
 
 

@@ -157,9 +157,11 @@ def test_a_file_without_a_single_password_is_refused(data: bytes, reason: str, t
 @POSIX
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
 def test_a_file_that_other_users_can_read_is_refused(mode: int, tmp_path: Path) -> None:
-    secret_file(tmp_path, b"secret", mode)
-    with pytest.raises(ConfigurationError, match=r"^Other users can read the file"):
-        resolve("file:rp01.password", base=tmp_path, ask=None)
+    path = secret_file(tmp_path, b"secret", mode).rename(tmp_path / "rp 01.password")
+    with pytest.raises(ConfigurationError, match=r"^Other users can read the file") as caught:
+        resolve("file:rp 01.password", base=tmp_path, ask=None)
+    # The command runs as it is pasted.
+    assert caught.value.hint.splitlines()[1:] == [f"  chmod 600 '{path}'"]
 
 
 @pytest.mark.parametrize("reference", ["file:absent", "file:."])
@@ -233,7 +235,7 @@ def test_a_keyring_without_the_secret(backend: KeyringBackend, reason: str, keep
     with pytest.raises(ConfigurationError, match=reason) as caught:
         resolve("keyring:rp 01", base=tmp_path, ask=None)
     if "no entry" in reason:
-        assert caught.value.hint.endswith(": keyring set 'rp 01' Administrator")
+        assert caught.value.hint.endswith(", run:\n  keyring set 'rp 01' Administrator")
 
 
 def test_an_empty_entry_is_an_error(keep: Callable[[KeyringBackend], None], tmp_path: Path) -> None:
@@ -241,7 +243,7 @@ def test_an_empty_entry_is_an_error(keep: Callable[[KeyringBackend], None], tmp_
     keyring.set_password("rp01", "Administrator", "")
     with pytest.raises(ConfigurationError, match="entry of the keyring for the password is empty") as caught:
         resolve("keyring:rp01", base=tmp_path, ask=None)
-    assert caught.value.hint.endswith(": keyring set rp01 Administrator")
+    assert caught.value.hint.endswith(", run:\n  keyring set rp01 Administrator")
 
 
 def test_a_keyring_requires_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
