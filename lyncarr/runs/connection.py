@@ -74,6 +74,9 @@ def find_target(hosts: Hosts, name: str | None, overrides: Overrides, ask: Ask =
     from lyncarr.hosts.target import make_target
     from lyncarr.secrets.sources import resolve
 
+    if overrides.address == "":
+        # The name of the table would become the address, and another computer would get the logon.
+        raise UsageError("--address: must not be empty.", hint="Leave out --address to use the address of the configuration file.")
     host, entry = choose_host(hosts, name)
     if entry is None and overrides.user is None:
         raise UsageError(

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lyncarr.core.converge import Listener, Run
+from lyncarr.core.converge import PLAN_DEADLINE_S, Listener, Run
+from lyncarr.core.errors import UsageError
 from lyncarr.core.interrupts import Interrupts
 from lyncarr.core.model import Stage
 from lyncarr.core.outcome import HostResult, Note
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 Confirm: TypeAlias = Callable[[Plan, list[Note]], bool]
 """Gets the plan and its notes before the first write; True applies the plan."""
 
-DEFAULT_TIMEOUT_S = 45.0
+MIN_TIMEOUT_S = 1.0
+MAX_TIMEOUT_S = 3600.0
 
 
 def open_job(
@@ -36,7 +38,7 @@ def open_job(
     host: str | None = None,
     *,
     steps: Iterable[str] = (),
-    timeout_s: float = DEFAULT_TIMEOUT_S,
+    timeout_s: float = PLAN_DEADLINE_S,
     listener: Listener | None = None,
     ask: Ask = None,
     who: str | None = None,
@@ -46,9 +48,9 @@ def open_job(
 
     `site` is the path of a configuration file, or a Site that `lyncarr.config.loader.load_site` returned. Without `host` the only
     host of the file is meant. `steps` limits the run to these steps and the others of their transactions. `timeout_s` limits each
-    reading of the state, in seconds. `listener` receives events as they happen. `ask` is called for secrets whose source is `prompt`;
-    without it such a secret is an error. `who` identifies the user in the lock on the host; the default is user@computer. `overrides`
-    replace keys of the host's table: see lyncarr.runs.connection.Overrides.
+    reading of the state, in seconds from 1 to 3600. `listener` receives events as they happen. `ask` is called for secrets whose
+    source is `prompt`; without it such a secret is an error. `who` identifies the user in the lock on the host; the default is
+    user@computer. `overrides` replace keys of the host's table: see lyncarr.runs.connection.Overrides.
 
     Raises UsageError, SiteError or ConfigurationError of lyncarr.core.errors.
     """
@@ -56,7 +58,9 @@ def open_job(
     from lyncarr.hosts.http.tls import context_for
     from lyncarr.materials.prepare import prepare
 
-    stages = select(STAGES, steps)
+    stages = select(STAGES, [steps] if isinstance(steps, str) else steps)
+    if not MIN_TIMEOUT_S <= timeout_s <= MAX_TIMEOUT_S:  # Not a number is neither.
+        raise UsageError(f"timeout_s is {timeout_s:g}.", hint=f"Use a number of seconds from {MIN_TIMEOUT_S:g} to {MAX_TIMEOUT_S:g}.")
     loaded = load_site(Path(site)) if isinstance(site, str | Path) else site
     target = find_target(loaded, host, Overrides(**overrides), ask)
     if target.tls.mode != "off":
@@ -125,8 +129,9 @@ class Job:
     def interrupt(self) -> bool:
         """Ctrl-C, to be called in the thread of the run, such as from a signal handler.
 
-        Raises StopNow, which ends the run with the result `interrupted`. While a transaction is being written the first call only
-        returns True: the run ends after that transaction. After the run it does nothing.
+        Raises StopNow of lyncarr.core.interrupts, which ends the run with the result `interrupted`. While a transaction is being
+        written, the first call only returns True: the run ends after that transaction. Before the first run the caller gets StopNow.
+        After a run the call does nothing and returns False.
         """
         return self._interrupts.pressed()
 

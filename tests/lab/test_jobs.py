@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import socket
@@ -134,6 +135,12 @@ def test_overrides_replace_keys_of_the_table(tmp_path: Path) -> None:
             open_job(site, "rp02")
         with pytest.raises(UsageError, match="'farm'"):
             open_job(site, steps=["farm"])
+        with pytest.raises(UsageError, match=r"--address: must not be empty"):
+            open_job(site, address="")
+        for seconds in (0.0, -1.0, 3601.0, math.nan, math.inf):
+            with pytest.raises(UsageError, match=f"timeout_s is {seconds:g}"):
+                open_job(site, timeout_s=seconds)
+        assert [step.name for stage in open_job(site, steps="farms").stages for step in stage.steps] == ["farms"]
         with pytest.raises(SiteError, match=r"nowhere\.toml"):
             open_job(bench.folder / "nowhere.toml")
         with pytest.raises(ConfigurationError):
