@@ -17,7 +17,7 @@ from lyncarr.core.plan import Plan
 from lyncarr.core.text import safe
 from lyncarr.report.events import restore_line
 from lyncarr.report.names import Published, affected, owners, rows_by_name
-from lyncarr.report.outcome import STEP_WORDS, WROTE, verdict
+from lyncarr.report.outcome import STEP_WORDS, begun, verdict
 from lyncarr.report.plan import STEP_CHARS, rows_by_step, summary
 from lyncarr.report.text import FURTHER, GLUE, LEGEND, MIN_WIDTH, Row, wrapped
 from lyncarr.steps import STEPS
@@ -76,7 +76,7 @@ class _Clock:
 
 
 class ConsoleReport:
-    """A Listener and Report for a terminal or a log: `out` gets the report, `err` what happens at the moment.
+    """A Listener and Report for a terminal or a log: `out` gets the report, `err` the progress.
 
     `names` are the published names of the configuration file. `by_name` groups the plan by them, `full` folds and shortens nothing.
     `next_command` is the command line that applies the plan; empty where this run itself can apply it.
@@ -139,7 +139,7 @@ class ConsoleReport:
         for note in result.notes:
             if note.kind != "warning":
                 self._note(note.text)
-        if any(step.result in WROTE for step in result.steps):
+        if begun(result):
             for step in result.steps:
                 self._step(step)
         if result.backup is not None:

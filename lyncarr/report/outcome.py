@@ -1,4 +1,4 @@
-"""What became of a host and of its steps, in words that every report shares. Pure."""
+"""The results of a host and of its steps in words that all reports share. Pure."""
 
 from __future__ import annotations
 
@@ -30,13 +30,18 @@ _STOPPED = {
     "interrupted": "Interrupted on {host}.",
     "fault": "Stopped on {host} by an internal error of lyncarr.",
 }
-WROTE = frozenset({"applied", "failed", "unknown", "reboot-needed"})
-"""Results of a step that was begun."""
 
 
 def named(result: HostResult) -> str:
     """The host as the configuration file names it, and the name of its computer: `rp01 (RP01)`."""
     return f"{safe(result.host)} ({safe(result.computer)})" if result.computer else safe(result.host)
+
+
+def begun(result: HostResult) -> bool:
+    """Whether the run sent a write to the host. A step that cannot be applied fails before that."""
+    results = {step.result for step in result.steps}
+    blocked = result.plan is not None and result.plan.blocked
+    return bool(results & {"applied", "unknown", "reboot-needed"}) or ("failed" in results and not blocked)
 
 
 def verdict(result: HostResult, *, partial: bool) -> str:
@@ -45,7 +50,6 @@ def verdict(result: HostResult, *, partial: bool) -> str:
     `partial`: only selected steps were part of the run; then the sentence names them.
     """
     host, of_steps = named(result), _of_steps(result) if partial else ""
-    begun = any(step.result in WROTE for step in result.steps)
     if result.result == "in-place":
         return f"No changes. {host} matches the configuration file{of_steps}."
     if result.result == "applied":
@@ -56,10 +60,12 @@ def verdict(result: HostResult, *, partial: bool) -> str:
         return f"{host} changed after the plan was shown. {NOTHING_WRITTEN} Review the new plan and run the command again."
     if result.result == "reboot-needed":
         return f"{host} must restart: {_applied(result)}. Restart Windows, then run the command again: it continues with the next step."
+    if result.result == "failed" and begun(result):
+        return f"Apply failed on {host}: {_applied(result)}. {FIX_AND_RUN_AGAIN}"
     if result.result == "failed":
-        return f"Apply failed on {host}: {_applied(result)}. {FIX_AND_RUN_AGAIN}" if begun else f"Failed on {host}. {NOTHING_WRITTEN}"
+        return f"{host} cannot be configured. {NOTHING_WRITTEN}"
     stopped = _STOPPED[result.result].format(host=host)
-    return f"{stopped} {_applied(result).capitalize()}. {RUN_AGAIN}" if begun else f"{stopped} {NOTHING_WRITTEN}"
+    return f"{stopped} Until then: {_applied(result)}. {RUN_AGAIN}" if begun(result) else f"{stopped} {NOTHING_WRITTEN}"
 
 
 def _of_steps(result: HostResult) -> str:
@@ -68,11 +74,20 @@ def _of_steps(result: HostResult) -> str:
 
 def _done(result: HostResult) -> str:
     """`39 changes in 10 steps, 66 s`: what the run applied, and how long it took."""
-    done = [step for step in result.steps if step.result in ("applied", "reboot-needed") and step.changes]
-    changes = counted(sum(len(step.changes) for step in done), "change")
-    return f"{changes} in {counted(len(done), 'step')}, {max(round(result.elapsed_s), 1)} s"
+    return f"{_changes(result)}, {_seconds(result)}"
 
 
 def _applied(result: HostResult) -> str:
     """The same for a run that ended early."""
-    return f"applied {_done(result)}"
+    return f"{_changes(result)} applied, {_seconds(result)}"
+
+
+def _changes(result: HostResult) -> str:
+    done = [step for step in result.steps if step.result in ("applied", "reboot-needed") and step.changes]
+    if not done:
+        return "no changes"
+    return f"{counted(sum(len(step.changes) for step in done), 'change')} in {counted(len(done), 'step')}"
+
+
+def _seconds(result: HostResult) -> str:
+    return f"{max(round(result.elapsed_s), 1)} s"
