@@ -303,7 +303,7 @@ def test_states_kept_in_a_file_can_be_broken_by_hand(lab: LabServer, machine: Ma
         assert observed.data["steps"]["proxy-timeout"]["dialin.contoso.com"]["timeout_s"] == 30
         store.write_text("{")
         [failed] = [e for e in events(further(runspaces, request(proxy_timeout=WANTED))) if e.name == "failed"]
-        assert failed.data["text"].startswith("state.json of the lab is no JSON (")
+        assert failed.data["text"].startswith("state.json of the lab is not valid JSON (")
 
 
 def write(folder: Path) -> Path:

@@ -1,6 +1,6 @@
-"""The machine that the replay engine simulates: stored states, the contract's answers over them, and what can be wrong with it.
+"""The machine that the replay engine simulates: stored states, the contract's answers over them, and its faults.
 
-One generic engine: nothing here knows a step. The contract is in docs/contract.md.
+Nothing here knows a step: what each step does is in steps.py. The contract is in docs/contract.md.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ import difflib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lyncarr.core.errors import SiteError, UsageError
+from lyncarr.lab.replay import steps
+from lyncarr.lab.replay.failure import Failed
+from lyncarr.lab.replay.server import Request
 
 PRESETS = Path(__file__).parent / "presets"
 MAX_ATTEMPTS = 5
@@ -63,20 +67,17 @@ class Exchange:
     secrets: tuple[str, ...]
 
 
-class _Failed(Exception):
-    def __init__(self, kind: str, text: str, step: str | None = None, hint: str = "") -> None:
-        super().__init__(text)
-        self.kind = kind
-        self.hint = hint
-        self.step = step
-
-
 @dataclass
 class Machine:
     """What one simulated machine is and has: `states` by step name, as the contract's `observed` says them.
 
     Notes are tables with step (or None), kind, text and perhaps item, added to each look.
+
+    With `knows_steps` it answers as the script does: each step has prerequisites, and answers for what is in its request. Without it is
+    a plain store, which takes any state of any step; tests of the wire need no more.
     """
+
+    knows_steps: bool = False
 
     computer: str = "RP01"
     os: str = "Windows Server 2012 R2 Standard"
@@ -159,7 +160,7 @@ class Machine:
                     continue
                 count += 1
                 held.append(_line(event))
-        except _Failed as error:
+        except Failed as error:
             count += 1
             held.append(_line({"event": "failed", "step": error.step, "kind": error.kind, "text": str(error), "hint": error.hint}))
         except (ValueError, KeyError, TypeError) as error:
@@ -180,71 +181,111 @@ class Machine:
             yield from self._observe(request)
         elif request["operation"] == "apply":
             yield from self._apply(request, shell, wait)
-        elif request["operation"] != "upload":
-            raise _Failed("error", f"unknown operation '{request['operation']}'")
+        elif request["operation"] == "upload":
+            self._upload(shell)
+        else:
+            raise Failed("error", f"unknown operation '{request['operation']}'")
 
     def _take_lock(self, request: dict[str, Any], shell: str) -> None:
         with self._lock:
             if self.holder is None:
                 self.holder = Holder(str(request.get("who", "another run")), self.booted, shell)
             elif self.holder.shell != shell:
-                raise _Failed("busy", str(self.holder), hint="Wait until that run ends, then run the command again.")
+                raise Failed("busy", str(self.holder), hint="Wait until that run ends, then run the command again.")
 
     def _observe(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         asked = [step["name"] for step in request["steps"]]
         for note in self.notes:
             if note["step"] is None or note["step"] in asked:
                 yield {"event": "note", "item": None, **note}
-        yield {"event": "observed", "steps": self._seen(asked)}
+        yield from self._seen(request, lambda states: {"event": "observed", "steps": states})
 
-    def _seen(self, names: list[str]) -> dict[str, JsonState]:
+    def _seen(self, request: dict[str, Any], event: Callable[[dict[str, JsonState]], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The notes about the states of all steps of the request, then the event that holds them."""
+        found: dict[str, JsonState] = {}
+        notes: list[dict[str, Any]] = []
         with self._lock:
             self._load()
-            return {name: copy.deepcopy(self.states.get(name, {})) for name in names}
+            states = copy.deepcopy(self.states)
+        for step in request["steps"]:
+            name = step["name"]
+            if self.knows_steps:
+                asked = _asked(step, request, states)
+                with _blamed(name):
+                    found[name] = steps.observe(name, asked)
+                notes += _notes(name, asked)
+            else:
+                found[name] = states.get(name, {})
+        yield from notes
+        yield event(found)
+
+    def _upload(self, shell: str) -> None:
+        if not self.knows_steps:
+            return
+        if self.holder is None or self.holder.shell != shell:
+            raise Failed("error", "the request upload came without the lock", hint="Send observe with the lock first.")
+        with self._lock:
+            self._load()
+            Request(copy.deepcopy(self.states), {}, {}, ()).need_iis()
 
     def _apply(self, request: dict[str, Any], shell: str, wait: Wait) -> Iterator[dict[str, Any] | None]:
         if self.holder is None or self.holder.shell != shell:
-            raise _Failed("error", "the request apply came without the lock", hint="Send observe with the lock first.")
+            raise Failed("error", "the request apply came without the lock", hint="Send observe with the lock first.")
         names = [step["name"] for step in request["steps"]]
-        for name in names:
+        with self._lock:
+            self._load()
+            states = copy.deepcopy(self.states)
+        for step in request["steps"]:
+            name = step["name"]
             yield {"event": "applying", "step": name}
             if name in self.faults.fail:
                 kind, text = self.faults.fail[name]
-                raise _Failed(kind, text, name)
+                raise Failed(kind, text, name)
+            if name not in self.faults.lying:
+                self._set(step, request, states)
         if self.faults.pause_s:
             yield None
             wait(self.faults.pause_s)
         if self.faults.locked or self.faults.changed_on_disk >= MAX_ATTEMPTS:
-            raise _Failed("locked", "applicationHost.config cannot be written: another process holds it", names[-1])
+            raise Failed("locked", "applicationHost.config cannot be written: another process holds it", names[-1])
         for _ in range(self.faults.changed_on_disk):
             text = "another program changed or locked applicationHost.config; lyncarr read it again and retried"
             yield {"event": "note", "step": names[-1], "kind": "retried", "item": None, "text": text}
-        changed = self._lay_over(request)
-        backup = f"lyncarr-{request['run']}"
-        if changed:
-            self._backups.add(backup)
+        yield from self._commit(request, states, shell)
         reboot = bool(self.faults.reboot_after.intersection(names))
         self.pending_reboot = self.pending_reboot or reboot
-        yield {
-            "event": "applied",
-            "steps": self._seen(names),
-            "backup": backup if backup in self._backups else None,
-            "reboot": reboot,
-        }
+        backup = f"lyncarr-{request['run']}"
 
-    def _lay_over(self, request: dict[str, Any]) -> bool:
-        """Write the desired states over the stored ones; what they do not name stays. True where that changed something."""
+        def applied(seen: dict[str, JsonState]) -> dict[str, Any]:
+            return {"event": "applied", "steps": seen, "backup": backup if shell in self._backups else None, "reboot": reboot}
+
+        yield from self._seen(request, applied)
+
+    def _set(self, step: dict[str, Any], request: dict[str, Any], states: dict[str, JsonState]) -> None:
+        """Write the desired state of one step over `states`; what it does not name stays."""
+        if self.knows_steps:
+            asked = _asked(step, request, states)
+            with _blamed(step["name"]):
+                steps.apply(step["name"], asked)
+            return
+        state = states.setdefault(step["name"], {})
+        for item, attributes in step["desired"].items():
+            state.setdefault(item, {}).update(attributes)
+
+    def _commit(self, request: dict[str, Any], states: dict[str, JsonState], shell: str) -> Iterator[dict[str, Any]]:
+        """Keep `states`. A shell's first change of the configuration makes a backup of it."""
+        names = [step["name"] for step in request["steps"]]
+        backup = f"lyncarr-{request['run']}"
         with self._lock:
-            self._load()
-            before = copy.deepcopy(self.states)
-            for step in request["steps"]:
-                if step["name"] in self.faults.lying:
-                    continue
-                state = self.states.setdefault(step["name"], {})
-                for item, attributes in step["desired"].items():
-                    state.setdefault(item, {}).update(attributes)
+            changed = _filled(self.states) != _filled(states)
+            had_iis = Request(copy.deepcopy(self.states), {}, {}, ()).has_iis
+            self.states = states
             self._save()
-            return before != self.states
+        if not self.knows_steps and changed:
+            self._backups.add(shell)
+        if self.knows_steps and shell not in self._backups and had_iis and (names == ["arr"] or (changed and steps.backs_up(names))):
+            self._backups.add(shell)
+            yield {"event": "note", "step": names[-1], "kind": "backup", "item": None, "text": backup}
 
     def _load(self) -> None:
         if self._store is None:
@@ -252,11 +293,34 @@ class Machine:
         try:
             self.states = json.loads(self._store.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise _Failed("error", f"{self._store.name} of the lab is no JSON ({error}): mend it, or start the lab again") from None
+            raise Failed(
+                "error", f"{self._store.name} of the lab is not valid JSON ({error})", hint="Correct the file, or start the lab again."
+            ) from None
 
     def _save(self) -> None:
         if self._store is not None:
             self._store.write_text(json.dumps(self.states, indent=2) + "\n", encoding="utf-8")
+
+
+def _asked(step: dict[str, Any], request: dict[str, Any], states: dict[str, JsonState]) -> Request:
+    return Request(states, step["desired"], step["parameters"], tuple(each["name"] for each in request["steps"]))
+
+
+def _notes(step: str, asked: Request) -> list[dict[str, Any]]:
+    return [{"event": "note", "step": step, "kind": note.kind, "item": note.item, "text": note.text} for note in asked.notes]
+
+
+@contextmanager
+def _blamed(step: str) -> Iterator[None]:
+    """Name the step in the failure of a block."""
+    try:
+        yield
+    except Failed as error:
+        raise Failed(error.kind, str(error), error.step or step, error.hint) from error
+
+
+def _filled(states: dict[str, JsonState]) -> dict[str, JsonState]:
+    return {step: state for step, state in states.items() if state}
 
 
 def _line(event: Mapping[str, Any]) -> str:
@@ -282,6 +346,7 @@ def load_preset(name: str) -> Machine:
             build=recorded["build"],
             powershell=recorded["powershell"],
             states=recorded["steps"],
+            knows_steps=True,
             notes=recorded.get("notes", []),
         )
     except (ValueError, KeyError) as error:
