@@ -100,13 +100,13 @@ function Add-LyncarrMissingStepNote {
 function New-LyncarrContext {
     # What the steps of one request share; there are no other keys. Manager, Configuration, Opened: applicationHost.config, opened when a
     # step first needs it. Looking: the request changes nothing. Writes counts the changes to the configuration. RestartIis, StartSite: due
-    # after the commit. Reboot: Windows must restart. ExitCode: that of the last installer, null where it was stopped.
+    # after the commit. RestartWindows: due now. ExitCode: that of the last installer, null where it was stopped.
     param([Collections.IDictionary]$Request)
     $names = New-Object System.Collections.ArrayList
     foreach ($step in @($Request['steps'])) { [void]$names.Add([string]$step['name']) }
     return @{
         Run = [string]$Request['run']; Steps = $names.ToArray(); Manager = $null; Configuration = $null; Opened = $false
-        Looking = $false; Writes = 0; RestartIis = $false; Reboot = $false; StartSite = $null; ExitCode = $null
+        Looking = $false; Writes = 0; RestartIis = $false; RestartWindows = $false; StartSite = $null; ExitCode = $null
     }
 }
 
@@ -258,7 +258,7 @@ function Invoke-LyncarrApply {
                 [System.Threading.Thread]::Sleep(1000)
             }
         }
-        $reboot = [bool]$context['Reboot']
+        $restart = [bool]$context['RestartWindows']
         if ($null -ne $context['StartSite']) { Start-LyncarrSite -Context $context }
         if ([bool]$context['RestartIis']) {
             Send-LyncarrEvent
@@ -269,7 +269,7 @@ function Invoke-LyncarrApply {
     $fresh = New-LyncarrContext -Request $Request
     try {
         $states = Get-LyncarrAllState -Request $Request -Context $fresh
-        Add-LyncarrEvent -Members @{ event = 'applied'; steps = $states; backup = $script:LyncarrState['Backup']; reboot = $reboot }
+        Add-LyncarrEvent -Members @{ event = 'applied'; steps = $states; backup = $script:LyncarrState['Backup']; reboot = $restart }
     }
     finally { Close-LyncarrConfiguration -Context $fresh }
 }

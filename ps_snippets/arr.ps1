@@ -160,7 +160,7 @@ function Install-LyncarrPackage {
     }
     finally { $held.Close() }
     $code = $Context['ExitCode']
-    if (@(3010, 1641) -contains $code) { $Context['Reboot'] = $true; return }
+    if (@(3010, 1641) -contains $code) { $Context['RestartWindows'] = $true; return }
     if ($code -eq 0 -and $null -ne (Get-LyncarrProductVersion -Name $Name)) { return }
     $cause = 'its file or its registry key is missing'
     if ($code -ne 0) { $cause = (Get-LyncarrErrorText -Code $code).TrimEnd('.') }
@@ -181,7 +181,7 @@ function Install-LyncarrByWebpi {
     $code = $Context['ExitCode']
     $ended = "WebpiCmd ended with exit code $code for ${Name}: its file or its registry key is missing"
     if ($null -eq $code) { $ended = "WebpiCmd was stopped after $limit s while it installed ${Name}; programs that it started may still run" }
-    elseif (@(3010, 1641) -contains $code -or (Test-LyncarrPendingReboot)) { $Context['Reboot'] = $true; return }
+    elseif (@(3010, 1641) -contains $code -or (Test-LyncarrPendingReboot)) { $Context['RestartWindows'] = $true; return }
     elseif ($null -ne (Get-LyncarrProductVersion -Name $Name)) { return }
     if ($feed -ceq '') { $hint = 'Microsoft retired its product list, so set installers.feed to a list of your own' }
     else { $hint = "Check that the host reaches $feed and the files that it names, and that it lists $($Parameters['webpi'][$Name])" }
@@ -205,7 +205,7 @@ function Set-ArrState {
         if ($null -eq (Get-LyncarrFileVersion -Path ([System.IO.Path]::Combine((Get-LyncarrInetsrv), '..', 'ucrtbase.dll')))) { Stop-Lyncarr -Kind 'installer' -Text 'this host has no Universal C Runtime, which the packages require' -Hint 'Install the update KB2999226 on the host, then run the command again.' }
         Save-LyncarrBackup -Name ('lyncarr-' + [string]$Context['Run'])
         foreach ($name in $due) {
-            if ($Context['Reboot']) { break }
+            if ($Context['RestartWindows']) { break }
             if ($sources[$name]['Webpi'] -ceq '') { Install-LyncarrPackage -Name $name -Parameters $Parameters -Context $Context }
             else { Install-LyncarrByWebpi -Name $name -Program $sources[$name]['Webpi'] -Parameters $Parameters -Context $Context }
         }

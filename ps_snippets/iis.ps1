@@ -35,10 +35,10 @@ function Set-IisState {
         Save-LyncarrBackup -Name ('lyncarr-' + [string]$Context['Run'])
         Add-LyncarrProgress -Text "installing $($missing.Count) roles and features of Windows; this takes minutes"
         Send-LyncarrEvent
-        $Context['Reboot'] = Install-LyncarrFeature -Names $missing
+        $Context['RestartWindows'] = Install-LyncarrFeature -Names $missing
         # Windows can report success and still omit a feature. Without this check every later run would find the same drift.
         $left = @(Get-LyncarrMissingFeature -Features (Get-LyncarrFeature))
-        if (-not $Context['Reboot'] -and $left.Count -gt 0) { Stop-Lyncarr -Kind 'feature' -Text "Windows reported success, but did not install $([string]::Join(', ', $left))" -Hint 'Run Install-WindowsFeature on the host. Add -Source if the installation files were removed.' }
+        if (-not $Context['RestartWindows'] -and $left.Count -gt 0) { Stop-Lyncarr -Kind 'feature' -Text "Windows reported success, but did not install $([string]::Join(', ', $left))" -Hint 'Run Install-WindowsFeature on the host. Add -Source if the installation files were removed.' }
     }
-    if (-not $Context['Reboot'] -and (Get-LyncarrService -Name 'W3SVC') -cne 'running') { Start-LyncarrService -Name 'W3SVC' }
+    if (-not $Context['RestartWindows'] -and (Get-LyncarrService -Name 'W3SVC') -cne 'running') { Start-LyncarrService -Name 'W3SVC' }
 }

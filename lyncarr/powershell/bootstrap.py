@@ -1,4 +1,4 @@
-"""The script that opens WinRM over HTTPS on a host: a constant text that its administrator runs on the console. It is sent nowhere."""
+"""The console script that enables WinRM over HTTPS on a host: a constant text, which an administrator runs at the console of the host."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ PARTS = ("_bootstrap.ps1", "_windows.ps1")
 
 
 def compose(parts: tuple[str, ...]) -> str:
-    """The entry point with the texts `parts` in the place of its snippets line."""
+    """The text of the entry point, with the texts `parts` in place of its snippets line."""
     texts = "\n\n".join(text.rstrip("\n") for text in parts)
     return read_snippet(f"{FOLDER}/{MAIN}").replace(SNIPPETS_LINE, texts)
 
 
 def script() -> str:
-    """What `lyncarr bootstrap` prints: ASCII, LF line ends, the same for all users of a release."""
+    """The text that `lyncarr bootstrap` prints: ASCII with LF line ends, constant for a release."""
     return compose(tuple(read_snippet(f"{FOLDER}/{name}") for name in PARTS))

@@ -63,7 +63,7 @@ OPERATIONS: Mapping[str, str] = {"apply": WRITE, "upload": WRITE}
 
 
 def snippet_folder() -> Traversable:
-    """ps_snippets inside the installed package, or beside it in a checkout."""
+    """The folder ps_snippets: in the installed package, or next to it in a checkout."""
     packaged = files("lyncarr") / "ps_snippets"
     if packaged.is_dir():
         return packaged
@@ -71,12 +71,12 @@ def snippet_folder() -> Traversable:
 
 
 def read_snippet(name: str) -> str:
-    """Text of one snippet, LF line ends. ASCII by rule: Windows PowerShell reads anything else as ANSI."""
+    """The text of one snippet with LF line ends. Snippets are ASCII, because Windows PowerShell reads other text as ANSI."""
     return (snippet_folder() / name).read_text(encoding="ascii").replace("\r\n", "\n").rstrip("\n") + "\n"
 
 
 def compose(snippets: tuple[str, ...], steps: tuple[Step, ...] = STEPS) -> str:
-    """_main.ps1 with the texts `snippets` in the place of its snippets line and one dispatch line a step."""
+    """The text of _main.ps1, with the texts `snippets` in place of its snippets line and one dispatch line for each step."""
     lines: list[str] = []
     for line in read_snippet(MAIN).splitlines():
         stripped = line.strip()
@@ -106,12 +106,12 @@ class Script:
 
 @cache
 def shipped() -> Script:
-    """What this release sends."""
+    """The script of this release."""
     return split(compose(tuple(read_snippet(name) for name in (*SHARED, *(step.snippet for step in STEPS)))))
 
 
 def winrs_bootstrap() -> str:
-    """What runs the script over WinRS, where no runspace does; as constant as the script. See lines.py."""
+    """The bootstrap that runs the script over WinRS, constant for a release. See lines.py."""
     return read_snippet(WINRS)
 
 

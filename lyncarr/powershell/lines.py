@@ -1,7 +1,7 @@
-"""The lines between lyncarr and its bootstrap, ps_snippets/_winrs.ps1: one process, many requests. The contract: docs/contract.md.
+"""The lines between lyncarr and the WinRS bootstrap, ps_snippets/_winrs.ps1, which serves all requests of a run. See docs/contract.md.
 
-Out: the lines of a script or none, the request, its secrets or an empty line, and RUN. Back: the lines of events, and one that begins
-with MARK: the version at the start, END or ERROR behind each request.
+lyncarr sends the lines of a bundle or none, the request, its secrets or an empty line, and RUN. The bootstrap sends the lines of events,
+and lines that begin with MARK: the version at the start, END or ERROR after each request.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from lyncarr.powershell.bundle import winrs_bootstrap
 from lyncarr.powershell.protocol import MAX_EVENT_CHARS
 
-# In full: which PowerShell is run by an administrator is not left to the account's PATH.
+# The full path, so that the PATH of the account does not choose the program that runs as an administrator.
 PROGRAM = r"%SystemRoot%\System32\WindowsPowerShell\v1.0\powershell.exe"
 LONGEST_LINE = 8191
-"""What cmd.exe takes: https://learn.microsoft.com/troubleshoot/windows-client/shell-experience/command-line-string-limitation."""
+"""The most characters that cmd.exe accepts: https://learn.microsoft.com/troubleshoot/windows-client/shell-experience/command-line-string-limitation."""
 
 MARK = "#"
-"""No event begins with it: events are JSON objects."""
+"""No event begins with this character: events are JSON objects."""
 VERSION = "#powershell "
 END = "#end"
 ERROR = "#error "
@@ -30,21 +30,21 @@ ASK = "#ask "
 
 
 def command_line() -> str:
-    """What starts the bootstrap through cmd.exe; constant for a release. No -ExecutionPolicy: policies are for files."""
+    """The command line for cmd.exe that starts the bootstrap, constant for a release. -ExecutionPolicy is not needed: it is for files."""
     encoded = base64.b64encode(winrs_bootstrap().encode("utf-16-le")).decode("ascii")
     return f"{PROGRAM} -NoLogo -NoProfile -NonInteractive -EncodedCommand {encoded}"
 
 
 def encode(script: str | None, request: str, secrets: Mapping[str, str]) -> bytes:
-    """One request, which is of protocol.encode_request. Without a last line feed `script` gets one: it is lines here."""
+    """The bytes of one request; `request` is the result of protocol.encode_request. `script` gets a line feed at its end if it has none."""
     text = f"{script}\n" if script and not script.endswith("\n") else script or ""
     return f"{text}{request}\n{json.dumps(secrets) if secrets else ''}\n{RUN}\n".encode()
 
 
 def pieces(request: bytes, size: int) -> list[bytes]:
-    """A request in pieces of at most `size` bytes. The line that begins it is not cut.
+    """A request in pieces of at most `size` bytes. The line RUN stays in one piece.
 
-    Cut before its line feed, the end of standard input would make a line of it as well, and begin what was given up.
+    If a piece ended before the line feed of RUN, the end of standard input would complete the line and start an abandoned request.
     """
     order = f"{RUN}\n".encode("ascii")
     body, each = request.removesuffix(order), size - len(order)
@@ -53,20 +53,20 @@ def pieces(request: bytes, size: int) -> list[bytes]:
 
 
 def ask(number: int) -> bytes:
-    """Asks whether request `number`, counted from 1 in its process, has arrived in whole; answered by INCOMPLETE where it has not."""
+    """Asks whether request `number` of the process, counted from 1, arrived completely. The answer is INCOMPLETE if it did not."""
     return f"{ASK}{number}\n".encode("ascii")
 
 
 class LineReader:
-    """Puts the pieces of standard output together to lines. Raises ValueError for what is no UTF-8, or for a line without an end."""
+    """Joins the pieces of standard output to lines. Raises ValueError for text that is not UTF-8 and for a line that is too long."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._begun = ""
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that end in `data`, without their ends."""
+        """The lines that end in `data`, without their line feeds."""
         *lines, self._begun = (self._begun + self._decoder.decode(data)).split("\n")
         if len(self._begun) > MAX_EVENT_CHARS:
-            raise ValueError(f"a line of more than {MAX_EVENT_CHARS} characters")
+            raise ValueError(f"a line has more than {MAX_EVENT_CHARS} characters")
         return lines

@@ -1,7 +1,7 @@
-"""Requests and events as JSON: the contract of docs/contract.md, checked as if the host were an enemy.
+"""Requests and events as JSON, as docs/contract.md defines them.
 
-Nothing here trusts the host: every member of every event is checked for its type, every event for its place, and
-whatever does not fit raises ProtocolError (exit 76). Text from the host is passed on as it came; report/ makes it harmless.
+The host may be hostile: the type of every member and the place of every event are checked, and every violation raises ProtocolError
+(exit code 76). Text from the host is passed on unchanged; report/ makes it safe to show.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PROTOCOL = 1
 MAX_EVENT_CHARS = 1024 * 1024
 MAX_EVENTS = 20_000
 MAX_INT = 2**53
-MAX_DEPTH_TEXT = "the host's answer is nested too deeply"
+MAX_DEPTH_TEXT = "its JSON is nested too deeply"
 
 FAILURE_KINDS = {
     "busy": "another run holds the lock",
@@ -34,7 +34,7 @@ FAILURE_KINDS = {
     "restart": "the configuration is written, but IIS did not restart",
     "error": "any other error",
 }
-"""Kinds of the event `failed` -> meaning. The only declaration: docs/contract.md and the lint of the snippets read it."""
+"""Kind of the event `failed` -> meaning. docs/contract.md and the lint of the snippets read this declaration."""
 NOTE_KINDS = {
     "backup": "the name of the configuration backup, as soon as it exists",
     "foreign-rule": "a global rule that lyncarr does not manage and that affects published names",
@@ -50,11 +50,11 @@ NOTE_KINDS = {
     "unresolved": "a server name that the host cannot resolve",
     "version": "the version of an installed product",
 }
-"""Kinds of the event `note` -> meaning, in the same way."""
+"""Kind of the event `note` -> meaning; see FAILURE_KINDS."""
 
 
 def encode_request(request: Request) -> str:
-    """One line of ASCII JSON. Secrets are never in it: they travel as the pipeline's input."""
+    """The request as one line of ASCII JSON. It holds no secret: secrets are the input of the pipeline."""
     body: dict[str, Any] = {
         "protocol": PROTOCOL,
         "run": request.run,
@@ -77,9 +77,9 @@ def _plain(value: Any) -> Any:
 class EventReader:
     """Checks the events of one request in the order in which they arrive.
 
-    `asked` are the names of the steps in the request, `first` is true if the hello of this shell is still to come.
-    Feed it the text of each output object; it returns the events in it, `done` included. Call `finish()` when the
-    pipeline has ended: a request without its done is never a success.
+    `asked` are the names of the steps in the request. `first` is true if this shell has not sent its `hello` yet. Pass the text of each
+    output object to `feed`. Call `finish` when the pipeline has ended: a request without `done` is never a success. All methods raise
+    ProtocolError.
     """
 
     def __init__(self, run: str, asked: tuple[str, ...], first: bool, operation: str) -> None:
@@ -96,30 +96,30 @@ class EventReader:
         return self._done
 
     def feed(self, text: object) -> list[Event]:
-        """The events in one output object, which must be a string of whole lines."""
+        """The events in one output object, which must be a string of complete lines. The event `done` is one of them."""
         if not isinstance(text, str):
-            raise _broken(f"an output object of type {type(text).__name__} instead of text")
-        # An empty one is an event too, and no JSON: else a host could send them for ever, uncounted.
+            raise _broken(f"an output object has the type {type(text).__name__}, not text")
+        # An empty object counts as an event, which is not valid JSON. Otherwise a host could send empty objects without end.
         return [self._event(line) for line in text.splitlines() or [""]]
 
     def finish(self) -> None:
         if not self._done:
-            raise _broken("the request ended without its 'done'")
+            raise _broken("the request ended without the event 'done'")
 
     def _event(self, line: str) -> Event:
         if self._done:
-            raise _broken("an event after 'done'")
+            raise _broken("an event follows 'done'")
         if len(line) > MAX_EVENT_CHARS:
-            raise _broken(f"an event of {len(line)} characters, the limit is {MAX_EVENT_CHARS}")
+            raise _broken(f"an event has {len(line)} characters, the limit is {MAX_EVENT_CHARS}")
         if self._count >= MAX_EVENTS:
-            raise _broken(f"more than {MAX_EVENTS} events in one request")
+            raise _broken(f"a request has more than {MAX_EVENTS} events")
         members = _parse(line)
         name = members.pop("event", None)
         check = _CHECKS.get(name) if isinstance(name, str) else None
         if check is None:
-            raise _broken(f"an unknown event {quoted(name)}")
+            raise _broken(f"unknown event {quoted(name)}")
         if self._hello_due != (name == "hello") and not self._failed_at_once(name):
-            raise _broken("an event before 'hello'" if self._hello_due else "a second 'hello'")
+            raise _broken("an event comes before 'hello'" if self._hello_due else "a second 'hello' was sent")
         check(self, members)
         if name == "done":
             self._done = True
@@ -128,7 +128,7 @@ class EventReader:
         return Event(str(name), members)
 
     def _failed_at_once(self, name: object) -> bool:
-        """A host that cannot even say hello says why: failed and done may stand in its place, because nothing succeeds by them."""
+        """A host that cannot send `hello` may send `failed` and `done` instead, because neither makes a request succeed."""
         return self._hello_due and (name == "failed" or (name == "done" and self._verdict == "failed"))
 
     def _hello(self, m: dict[str, Any]) -> None:
@@ -147,23 +147,23 @@ class EventReader:
             shared_configuration=bool,
         )
         if m["protocol"] != PROTOCOL:
-            raise _broken(f"protocol {m['protocol']} instead of {PROTOCOL}")
+            raise _broken(f"the version of the protocol is {m['protocol']}, not {PROTOCOL}")
         if m["run"] != self._run:
-            raise _broken("a 'hello' of another run")
+            raise _broken("'hello' is of another run")
         if not m["computer"]:
-            raise _broken("a 'hello' without a computer name")
+            raise _broken("'hello' has no computer name")
         self._hello_due = False
 
     def _observed(self, m: dict[str, Any]) -> None:
         if self._operation != "observe":
-            raise _broken("'observed' in answer to something else than observe")
+            raise _broken(f"'observed' is not an answer to {self._operation}")
         _shape(m, steps=dict)
         self._settle("observed")
         m["steps"] = self._states(m["steps"])
 
     def _applied(self, m: dict[str, Any]) -> None:
         if self._operation != "apply":
-            raise _broken("'applied' in answer to something else than apply")
+            raise _broken(f"'applied' is not an answer to {self._operation}")
         _shape(m, steps=dict, backup=(str, type(None)), reboot=bool)
         self._settle("applied")
         m["steps"] = self._states(m["steps"])
@@ -173,7 +173,7 @@ class EventReader:
         self._settle("failed")
         self._step_known(m["step"])
         if m["kind"] not in FAILURE_KINDS:
-            raise _broken(f"an unknown kind of failure {quoted(m['kind'])}")
+            raise _broken(f"unknown kind of failure {quoted(m['kind'])}")
 
     def _applying(self, m: dict[str, Any]) -> None:
         _shape(m, step=str)
@@ -187,29 +187,29 @@ class EventReader:
         _shape(m, step=(str, type(None)), kind=str, item=(str, type(None)), text=str)
         self._step_known(m["step"])
         if m["kind"] not in NOTE_KINDS:
-            raise _broken(f"an unknown kind of note {quoted(m['kind'])}")
+            raise _broken(f"unknown kind of note {quoted(m['kind'])}")
 
     def _done_event(self, m: dict[str, Any]) -> None:
         _shape(m, count=int)
         if m["count"] != self._count:
-            raise _broken(f"'done' counts {m['count']} events, {self._count} arrived")
+            raise _broken(f"'done' counts {m['count']} events, but {self._count} arrived")
         if self._verdict is None and self._operation in ("observe", "apply"):
-            raise _broken(f"'done' without an answer to {self._operation}")
+            raise _broken(f"'done' comes without an answer to {self._operation}")
 
     def _settle(self, verdict: str) -> None:
-        """observed, applied and failed are verdicts: one a request."""
+        """Accept the verdict of the request: `observed`, `applied` or `failed`, of which it has one."""
         if self._verdict is not None:
-            raise _broken(f"'{verdict}' after '{self._verdict}'")
+            raise _broken(f"'{verdict}' follows '{self._verdict}'")
         self._verdict = verdict
 
     def _step_known(self, step: str | None) -> None:
         if step is not None and step not in self._asked:
-            raise _broken(f"an event for step {quoted(step)}, which was not asked for")
+            raise _broken(f"an event is for step {quoted(step)}, which was not requested")
 
     def _states(self, steps: dict[str, Any]) -> dict[str, State]:
         if set(steps) != set(self._asked):
             odd = sorted(set(steps) ^ set(self._asked))
-            raise _broken(f"states of other steps than asked for: {quoted(', '.join(odd))}")
+            raise _broken(f"the states do not match the requested steps: {quoted(', '.join(odd))}")
         return {name: _state(name, state) for name, state in steps.items()}
 
 
@@ -225,10 +225,10 @@ _CHECKS: dict[str, Callable[[EventReader, dict[str, Any]], None]] = {
 }
 
 
-def _broken(what: str) -> ProtocolError:
+def _broken(problem: str) -> ProtocolError:
     return ProtocolError(
-        f"The host's answer is not lyncarr's protocol ({what}); nothing more is sent to it. "
-        "Check that the address is the right machine and that no other tool answers there."
+        f"The host's answer violates the protocol of lyncarr: {problem}. lyncarr sends nothing more to it.",
+        hint="Check that the address is that of the right host, and that no other program answers there.",
     )
 
 
@@ -240,39 +240,39 @@ def _parse(line: str) -> dict[str, Any]:
     except RecursionError:
         raise _broken(MAX_DEPTH_TEXT) from None
     except ValueError as error:
-        raise _broken(f"a line that is not JSON: {quoted(line[:60])}") from error
+        raise _broken(f"a line is not valid JSON: {quoted(line[:60])}") from error
     if not isinstance(value, dict):
-        raise _broken("an event that is not a JSON object")
+        raise _broken("an event is not a JSON object")
     return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _broken("a JSON object with the same name twice")
+        raise _broken("a JSON object has the same name twice")
     return members
 
 
 def _no_constant(text: str) -> Any:
-    raise _broken(f"the number {text}")
+    raise _broken(f"{quoted(text)} is not a whole number")
 
 
 def _no_float(text: str) -> Any:
-    raise _broken(f"the number {quoted(text)}, only whole numbers are allowed")
+    raise _broken(f"{quoted(text)} is not a whole number")
 
 
 def _shape(members: dict[str, Any], **types: type | tuple[type, ...]) -> None:
-    """Exactly these members, each of its type; a bool is no int here."""
+    """Check that the event has exactly these members, each with its type. A boolean does not count as a number."""
     if set(members) != set(types):
         odd = sorted(set(members) ^ set(types))
-        raise _broken(f"an event with missing or unknown members: {quoted(', '.join(odd))}")
+        raise _broken(f"an event has missing or unknown members: {quoted(', '.join(odd))}")
     for name, expected in types.items():
         value = members[name]
         allowed = expected if isinstance(expected, tuple) else (expected,)
         if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-            raise _broken(f"member '{name}' of type {type(value).__name__}")
+            raise _broken(f"the member '{name}' has the type {type(value).__name__}")
         if isinstance(value, int) and abs(value) > MAX_INT:
-            raise _broken(f"member '{name}' is out of range")
+            raise _broken(f"the member '{name}' is out of range")
 
 
 def _state(step: str, state: object) -> dict[str, dict[str, Value]]:
@@ -288,4 +288,4 @@ def _value(value: object) -> Value:
         return value
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
-    raise _broken(f"a value of type {type(value).__name__} in a state")
+    raise _broken(f"a state has a value of the type {type(value).__name__}")

@@ -95,7 +95,7 @@ function Initialize-LyncarrFolder {
 }
 
 function Open-LyncarrLock {
-    # The open lock file, or null where another process holds it. A plan opens the file for a moment to test the lock, hence the retries.
+    # The open lock file, or null where another process holds it. A plan opens the file for a moment too, so there are retries.
     param([string]$Holder)
     $folder = Initialize-LyncarrFolder
     for ($attempt = 0; $attempt -lt 5; $attempt++) {

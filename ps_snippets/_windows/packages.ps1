@@ -66,7 +66,7 @@ function Open-LyncarrPackage {
 }
 
 function Get-LyncarrHash {
-    # SHA-256 in upper-case hex. Under a FIPS policy Windows refuses the managed class of SHA256.Create(), hence this class.
+    # SHA-256 in upper-case hex. This class works under a FIPS policy; the managed class of SHA256.Create() does not.
     param([System.IO.Stream]$Stream)
     return [System.BitConverter]::ToString((New-Object System.Security.Cryptography.SHA256CryptoServiceProvider).ComputeHash($Stream)).Replace('-', '')
 }

@@ -19,7 +19,6 @@ import pytest
 from tools.docs.documents import PAGES, ROOT, name_of
 
 EXEMPT: tuple[str, ...] = (
-    "docs/contract.md",
     "docs/contributing.md",
     "docs/lab.md",
     "lyncarr/lab",

@@ -89,7 +89,7 @@ def test_the_printed_script_runs_as_a_file_and_takes_back_what_it_made(make_mach
     removed = machine.run([*command, "-Remove", "-Yes"])
     assert removed.returncode == 0, removed.stdout
     assert "  service WinRM: Automatic, running -> Manual, stopped" in removed.stdout
-    assert "Nothing of this script is here" in machine.run([*command, "-Remove"]).stdout
+    assert "this script has set up nothing on this server" in machine.run([*command, "-Remove"]).stdout
 
 
 def test_the_folder_holds_nothing_else() -> None:

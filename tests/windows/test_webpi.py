@@ -38,7 +38,7 @@ def test_runbook_by_webpi(make_machine: MakeMachine, tmp_path: Path) -> None:
         )
         code, host = lyncarr(site, "provision", "--yes")
         assert (code, results(host)["arr"]) == (1, "failed")
-        assert "this host has none: install the Web Platform Installer on it" in host["error"]["message"]
+        assert "needs WebpiCmd, which is not installed on this host" in host["error"]["message"]
 
         lay_webpi(machine)
         code, host = lyncarr(site, "plan")
