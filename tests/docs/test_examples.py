@@ -99,7 +99,7 @@ def test_the_step_that_is_worked_out_runs(pwsh: str, tmp_path: Path, monkeypatch
         the_snippet(),
     )
     monkeypatch.setattr(powershell, "composed", lambda: compose(texts, (*STEPS, step)))
-    machine = powershell.Machine(tmp_path / "host", configuration(case["farms"]))
+    machine = powershell.HostDisk(tmp_path / "host", configuration(case["farms"]))
     engine = powershell.Engine(pwsh, tmp_path / "engine")
     try:
         site = site_of(FARMS, tmp_path)
