@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TypeAlias
 
 Place: TypeAlias = tuple[int | str, ...]
-"""The way to a value: ("farms", 1, "servers", 0) is the first server of the second farm."""
+"""The path to a value: ("farms", 1, "servers", 0) is the first server of the second farm."""
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")

@@ -1,4 +1,4 @@
-"""The story of one run on one host: observe, plan, ask, apply, observe again.
+"""One run on one host: observe, plan, ask, apply, observe again.
 
 No I/O of its own: shells come from a factory, reports go to a Listener.
 """
@@ -155,8 +155,10 @@ class Run:
             return "pending", PENDING
         self._refuse_install_before_reboot(plan)
         asked = time.monotonic()
-        confirmed = confirm(plan, list(self._notes))
-        self._waited_s = time.monotonic() - asked
+        try:
+            confirmed = confirm(plan, list(self._notes))
+        finally:
+            self._waited_s = time.monotonic() - asked
         if not confirmed:
             return "pending", PENDING
         return self._converge(shown)
@@ -246,7 +248,7 @@ class Run:
         return "reboot-needed", REBOOT
 
     def _apply(self, session: Session, unit: Unit) -> bool:
-        """Write one unit and judge what is observed after it; True where the host must restart first."""
+        """Write one unit and record what is observed after it; True where the host must restart first."""
         with self.interrupts.writing():
             self._wrote = True
             for step in unit.steps:
@@ -254,14 +256,14 @@ class Run:
             try:
                 applied = self._send(session, unit)
             except LostConnectionError as lost:
-                self._judge(unit, self._observe_after_loss(session, unit, lost), lost=lost)
+                self._record_results(unit, self._observe_after_loss(session, unit, lost), lost=lost)
                 # The lost answer may have asked for a restart. No restart was pending before: such a host is refused an install.
                 return unit.stage.may_reboot and bool(self._hello["pending_reboot"])
             except (StepFailedError, UnfitError) as error:
-                self._blame(unit, error)
+                self._record_failure(unit, error)
                 raise
             if not applied.reboot:
-                self._judge(unit, applied.states)
+                self._record_results(unit, applied.states)
             else:
                 for step in unit.steps:
                     self._finish_step(step, "applied")
@@ -281,7 +283,7 @@ class Run:
         requests = tuple(self._requests[step.name] for step in unit.steps)
         return session.apply(requests, deadline=deadline, secrets=secrets)
 
-    def _judge(self, unit: Unit, observed: Mapping[str, State], lost: LostConnectionError | None = None) -> None:
+    def _record_results(self, unit: Unit, observed: Mapping[str, State], lost: LostConnectionError | None = None) -> None:
         """Set the results of the unit by what was observed after the write; raise the first error.
 
         `lost` is why the answer did not arrive: then it, and not the step, is the cause of a write that did not happen.
@@ -299,7 +301,7 @@ class Run:
         if failure:
             raise failure
 
-    def _blame(self, unit: Unit, error: StepFailedError | UnfitError) -> None:
+    def _record_failure(self, unit: Unit, error: StepFailedError | UnfitError) -> None:
         """Set the results of a unit that the host gave up; nothing of it was committed, unless only the restart failed."""
         written = isinstance(error, StepFailedError) and error.kind == "restart"
         for step in unit.steps:

@@ -160,7 +160,7 @@ class FaultError(LyncarrError):
         kind = type(cause).__name__
         super().__init__(
             f"lyncarr failed with an internal error ({kind}).",
-            hint="Report it with the lines above. Run the command again to see the state of the host.",
+            hint="Report this error with the lines above. To see the state of the host, run lyncarr plan.",
         )
         self.__cause__ = cause
 

@@ -87,7 +87,9 @@ class Session:
                     self._on_event(Event("progress", {"step": step, "text": f"sending {file.name}", "percent": percent}))
                 self._send("upload", (), deadline, lock=True, extra={"file": name, "offset": offset, "data": data})
         except StepFailedError as error:
-            raise StepFailedError(f"Step {step}: {error.message}", hint=error.hint, step=step, kind=error.kind) from error
+            raise StepFailedError(
+                f"Step {step}: {error.message}", hint=error.hint, step=step, kind=error.kind, detail=error.detail
+            ) from error
 
     def _send(
         self,

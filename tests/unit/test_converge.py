@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lyncarr.core.converge import Run
 from lyncarr.core.errors import FaultError, LostConnectionError, UnreachableError
-from lyncarr.core.interrupts import Interrupts
+from lyncarr.core.interrupts import Interrupts, StopNow
 from lyncarr.core.model import Deadline, Event, Request, Secret, Stage, State, Step
 from lyncarr.core.outcome import HostResult, Note
 from lyncarr.core.plan import Plan, select
@@ -437,6 +438,23 @@ def test_ctrl_c_twice_stops_the_pipeline_and_calls_the_unit_unknown() -> None:
     assert (result.result, result.exit_code) == ("interrupted", 130)
     assert words(result)["a"] == "unknown"
     assert disk.log[-2:] == ["interrupt", "close"]
+
+
+@pytest.mark.parametrize("answer", [True, False, StopNow()])
+def test_the_time_of_the_question_is_not_part_of_the_duration(answer: bool | StopNow, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("lyncarr.core.converge.time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def confirm(plan: Plan, notes: list[Note]) -> bool:
+        clock[0] += 600
+        if isinstance(answer, StopNow):
+            raise answer
+        return answer
+
+    disk = Disk({})
+    disk.on_apply = lambda name: clock.__setitem__(0, clock[0] + 1)
+    result = run(disk, confirm=confirm)
+    assert (result.result, result.elapsed_s) == (("applied", 4) if answer is True else ("interrupted" if answer else "pending", 0))
 
 
 def test_another_computer_in_the_same_run_is_not_trusted() -> None:
