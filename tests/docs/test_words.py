@@ -20,8 +20,6 @@ from tools.docs.documents import PAGES, ROOT, name_of
 
 EXEMPT: tuple[str, ...] = (
     "docs/contributing.md",
-    "docs/lab.md",
-    "lyncarr/lab",
 )
 """Paths that still have such phrases. Remove each entry with the last phrase below it; the list must become empty."""
 

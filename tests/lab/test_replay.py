@@ -287,8 +287,9 @@ def test_every_preset_loads() -> None:
     assert load_preset("blank").states["proxy-timeout"] == {}
     finished, drifted = load_preset("finished").states, load_preset("drifted").states
     assert finished["proxy-timeout"]["dialin.contoso.com"] != drifted["proxy-timeout"]["dialin.contoso.com"]
-    with pytest.raises(UsageError, match="did you mean 'blank'"):
+    with pytest.raises(UsageError, match="Unknown preset 'blanc'") as caught:
         load_preset("blanc")
+    assert caught.value.hint == "Did you mean 'blank'?"
 
 
 def test_states_kept_in_a_file_can_be_broken_by_hand(lab: LabServer, machine: Machine, tmp_path: Path) -> None:

@@ -88,16 +88,19 @@ def _tool(command: list[str], work: Path) -> None:
             command, cwd=work, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
     except FileNotFoundError as error:
-        raise ConfigurationError(f"{command[0]} is needed to make the lab's installer packages: apt-get install wixl msitools") from error
+        raise ConfigurationError(
+            f"{command[0]} is required to make the lab's installer packages.", hint="Run apt-get install wixl msitools."
+        ) from error
     if done.returncode != 0:
         raise ConfigurationError(
-            f"{command[0]} could not make one of the lab's packages: is it this Debian's version? Reinstall wixl and msitools",
+            f"{command[0]} could not make one of the lab's packages.",
+            hint="Reinstall wixl and msitools.",
             detail=done.stderr,
         )
 
 
 def _publisher_certificate() -> bytes:
-    """DER of a self-signed certificate with the subject that Microsoft's packages are signed under, and a unit that tells what it is."""
+    """DER of a self-signed certificate with the subject that Microsoft's packages are signed under, and a unit that names the lab."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -137,14 +137,14 @@ class HostProcess:
     def _exit(self, flags: int = os.WNOHANG) -> int | None:
         """The exit code as Windows would tell it, None while it runs. Leaves the process to be waited for: see _kill()."""
         try:
-            told = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | flags)
+            ended_as = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | flags)
         except ChildProcessError:
-            return KILLED_EXIT  # close() has waited for it, and nobody asks any more
-        if told is None:
+            return KILLED_EXIT  # close() has waited for it; no caller uses the code
+        if ended_as is None:
             return None
-        if told.si_code == os.CLD_EXITED:
-            return told.si_status
-        return CONTROL_C_EXIT if told.si_status == signal.SIGINT else KILLED_EXIT
+        if ended_as.si_code == os.CLD_EXITED:
+            return ended_as.si_status
+        return CONTROL_C_EXIT if ended_as.si_status == signal.SIGINT else KILLED_EXIT
 
     def _wait(self) -> int:
         code = self._exit(0)

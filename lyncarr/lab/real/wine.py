@@ -188,7 +188,7 @@ class WineEngine(PowerShellEngine):
 def template(engine: str, cache: Path, state: State = "bare", system: System = "2012r2") -> WineMachine:
     """The stopped machine of this state in `cache`, made now if it is not there yet. It is there to be copied, never to be run.
 
-    Made anew when the stand-ins, this code or the engine change. ConfigurationError where Wine or wixl are missing.
+    Made again when the stand-ins, this code or the engine change. ConfigurationError where Wine or wixl are missing.
     """
     folder = cache / f"{system}-{state}-{_fingerprint(engine)}"
     cache.mkdir(parents=True, exist_ok=True)
@@ -223,7 +223,7 @@ def default_cache() -> Path:
 
 
 def runs_on_wine(command: str) -> bool:
-    """Is this the launcher of a PowerShell on Wine? Told by $LYNCARR_PWSH_WINE, or by its name."""
+    """Whether this is the launcher of a PowerShell on Wine: $LYNCARR_PWSH_WINE names it, or its name contains wine."""
     return command == os.environ.get("LYNCARR_PWSH_WINE") or "wine" in Path(command).name.lower()
 
 
@@ -234,12 +234,13 @@ def open_machine(command: str, preset: str, folder: Path) -> WineMachine:
     """
     if preset not in PRESETS:
         raise UsageError(
-            f"--powershell on Wine starts from {', '.join(PRESETS)}, not '{preset}': start from arr and run lyncarr provision for the rest"
+            f"The preset '{preset}' is not available with --powershell on Wine; use {', '.join(PRESETS)}.",
+            hint="Start from arr and run lyncarr provision for the rest.",
         )
     machine = WineMachine(command, folder)
     if folder.exists():
         if not machine.system32.is_dir():
-            raise UsageError(f"{folder} is no machine of the lab and is left alone; name another --folder")
+            raise UsageError(f"{folder} is not a machine of the lab and is not replaced.", hint="Name another folder with --folder.")
         machine.stop()
         shutil.rmtree(folder)
     return template(command, default_cache(), PRESETS[preset]).copy(folder)
@@ -257,7 +258,9 @@ def _make_bare(machine: WineMachine) -> None:
     done = machine.run(machine.powershell("-Version"))
     if not machine.system32.is_dir():
         raise ConfigurationError(
-            f"{machine.engine} made no Wine prefix: it must start a PowerShell for Windows on Wine, at $WINEPREFIX", detail=done.stdout
+            f"{machine.engine} made no Wine prefix.",
+            hint="It must start a PowerShell for Windows on Wine, at $WINEPREFIX.",
+            detail=done.stdout,
         )
     _replace_links(machine.drive / "users")
     lab = machine.lab
@@ -284,14 +287,18 @@ def _install_arr(machine: WineMachine) -> None:
     for package in (URL_REWRITE, ARR):
         code = machine.install(machine.packages / package.file)
         if code != 0:
-            raise ConfigurationError(f"the lab's package {package.file} ended with {code} on Wine: is it the version of this Debian?")
+            raise ConfigurationError(
+                f"The lab's package {package.file} ended with exit code {code} on Wine.", hint="Reinstall wixl and msitools."
+            )
 
 
 def _script(machine: WineMachine, name: str, *arguments: str) -> None:
     done = machine.run(machine.powershell("-File", rf"C:\windows\lab\{name}", *arguments))
     # Not by the exit code alone: a .NET that dies on Wine may leave 0.
     if done.returncode != 0 or not done.stdout.rstrip().endswith("made"):
-        raise ConfigurationError(f"{name} of the lab's machine failed: run with --verbose to see why", detail=done.stdout)
+        raise ConfigurationError(
+            f"The script {name} failed on the lab's machine.", hint="Run the command with --verbose.", detail=done.stdout
+        )
 
 
 def _replace_links(users: Path) -> None:
@@ -328,7 +335,9 @@ def _copy_prefix(machine: WineMachine, target: Path) -> None:
 def _wine(name: str) -> str:
     found = shutil.which(name) or shutil.which(name, path="/usr/lib/wine")
     if found is None:
-        raise ConfigurationError(f"{name} is needed for a simulated Windows server: apt-get install --no-install-recommends wine64")
+        raise ConfigurationError(
+            f"{name} is required for a simulated Windows server.", hint="Run apt-get install --no-install-recommends wine64."
+        )
     return found
 
 

@@ -32,7 +32,7 @@ class MachineFaults:
     """Nothing is wrong by default; may be changed while the machine runs."""
 
     lying: frozenset[str] = frozenset()
-    """Steps whose Set says nothing and does nothing: seen again, they are as before."""
+    """Steps whose setter changes nothing and reports no error."""
     fail: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Step -> (kind, text): applying it fails, and nothing of its unit is kept."""
     locked: bool = False
@@ -44,12 +44,12 @@ class MachineFaults:
     pause_s: float = 0.0
     """How long applying takes; a stop ends it at once, with nothing kept."""
     rewrite: Callable[[list[str]], list[Any]] | None = None
-    """Gets the lines of each output object and says what is put out instead: one output object an element."""
+    """Maps the lines of each output object to the objects to put out instead."""
 
 
 @dataclass
 class Holder:
-    """Who holds the machine's lock. `shell` None: somebody outside this lab."""
+    """The holder of the machine's lock. `shell` None: a run outside this lab."""
 
     who: str
     since: str
@@ -102,7 +102,7 @@ class Machine:
     def keep_in(self, store: Path) -> None:
         """Keep the states in a JSON file: it is read before each look and written after each change.
 
-        So somebody can break one thing with an editor while the lab runs.
+        A person can change a value with an editor while the lab runs.
         """
         self._store = store
         self._save()
@@ -332,11 +332,11 @@ def preset_names() -> list[str]:
 
 
 def load_preset(name: str) -> Machine:
-    """The machine recorded as `name`; raises UsageError with the nearest name, SiteError for a file that is no preset."""
+    """The machine recorded as `name`. Raises UsageError for an unknown name, SiteError for a file that is not a preset."""
     if name not in preset_names():
         near = difflib.get_close_matches(name, preset_names(), 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(preset_names())}."
-        raise UsageError(f"There is no preset '{name}'; {hint}")
+        hint = f"Did you mean '{near[0]}'?" if near else f"Use one of {', '.join(preset_names())}."
+        raise UsageError(f"Unknown preset '{name}'.", hint=hint)
     path = PRESETS / f"{name}.json"
     try:
         recorded = json.loads(path.read_text(encoding="utf-8"))
@@ -350,4 +350,4 @@ def load_preset(name: str) -> Machine:
             notes=recorded.get("notes", []),
         )
     except (ValueError, KeyError) as error:
-        raise SiteError(f"{path}: not a preset ({error}); record it again.") from error
+        raise SiteError(f"{path} is not a valid preset: {error}.", hint="Record it again with make presets.") from error

@@ -1,6 +1,6 @@
 """The engine without a PowerShell: it speaks PSRP by psrpcore and answers from a Machine's stored states.
 
-It runs the shipped script only, told by its text, and proves wire, command line, faults and reports; never PowerShell.
+It runs only the shipped script, which it recognizes by its text. It tests wire, command line, faults and reports, and no PowerShell.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class ReplayShell:
 
     def _act(self, event: Any) -> None:
         if isinstance(event, SessionCapabilityEvent | InitRunspacePoolEvent | PipelineHostResponseEvent):
-            return  # the first two are answered by psrpcore; host calls are made by faults, and nobody waits for their answer
+            return  # psrpcore answers the first two; host calls are made by faults, and their answers are not used
         pipeline = self._pipelines.get(str(event.pipeline_id).upper())
         if pipeline is None:
             raise wsman.unsupported(f"The replay host does not answer {type(event).__name__}.")
@@ -176,7 +176,7 @@ class ReplayShell:
             raise wsman.unsupported(f"The replay host does not answer {type(event).__name__}.")
 
     def _start(self, pipeline: _Pipeline) -> None:
-        # Private, because start() tells the client that the pipeline runs, and PowerShell does not.
+        # Private, because start() reports to the client that the pipeline runs, and PowerShell does not.
         pipeline.psrp._change_state(PSInvocationState.Running, emit=False)
         pipeline.thread = threading.Thread(target=self._run, args=(pipeline,), name="lab-pipeline", daemon=True)
         pipeline.thread.start()

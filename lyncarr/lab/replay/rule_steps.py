@@ -11,9 +11,9 @@ def _rule_state(request: Request, step: str) -> State:
     """The state of the rules that a step wants, and the notes about foreign ones."""
     state: State = {}
     rules = request.rules()
-    wanted = request.parameters["rules"]
+    desired = request.parameters["rules"]
     for rule in rules:
-        for name in wanted:
+        for name in desired:
             if same(name, rule.name):
                 attributes = {key: value for key, value in rule.attributes.items() if key != "redirect_type"}
                 if same(attributes["action"], request.desired[name]["action"]):
@@ -31,7 +31,7 @@ def _rule_state(request: Request, step: str) -> State:
 
 
 def _judge(request: Request, step: str, rules: list[Rule]) -> Foreign:
-    """What foreign rules do to the wanted rules of a step.
+    """What foreign rules do to the desired rules of a step.
 
     A name that a person wrote into `taken_by` of the stored states stands for a rule that takes all requests.
     """
@@ -64,7 +64,7 @@ def set_ssl_offload(request: Request) -> None:
 
 
 def _extra_rules(request: Request, farm: str, rules: list[Rule]) -> list[str]:
-    """Names of the rules that lead to a farm, or are its redirect, and are not wanted. Those in the stored states count too."""
+    """Names of the rules that lead to a farm, or are its redirect, and are not desired. Those in the stored states count too."""
     redirect, keep = request.parameters["redirects"][farm], request.parameters["keep"]
     leading = [rule.name for rule in rules if same(rule.farm, farm) or same(rule.name, redirect)]
     written = request.stored("http-rules").get(farm, {}).get("extra_rules", []) if request.has_section(GLOBAL_RULES) else []
@@ -89,7 +89,7 @@ def set_http_rules(request: Request) -> None:
 
 
 def _set_rules(request: Request, step: str) -> None:
-    """The wanted rules of one step, in their order. A new rule gets its conditions at once."""
+    """The desired rules of one step, in their order. A new rule gets its conditions at once."""
     request.need_section(GLOBAL_RULES)
     rules = request.rules()
     if taken_by := _judge(request, step, rules).taken_by:
@@ -98,8 +98,8 @@ def _set_rules(request: Request, step: str) -> None:
             f"the global rule '{taken_by[0]}' comes before the rules of lyncarr and takes their requests",
             hint="Disable it, narrow it, or move it below the rules of lyncarr, then run the command again.",
         )
-    wanted = request.parameters["rules"]
-    for name, parameters in wanted.items():
+    desired = request.parameters["rules"]
+    for name, parameters in desired.items():
         attributes = dict(request.desired[name])
         rule = next((rule for rule in rules if same(rule.name, name)), None)
         if rule is None:
@@ -112,9 +112,9 @@ def _set_rules(request: Request, step: str) -> None:
         rule.attributes.update(attributes)
         if rule.attributes != before:
             _set_conditions(rule, parameters["conditions"])
-    places = [index for index, rule in enumerate(rules) if among(rule.name, wanted)]
+    places = [index for index, rule in enumerate(rules) if among(rule.name, desired)]
     by_name = {rule.name.casefold(): rule for rule in rules}
-    for place, name in zip(places, wanted, strict=True):
+    for place, name in zip(places, desired, strict=True):
         rules[place] = by_name[name.casefold()]
     write_rules(request.states, rules)
 
@@ -128,17 +128,17 @@ def _set_conditions(rule: Rule, desired: list[str]) -> None:
 def get_host_conditions(request: Request) -> State:
     state: State = {}
     for rule in request.rules():
-        for name, wanted in request.desired.items():
+        for name, desired in request.desired.items():
             if same(name, rule.name):
-                alike = sorted(map(str.casefold, rule.conditions)) == sorted(map(str.casefold, wanted["conditions"]))
-                state[name] = {"conditions": list(wanted["conditions"]) if alike else rule.conditions, "grouping": rule.grouping}
+                alike = sorted(map(str.casefold, rule.conditions)) == sorted(map(str.casefold, desired["conditions"]))
+                state[name] = {"conditions": list(desired["conditions"]) if alike else rule.conditions, "grouping": rule.grouping}
     return state
 
 
 def set_host_conditions(request: Request) -> None:
     request.need_section(GLOBAL_RULES)
     rules = request.rules()
-    for name, wanted in request.desired.items():
+    for name, desired in request.desired.items():
         rule = next((rule for rule in rules if same(rule.name, name)), None)
         if rule is None:
             raise Failed(
@@ -146,5 +146,5 @@ def set_host_conditions(request: Request) -> None:
                 f"needs steps ssl-offload and http-rules: the global rule '{name}' does not exist on this host",
                 hint="Run the command with both steps as well, or without --step.",
             )
-        _set_conditions(rule, list(wanted["conditions"]))
+        _set_conditions(rule, list(desired["conditions"]))
     write_rules(request.states, rules)

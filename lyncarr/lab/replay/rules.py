@@ -185,8 +185,8 @@ def judge(rules: Iterable[Rule], parameters: Mapping[str, Any]) -> Foreign:
     return found
 
 
-def _address(wanted: Mapping[str, Any]) -> str:
-    return f"{'' if wanted['https'] else 'http://'}{wanted['host']}"
+def _address(desired: Mapping[str, Any]) -> str:
+    return f"{'' if desired['https'] else 'http://'}{desired['host']}"
 
 
 def _late(rule: Rule, passed: Iterable[str], parameters: Mapping[str, Any]) -> list[str]:

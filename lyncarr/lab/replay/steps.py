@@ -117,9 +117,9 @@ def _set_arr(request: Request) -> None:
 def _stored_certificates(request: Request) -> Iterator[str]:
     """The items of the desired state that are in their store."""
     present = [item for step in ("trusted-roots", "certificate") for item in request.stored(step).values() if "store" in item]
-    for name, wanted in request.desired.items():
-        if "store" in wanted and any(
-            same(item["store"], wanted["store"]) and same(item.get("thumbprint"), wanted["thumbprint"]) for item in present
+    for name, desired in request.desired.items():
+        if "store" in desired and any(
+            same(item["store"], desired["store"]) and same(item.get("thumbprint"), desired["thumbprint"]) for item in present
         ):
             yield name
 
@@ -134,9 +134,9 @@ def _set_trusted_roots(request: Request) -> None:
 
 def _get_certificate(request: Request) -> State:
     state = _get_trusted_roots(request)
-    for name, wanted in request.desired.items():
-        if "private_key" in wanted and (key := request.key(wanted["thumbprint"])) is not None:
-            state[name] = {"thumbprint": wanted["thumbprint"], "private_key": bool(key["private_key"])}
+    for name, desired in request.desired.items():
+        if "private_key" in desired and (key := request.key(desired["thumbprint"])) is not None:
+            state[name] = {"thumbprint": desired["thumbprint"], "private_key": bool(key["private_key"])}
     return state
 
 
@@ -177,14 +177,14 @@ def _get_https_binding(request: Request) -> State:
 def _note_other_bindings(request: Request) -> None:
     """Add a note for each other binding on the port; all that are stored belong to the first web site."""
     site, port, owner = request.parameters["site"], str(request.parameters["port"]), request.web_sites()[0]
-    wanted = request.desired[request.parameters["binding"]]["certificate"]
+    desired = request.desired[request.parameters["binding"]]["certificate"]
     for name, item in request.stored("https-binding").items():
         if "certificate" not in item or name.rsplit(":", 2)[1] != port:
             continue
         if not same(owner, site):
             text = f"the web site '{owner}' also has an https binding on port {port} ({name}): its requests do not reach '{site}'"
             request.note("other-site", text, owner)
-        elif not same(name, request.parameters["binding"]) and item["certificate"] != wanted:
+        elif not same(name, request.parameters["binding"]) and item["certificate"] != desired:
             text = (
                 f"the web site '{site}' has another https binding on port {port} ({name}) with another certificate "
                 f"({item['certificate']}), which clients see first: remove the binding if nothing needs it"
@@ -198,14 +198,14 @@ def _set_https_binding(request: Request) -> None:
     site, binding = request.parameters["site"], request.parameters["binding"]
     if not among(site, request.web_sites()):
         raise Failed("binding", _no_site(request, site), hint="Set website.name in the configuration file.")
-    wanted = request.desired[binding]
-    key = request.key(wanted["certificate"])
+    desired = request.desired[binding]
+    key = request.key(desired["certificate"])
     if key is None or not key["private_key"]:
-        raise needs("certificate", f"{wanted['certificate']} is not in LocalMachine\\My with a private key")
+        raise needs("certificate", f"{desired['certificate']} is not in LocalMachine\\My with a private key")
     if request.service != "running":
         raise needs("iis", "the service W3SVC is not running")
     stored = request.stored("https-binding")
-    stored[binding] = dict(wanted)
+    stored[binding] = dict(desired)
     stored[next((name for name in stored if same(name, site)), site)] = dict(request.desired[site])
 
 
@@ -215,7 +215,7 @@ def _set_https_binding(request: Request) -> None:
 def _get_farms(request: Request) -> State:
     state: State = {}
     stored = request.stored("farms")
-    for name, wanted in request.desired.items():
+    for name, desired in request.desired.items():
         if name == "iisreset":
             state[name] = {"pending": bool(stored.get(name, {}).get("pending"))}
             continue
@@ -225,8 +225,8 @@ def _get_farms(request: Request) -> State:
             continue
         addresses = [str(address) for address in farm.get("servers", [])]
         if not server:
-            if sorted(map(str.casefold, addresses)) == sorted(map(str.casefold, wanted["servers"])):
-                addresses = list(wanted["servers"])
+            if sorted(map(str.casefold, addresses)) == sorted(map(str.casefold, desired["servers"])):
+                addresses = list(desired["servers"])
             state[name] = {**farm, "servers": addresses}
         elif among(server, addresses):
             state[name] = next((item for key, item in stored.items() if same(key, name)), dict(NEW_SERVER))
@@ -236,7 +236,7 @@ def _get_farms(request: Request) -> State:
 def _set_farms(request: Request) -> None:
     request.need_section(WEB_FARMS)
     stored = request.stored("farms")
-    for name, wanted in request.desired.items():
+    for name, desired in request.desired.items():
         if "/" in name or name == "iisreset":
             continue
         farm = request.farm(name)
@@ -244,7 +244,7 @@ def _set_farms(request: Request) -> None:
             farm = stored.setdefault(name, {})
             for step in NEW_FARM:
                 request.stored(step).pop(name, None)
-        farm.update(_lists(wanted))
+        farm.update(_lists(desired))
     stored.update({name: _lists(item) for name, item in request.desired.items() if "/" in name or name == "iisreset"})
 
 
@@ -261,9 +261,9 @@ def _farm_attribute(step: str) -> tuple[Callable[[Request], State], Callable[[Re
         return state
 
     def set_all(request: Request) -> None:
-        for name, wanted in request.desired.items():
+        for name, desired in request.desired.items():
             request.need_farm(name)
-            request.stored(step)[name] = dict(wanted)
+            request.stored(step)[name] = dict(desired)
 
     return get, set_all
 

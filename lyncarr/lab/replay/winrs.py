@@ -17,7 +17,7 @@ ASKED = re.compile(rf"{lines.ASK}([0-9]+)$")
 
 
 class _Ended(Exception):
-    """The process was told to end; `code` is its exit code."""
+    """The process must end; `code` is its exit code."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -80,7 +80,7 @@ class ReplayProcess:
         self._output.exited(code)
 
     def _converse(self) -> None:
-        self._say(f"{lines.VERSION}{self._machine.powershell}")
+        self._print(f"{lines.VERSION}{self._machine.powershell}")
         reader = lines.LineReader()
         held: list[str] = []
         ran = 0
@@ -88,7 +88,7 @@ class ReplayProcess:
             for line in reader.feed(data):
                 if asked := ASKED.search(line):
                     if int(asked[1]) > ran:
-                        self._say(lines.INCOMPLETE)
+                        self._print(lines.INCOMPLETE)
                         return
                 elif line != lines.RUN:
                     held.append(line)
@@ -97,7 +97,7 @@ class ReplayProcess:
                     *script, request, secrets = held
                     held = []
                     if (refusal := self._refusal("".join(f"{part}\n" for part in script), request)) is not None:
-                        self._say(f"{lines.ERROR}{refusal}")
+                        self._print(f"{lines.ERROR}{refusal}")
                         return
                     self._answer(request, secrets or None, first=ran == 1)
         self._wait(0)
@@ -124,9 +124,9 @@ class ReplayProcess:
         rewrite = self._machine.faults.rewrite
         for burst, last in self._machine.answer(request, secrets, self._id, first, self._wait):
             texts = ["\n".join(burst)] if rewrite is None else rewrite(burst)
-            self._say(*(str(text) for text in texts), *([lines.END] if last else []))
+            self._print(*(str(text) for text in texts), *([lines.END] if last else []))
 
-    def _say(self, *texts: str) -> None:
+    def _print(self, *texts: str) -> None:
         self._wait(0)
         if texts:
             self._output.write("stdout", "".join(f"{text}\n" for text in texts).encode("utf-8"))

@@ -101,7 +101,7 @@ class Verdict:
 class ConnectionAuth:
     """The state of one connection. `binding` is the channel binding of its TLS session (tls-server-end-point), None over http.
 
-    Over http Windows' own defaults hold: no Basic, and no body that is not sealed. `client_certificate` tells that the TLS
+    Over http Windows' own defaults hold: no Basic, and no body that is not sealed. `client_certificate` is True where the TLS
     handshake has shown one that this host trusts.
     """
 

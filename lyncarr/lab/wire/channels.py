@@ -1,4 +1,4 @@
-"""What a shell has to say, on its way to the client: who may receive it, and when. Independent of the engine and of HTTP."""
+"""The output of a shell on its way to the client: which request receives it, and when. Independent of the engine and of HTTP."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Channel:
             self._change.notify_all()
 
     def wait_for_room(self, limit: int) -> None:
-        """Wait until fewer than `limit` bytes are held, or nobody will ever fetch them."""
+        """Wait until fewer than `limit` bytes are held, or the channel is aborted."""
         with self._change:
             self._change.wait_for(lambda: self._size < limit or self._abort is not None)
 

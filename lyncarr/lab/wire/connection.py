@@ -113,7 +113,7 @@ class Connection:
             while self._server.faults.silent:
                 self._server.pause(0.05)
             if self._tls is not None:
-                # Here and not while accepting: a client that says nothing must not keep others waiting.
+                # Here and not while accepting: a client that sends nothing must not delay others.
                 self._socket.settimeout(HANDSHAKE_S)
                 # In two steps: shutdown() must find the socket while the handshake hangs.
                 secured = self._tls.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)

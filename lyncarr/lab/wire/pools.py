@@ -35,7 +35,7 @@ class Pool:
     def write(self, command_id: str | None, packets: Sequence[bytes]) -> None:
         channel = self._channels.get(command_id)
         if channel is None:
-            return  # what a command says after its end is for nobody
+            return  # output of a command after its end is dropped
         if command_id is None:
             channel.write(packets)
             return

@@ -26,7 +26,7 @@ class LabServer:
     """A simulated Windows host on the network, a context manager. It owns `engine` and closes it at the end.
 
     Ports of 0 become free ones. With `https` False there is no TLS endpoint; the http one is always there, and takes only
-    sealed messages. `client_authority` (PEM) is trusted for log-on by client certificate. `basic` False is Windows' default:
+    sealed messages. `client_authority` (PEM) is trusted for logon by client certificate. `basic` False is Windows' default:
     then Basic is not offered over TLS either.
 
     `on_message` is called with each message before it is carried out, in its connection's thread; it may be exchanged at any time.
@@ -128,7 +128,7 @@ class LabServer:
 
     def _tls_context(self) -> ssl.SSLContext:
         identity = self.identity
-        assert identity is not None  # noqa: S101  (told apart by the caller)
+        assert identity is not None  # noqa: S101  (the caller checks it)
         for name, data in (("ca.pem", identity.authority), ("server.pem", identity.certificate + identity.key)):
             path = self._path(name)
             path.touch(mode=0o600)

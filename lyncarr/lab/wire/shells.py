@@ -32,7 +32,7 @@ def _nothing() -> None:
 class Reply:
     """Body of an answer. `take_back` must be called where the answer could not be written: it puts received data back.
 
-    `receive` is set for an answer to Receive, so that a fault can be put into it; `psrp` tells what it carries.
+    `receive` is set for an answer to Receive, so that a fault can be put into it; `psrp` is whether it carries PSRP.
     """
 
     body: str
@@ -114,7 +114,7 @@ class Shells:
             return sum(channel.held_bytes for shell in self._shells.values() for channel in list(shell.channels.values()))
 
     def hurry(self, idle_s: float) -> None:
-        """Shorten the idle time-out of the shells that are open now: for tests that cannot wait a minute."""
+        """Shorten the idle timeout of the shells that are open now: for tests that cannot wait a minute."""
         with self._lock:
             for shell in self._shells.values():
                 shell.idle_s = min(shell.idle_s, idle_s)
@@ -128,7 +128,7 @@ class Shells:
         self._reaper.join()
 
     def answer(self, message: Message, alive: Callable[[], bool]) -> Reply:
-        """Carry out one message; raises Fault. `alive` tells whether its client is still there."""
+        """Carry out one message; raises Fault. `alive` is whether its client is still connected."""
         if message.action == wsman.CREATE:
             return self._create(message)
         handler = {
@@ -277,7 +277,7 @@ class Shells:
         return Reply(wsman.described(shell.id, shell.resource_uri, shell.opened.streams, shell.idle_s))
 
     def _reap(self) -> None:
-        """Delete shells that nobody has used for their idle time-out."""
+        """Delete shells that no client has used for their idle timeout."""
         while not self._stopping.wait(REAP_S):
             now = time.monotonic()
             with self._lock:
