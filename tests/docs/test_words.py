@@ -18,9 +18,7 @@ import pytest
 
 from tools.docs.documents import PAGES, ROOT, name_of
 
-EXEMPT: tuple[str, ...] = (
-    "docs/contributing.md",
-)
+EXEMPT: tuple[str, ...] = ("docs/contributing.md",)
 """Paths that still have such phrases. Remove each entry with the last phrase below it; the list must become empty."""
 
 LISTS = tomllib.loads(Path(__file__).with_name("phrases.toml").read_text(encoding="utf-8"))
