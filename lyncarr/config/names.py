@@ -35,16 +35,16 @@ _SCRIPT_SETS = (
 )
 
 
-def parse_fqdn(text: str) -> str:
-    """The A-label form of a fully qualified DNS name such as 'meet.contoso.com' or 'bücher.example'."""
+def parse_fqdn(text: str, *, example: str = "meet.contoso.com") -> str:
+    """The A-label form of a fully qualified DNS name such as 'meet.contoso.com' or 'bücher.example'. Errors show `example`."""
     _refuse_other_things(text)
     if "*" in text or "?" in text:
-        raise ValueError(f"{quoted(text)} is a wildcard; use one full DNS name, such as meet.contoso.com")
+        raise ValueError(f"{quoted(text)} is a wildcard; use one full DNS name, such as {example}")
     if _address(text) is not None:
-        raise ValueError(f"{quoted(text)} is an IP address; use a DNS name, such as meet.contoso.com")
+        raise ValueError(f"{quoted(text)} is an IP address; use a DNS name, such as {example}")
     name = _dns_name(text)
     if "." not in name:
-        raise ValueError(f"{quoted(text)} has no domain; use a full DNS name, such as meet.contoso.com")
+        raise ValueError(f"{quoted(text)} has no domain; use a full DNS name, such as {example}")
     return name
 
 

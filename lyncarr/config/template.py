@@ -28,11 +28,11 @@ def write_template(domains: Sequence[str], path: Path) -> None:
     names: list[str] = []
     for domain in domains:
         try:
-            name = parse_fqdn(domain)
+            name = parse_fqdn(domain, example="contoso.com")
         except ValueError as error:
             raise UsageError(f"Invalid SIP domain: {error}.") from None
         if name in names:
-            raise UsageError(f"The SIP domain {display(name)} is given twice.")
+            raise UsageError(f"The SIP domain {display(name)} is given twice.", hint="Give each SIP domain once.")
         names.append(name)
     write_new(path, template_text(names).encode(), "--site")
 

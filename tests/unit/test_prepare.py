@@ -308,6 +308,7 @@ class TestTemplate:
 
     @pytest.mark.parametrize("domain", ["contoso", "*.contoso.com", "192.0.2.1", ""])
     def test_an_invalid_domain_is_misuse(self, domain: str, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match=r"^Invalid SIP domain: "):
+        with pytest.raises(UsageError, match=r"^Invalid SIP domain: ") as caught:
             write_template([domain], tmp_path / "lyncarr.toml")
+        assert "meet." not in str(caught.value), "the example is a SIP domain"
         assert list(tmp_path.iterdir()) == []
