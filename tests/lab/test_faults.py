@@ -79,9 +79,9 @@ def test_once_while_writing_it_finishes_the_transaction_and_reports_what_was_ski
     out, err = process.communicate(timeout=HANG_S)
     assert process.returncode == 130, err
     assert "finishes the transaction that is being written" in err
-    assert "  iis              applied" in out
-    assert "  arr              not tried" in out
-    assert "  host-conditions  not tried" in out
+    assert "] iis              done (" in out
+    assert "] arr              skipped" in out
+    assert "] host-conditions  skipped" in out
     assert bench.writes == [["iis"]]
     assert bench.machine.states["iis"]["W3SVC"] == {"running": True}
     assert bench.machine.holder is None
@@ -99,8 +99,8 @@ def test_twice_stops_the_pipeline_deletes_the_shell_and_calls_the_unit_unknown(b
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=HANG_S)
     assert process.returncode == 130, err
-    assert "  iis              unknown" in out
-    assert "  arr              not tried" in out
+    assert "] iis              unknown, because the host did not answer" in out
+    assert "] arr              skipped" in out
     assert "Traceback" not in err
     assert [record.action for record in bench.lab.messages][-1] == "Delete"
     assert "Signal" in [record.action for record in bench.lab.messages]
@@ -115,7 +115,7 @@ def test_on_a_terminal_the_report_comes_all_the_same(bench: Bench) -> None:
         terminal.type("\x03")
         assert terminal.end() == 130
     assert "finishes the transaction that is being written" in terminal.text
-    assert "iis              applied" in terminal.text
+    assert "] iis              done (" in terminal.text
     assert "Traceback" not in terminal.text
 
 

@@ -75,7 +75,7 @@ def test_one_step_all_the_way(make_machine: MakeMachine, tmp_path: Path, transpo
 
         shown = controller.lyncarr("plan", "--step", "proxy-timeout")
         assert shown.returncode == 2
-        assert "dialin.contoso.com  timeout_s: 30 -> 900" in shown.stdout
+        assert "timeout 30 s -> 900 s" in shown.stdout
         before = configuration.read_bytes()
 
         code, host = controller.json("provision", "--yes", "--step", "proxy-timeout")
