@@ -15,7 +15,7 @@ from lyncarr.core.diff import diff
 from lyncarr.core.plan import steps_of
 from lyncarr.steps import STAGES
 from tests.lab.console import Bench
-from tests.powershell.engine import Engine, Machine, Session
+from tests.powershell.engine import Engine, HostDisk, Session
 
 RECORDED = Path(__file__).parent / "0.1.0"
 TEXTS = frozenset({"text", "message", "restore", "os", "cause", "run"})
@@ -140,7 +140,7 @@ def test_the_script_finds_no_change_in_a_configuration_of_that_release(pwsh: str
     (tmp_path / "lyncarr.toml").write_text(tables[tables.index("\n[[farms]]") :])
     site = load_site(tmp_path / "lyncarr.toml")
     stages = tuple(stage for stage in STAGES if stage.name == "farms")
-    engine, machine = Engine(pwsh, tmp_path / "engine"), Machine(tmp_path / "host", before)
+    engine, machine = Engine(pwsh, tmp_path / "engine"), HostDisk(tmp_path / "host", before)
     try:
         session = Session(engine, machine, site, stages)
         states = session.observe()
