@@ -45,7 +45,7 @@ LONGEST_FIRST = (
     "tests/powershell",
     "tests/windows/test_sweep.py",
     "tests/lab/test_sweep.py",
-    "tests/windows/test_seam.py",
+    "tests/windows/test_platform.py",
     "tests/windows/test_webpi.py",
     "tests/windows/test_runbook.py",
     "tests/windows/test_command_line.py",
