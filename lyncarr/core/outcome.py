@@ -118,6 +118,6 @@ def not_in_place(step: Step, change: Change) -> StepFailedError:
     state = "is still missing" if change.attribute is None else f"{change.attribute} is still {change.before!r}, not {change.after!r}"
     return StepFailedError(
         f"Step {step.name}: {change.item}: {state} after the change was applied.",
-        hint=f"Another program on the host may write the same setting. Run lyncarr plan --step {step.name} to see the present state.",
+        hint=f"Another program on the host may write the same setting. To see the present state, run lyncarr plan with --step {step.name}.",
         step=step.name,
     )

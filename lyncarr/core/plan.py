@@ -24,7 +24,7 @@ def select(stages: tuple[Stage, ...], names: Iterable[str] = ()) -> tuple[Stage,
     for name in selected:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
-            hint = f"Did you mean '{near[0]}'?" if near else "lyncarr steps lists all steps."
+            hint = f"Did you mean '{near[0]}'?" if near else "To list all steps, run lyncarr steps."
             raise UsageError(f"Unknown step {quoted(name)}.", hint=hint)
     units = {known[name].unit for name in selected} - {None}
     reduced = []

@@ -251,7 +251,7 @@ def _unreadable(data: bytes, password: Secret | None) -> FileError:
             hint="Export the file again with AES or TripleDES, or enable the legacy provider of OpenSSL.",
         )
     if password is None:
-        return FileError("requires a password", hint="Add the key password to [certificates].")
+        return FileError("requires a password", hint='Add password = "prompt" to [certificates].')
     return FileError("cannot be opened with the given password", hint="Use the password that the file was exported with.")
 
 
