@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 import certifi
 from cryptography import x509
@@ -22,6 +23,9 @@ from lyncarr.materials.certificates import PublicCertificate, RootCertificate, i
 
 SOON = timedelta(days=30)
 SHORTEST_RSA = 2048
+BMP_STRING = 0x1E
+
+NameKey: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
@@ -71,7 +75,7 @@ def warnings_of(public: PublicCertificate, trusted: Sequence[RootCertificate], n
     for certificate in chain[1:]:
         warnings += _expiry_of_authority(certificate, now)
     last = chain[-1]
-    if not is_self_signed(last) and last.issuer.public_bytes() not in _public_roots():
+    if not is_self_signed(last) and name_key(last.issuer.public_bytes()) not in _public_roots():
         warnings.append(
             f"the certificate of {name_of(last.issuer)}, which issued {label(last)}, is neither in the PFX file nor in trusted_roots; "
             "clients reject a chain without its intermediates, so export the PFX file with the whole chain"
@@ -124,9 +128,9 @@ def _is_for_servers(certificate: x509.Certificate) -> bool:
 
 
 @cache
-def _public_roots() -> frozenset[bytes]:
-    """The subjects, in DER, of the roots that clients already have: an issuer among them is not a missing intermediate."""
-    return frozenset(_subject(base64.b64decode(block)) for block in _PEM.findall(Path(certifi.where()).read_bytes()))
+def _public_roots() -> frozenset[NameKey]:
+    """The subjects of the roots that clients already have: an issuer among them is not a missing intermediate."""
+    return frozenset(name_key(_subject(base64.b64decode(block))) for block in _PEM.findall(Path(certifi.where()).read_bytes()))
 
 
 def _subject(certificate: bytes) -> bytes:
@@ -139,6 +143,20 @@ def _subject(certificate: bytes) -> bytes:
     parts = [whole for whole, _ in _elements(to_be_signed)]
     has_version = parts[0][0] == 0xA0
     return parts[5 if has_version else 4]
+
+
+def name_key(name: bytes) -> NameKey:
+    """The types and texts of the attributes of a name in DER, in their order, without the kinds of the strings.
+
+    An authority may write its name as a PrintableString in its own certificate, and as a UTF8String in those that it issues.
+    """
+    ((_, sequence),) = _elements(name)
+    key = []
+    for _, attributes in _elements(sequence):
+        for _, attribute in _elements(attributes):
+            (kind, _), (value, text) = _elements(attribute)
+            key.append((kind, text.decode("utf-16-be", "replace").encode() if value[0] == BMP_STRING else text))
+    return tuple(key)
 
 
 def _elements(data: bytes) -> Iterator[tuple[bytes, bytes]]:

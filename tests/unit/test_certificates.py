@@ -13,11 +13,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7, pkcs12
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import NameOID
 
 from lyncarr.core.files import FileError
 from lyncarr.core.model import Secret
 from lyncarr.materials import certificates
-from lyncarr.materials.certificate_checks import covers, errors_of, warnings_of, warnings_of_trusted
+from lyncarr.materials.certificate_checks import covers, errors_of, name_key, warnings_of, warnings_of_trusted
 from lyncarr.materials.certificates import PublicCertificate, RootCertificate, read_public, read_roots
 from tests.certs import NOW, Pair, ec_key, make_ca, make_leaf, make_pfx, rsa_key
 from tests.patience import HANG_S
@@ -231,7 +233,7 @@ class TestChecks:
 
         read = public_of(make_leaf(NAMES, middle), middle)
         assert len(warnings_of(read, (), NOW)) == 1
-        monkeypatch.setattr(certificate_checks, "_public_roots", lambda: frozenset({root.certificate.subject.public_bytes()}))
+        monkeypatch.setattr(certificate_checks, "_public_roots", lambda: frozenset({name_key(root.certificate.subject.public_bytes())}))
         assert warnings_of(read, (), NOW) == []
 
     def test_the_public_roots_are_those_of_certifi(self) -> None:
@@ -240,8 +242,18 @@ class TestChecks:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the serial numbers of some old roots
             roots = x509.load_pem_x509_certificates(Path(certifi.where()).read_bytes())
-        assert _public_roots() == {each.subject.public_bytes() for each in roots}
+        assert _public_roots() == {name_key(each.subject.public_bytes()) for each in roots}
         assert len(_public_roots()) > 50
+
+    def test_the_kinds_of_strings_in_a_name_do_not_matter(self) -> None:
+        def key(*attributes: tuple[x509.ObjectIdentifier, str], kind: _ASN1Type) -> object:
+            return name_key(x509.Name([x509.NameAttribute(oid, text, _type=kind) for oid, text in attributes]).public_bytes())
+
+        company, name = (NameOID.ORGANIZATION_NAME, "Contoso"), (NameOID.COMMON_NAME, "Contoso Root CA")
+        kinds = (_ASN1Type.UTF8String, _ASN1Type.PrintableString, _ASN1Type.BMPString)
+        assert len({key(company, name, kind=kind) for kind in kinds}) == 1
+        assert key(company, name, kind=kinds[0]) != key(name, company, kind=kinds[0])
+        assert key((NameOID.COMMON_NAME, "Contoso"), kind=kinds[0]) != key((NameOID.ORGANIZATION_NAME, "Contoso"), kind=kinds[0])
 
     def test_an_expired_root_and_intermediate(self) -> None:
         old_root = make_ca("Old Root CA", end=NOW - DAY)
