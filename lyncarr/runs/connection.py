@@ -81,7 +81,7 @@ def find_target(hosts: Hosts, name: str | None, overrides: Overrides, ask: Ask =
     if entry is None and overrides.user is None:
         raise UsageError(
             f"--host: the configuration file has no host {quoted(host)}.",
-            hint=f"It has: {', '.join(hosts.hosts) or 'none'}. For an address that is not in the file, add --user NAME.",
+            hint=f"The file has: {', '.join(hosts.hosts) or 'none'}. For an address that is not in the file, add --user NAME.",
         )
 
     def password(reference: str, base: Path, label: str, account: str) -> Secret:

@@ -62,7 +62,7 @@ def resolve(reference: str, *, base: Path, ask: Callable[[str], str] | None, acc
     try:
         check_reference(reference)
     except ValueError as error:
-        raise ConfigurationError(f"The reference to {label} is not valid: {error}.") from None
+        raise ConfigurationError(f"Cannot read {label}: {error}.") from None
     scheme, _, rest = reference.partition(":")
     if scheme == "prompt":
         value = _prompted(ask, label)
