@@ -311,20 +311,20 @@ function Set-LyncarrRuleOrder {
     for ($index = 0; $index -lt $Rules.get_Count(); $index++) {
         if ($Order -icontains [string]$Rules[$index].GetAttributeValue('name')) { [void]$places.Add($index) }
     }
-    $wrong = New-Object System.Collections.ArrayList
+    $misplaced = New-Object System.Collections.ArrayList
     for ($slot = 0; $slot -lt $places.get_Count(); $slot++) {
-        $there = [string]$Rules[[int]$places[$slot]].GetAttributeValue('name')
-        if (-not [string]::Equals($there, $Order[$slot], [StringComparison]::OrdinalIgnoreCase)) { [void]$wrong.Add($slot) }
+        $current = [string]$Rules[[int]$places[$slot]].GetAttributeValue('name')
+        if (-not [string]::Equals($current, $Order[$slot], [StringComparison]::OrdinalIgnoreCase)) { [void]$misplaced.Add($slot) }
     }
-    if ($wrong.get_Count() -eq 0) { return }
+    if ($misplaced.get_Count() -eq 0) { return }
     $copies = New-Object System.Collections.ArrayList
-    foreach ($slot in $wrong) {
+    foreach ($slot in $misplaced) {
         $copy = $Rules.CreateElement('rule')
         Copy-LyncarrElement -From (Find-LyncarrElement -Collection $Rules -Attribute 'name' -Value $Order[$slot]) -To $copy
         [void]$copies.Add($copy)
     }
-    for ($index = $wrong.get_Count() - 1; $index -ge 0; $index--) { $Rules.RemoveAt([int]$places[[int]$wrong[$index]]) }
-    for ($index = 0; $index -lt $wrong.get_Count(); $index++) { [void]$Rules.AddAt([int]$places[[int]$wrong[$index]], $copies[$index]) }
+    for ($index = $misplaced.get_Count() - 1; $index -ge 0; $index--) { $Rules.RemoveAt([int]$places[[int]$misplaced[$index]]) }
+    for ($index = 0; $index -lt $misplaced.get_Count(); $index++) { [void]$Rules.AddAt([int]$places[[int]$misplaced[$index]], $copies[$index]) }
     $Context['Writes'] = [int]$Context['Writes'] + 1
 }
 

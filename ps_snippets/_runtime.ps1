@@ -99,14 +99,14 @@ function Add-LyncarrMissingStepNote {
 
 function New-LyncarrContext {
     # What the steps of one request share; there are no other keys. Manager, Configuration, Opened: applicationHost.config, opened when a
-    # step first needs it. Looking: the request changes nothing. Writes counts the changes to the configuration. RestartIis, StartSite: due
+    # step first needs it. ReadOnly: the request changes nothing. Writes counts the changes to the configuration. RestartIis, StartSite: due
     # after the commit. RestartWindows: due now. ExitCode: that of the last installer, null where it was stopped.
     param([Collections.IDictionary]$Request)
     $names = New-Object System.Collections.ArrayList
     foreach ($step in @($Request['steps'])) { [void]$names.Add([string]$step['name']) }
     return @{
         Run = [string]$Request['run']; Steps = $names.ToArray(); Manager = $null; Configuration = $null; Opened = $false
-        Looking = $false; Writes = 0; RestartIis = $false; RestartWindows = $false; StartSite = $null; ExitCode = $null
+        ReadOnly = $false; Writes = 0; RestartIis = $false; RestartWindows = $false; StartSite = $null; ExitCode = $null
     }
 }
 
@@ -124,7 +124,7 @@ function Get-LyncarrAllState {
 function Invoke-LyncarrObserve {
     param([Collections.IDictionary]$Request)
     $context = New-LyncarrContext -Request $Request
-    $context['Looking'] = $true
+    $context['ReadOnly'] = $true
     try { Add-LyncarrEvent -Members @{ event = 'observed'; steps = (Get-LyncarrAllState -Request $Request -Context $context) } }
     finally { Close-LyncarrConfiguration -Context $context }
 }

@@ -67,9 +67,12 @@ function Get-LyncarrProductSource {
         }
     }
     if ($needs -cne '') { return @{ Needs = $needs; Action = $action } }
-    $text = "$Name will be installed by WebPI as $($Parameters['webpi'][$Name]), which accepts its licence terms, from "
-    if ($feed -ceq '') { $text = $text + 'Microsoft''s product list; Microsoft retired that list in 2022, so set installers.feed to a list of your own' }
-    return @{ Needs = ''; Webpi = $program; Text = $text + $feed }
+    $retired = ''
+    if ($feed -ceq '') {
+        $feed = 'Microsoft''s product list'
+        $retired = '. Microsoft retired that list in 2022, so set installers.feed to a list of your own'
+    }
+    return @{ Needs = ''; Webpi = $program; Text = "$Name will be installed by WebPI as $($Parameters['webpi'][$Name]) from $feed; WebPI accepts its licence terms$retired" }
 }
 
 #:write
@@ -100,11 +103,11 @@ function Assert-LyncarrPackage {
     param([string]$Name, [string]$Hash, [string]$Path, [Collections.IDictionary]$Package, [string]$Publisher)
     $signature = Get-LyncarrSignature -Path $Path
     $signer = Get-LyncarrSignerName -Subject $signature['Subject']
-    $wrong = ''
-    if ($Hash -cne $Package['sha256']) { $wrong = "has SHA-256 $Hash, not $($Package['sha256'])" }
-    elseif ($signature['Status'] -cne 'Valid') { $wrong = "has a signature with the status $($signature['Status']), not Valid" }
-    elseif ($signer -cne $Publisher) { $wrong = "is signed by '$signer', not by '$Publisher' (installers.publisher)" }
-    if ($wrong -cne '') { Stop-Lyncarr -Kind 'installer' -Text "the package of $Name on the host $wrong; it was not run" -Hint 'Download the package from its publisher again, then run the command again.' }
+    $problem = ''
+    if ($Hash -cne $Package['sha256']) { $problem = "has SHA-256 $Hash, not $($Package['sha256'])" }
+    elseif ($signature['Status'] -cne 'Valid') { $problem = "has a signature with the status $($signature['Status']), not Valid" }
+    elseif ($signer -cne $Publisher) { $problem = "is signed by '$signer', not by '$Publisher' (installers.publisher)" }
+    if ($problem -cne '') { Stop-Lyncarr -Kind 'installer' -Text "the package of $Name on the host $problem; it was not run" -Hint 'Download the package from its publisher again, then run the command again.' }
 }
 
 function Invoke-LyncarrInstaller {

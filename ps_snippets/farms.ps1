@@ -17,7 +17,7 @@ function Add-LyncarrUnresolvedNote {
 
 function Get-FarmsState {
     param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Parameters, [Collections.IDictionary]$Context)
-    if ([bool]$Context['Looking']) { Add-LyncarrUnresolvedNote -Desired $Desired }
+    if ([bool]$Context['ReadOnly']) { Add-LyncarrUnresolvedNote -Desired $Desired }
     $state = [ordered]@{}
     foreach ($item in $Desired.get_Keys()) {
         if ($item -ceq 'iisreset') {

@@ -6,8 +6,8 @@ function Get-LyncarrExtraRule {
     # A desired rule of another farm that leads to $Farm is fixed, not removed.
     param([object[]]$Rules, [string]$Farm, [Collections.IDictionary]$Parameters)
     foreach ($rule in $Rules) {
-        $leads = [string]::Equals($rule['Farm'], $Farm, [StringComparison]::OrdinalIgnoreCase) -or $rule['Name'] -ieq $Parameters['redirects'][$Farm]
-        if ($leads -and @($Parameters['keep']) -inotcontains $rule['Name']) { $rule }
+        $belongs = [string]::Equals($rule['Farm'], $Farm, [StringComparison]::OrdinalIgnoreCase) -or $rule['Name'] -ieq $Parameters['redirects'][$Farm]
+        if ($belongs -and @($Parameters['keep']) -inotcontains $rule['Name']) { $rule }
     }
 }
 

@@ -37,8 +37,8 @@ function Set-IisState {
         Send-LyncarrEvent
         $Context['RestartWindows'] = Install-LyncarrFeature -Names $missing
         # Windows can report success and still omit a feature. Without this check every later run would find the same drift.
-        $left = @(Get-LyncarrMissingFeature -Features (Get-LyncarrFeature))
-        if (-not $Context['RestartWindows'] -and $left.Count -gt 0) { Stop-Lyncarr -Kind 'feature' -Text "Windows reported success, but did not install $([string]::Join(', ', $left))" -Hint 'Run Install-WindowsFeature on the host. Add -Source if the installation files were removed.' }
+        $remaining = @(Get-LyncarrMissingFeature -Features (Get-LyncarrFeature))
+        if (-not $Context['RestartWindows'] -and $remaining.Count -gt 0) { Stop-Lyncarr -Kind 'feature' -Text "Windows reported success, but did not install $([string]::Join(', ', $remaining))" -Hint 'Run Install-WindowsFeature on the host. Add -Source if the installation files were removed.' }
     }
     if (-not $Context['RestartWindows'] -and (Get-LyncarrService -Name 'W3SVC') -cne 'running') { Start-LyncarrService -Name 'W3SVC' }
 }

@@ -22,9 +22,9 @@ function Get-TrustedRootsState {
 function Add-LyncarrMissingCertificate {
     # Adds the certificates that are not in their store. $Data: item -> certificate (DER) in base64.
     param([Collections.IDictionary]$Desired, [Collections.IDictionary]$Data)
-    $there = @(Get-LyncarrStoredItem -Desired $Desired)
+    $stored = @(Get-LyncarrStoredItem -Desired $Desired)
     foreach ($item in $Data.get_Keys()) {
-        if ($there -cnotcontains $item) { Add-LyncarrCertificate -Store $Desired[$item]['store'] -Data $Data[$item] }
+        if ($stored -cnotcontains $item) { Add-LyncarrCertificate -Store $Desired[$item]['store'] -Data $Data[$item] }
     }
 }
 

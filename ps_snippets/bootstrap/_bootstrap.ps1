@@ -36,13 +36,13 @@ function ConvertTo-LyncarrAddress {
     param([string]$Text)
     $found = New-Object System.Collections.ArrayList
     foreach ($part in $Text.Split(',')) {
-        $written = $part.Trim()
+        $entered = $part.Trim()
         $address = $null
         # TryParse accepts 10.1 as 10.0.0.1, which hides a typing error.
-        $right = [System.Net.IPAddress]::TryParse($written, [ref]$address)
-        if ($right -and -not $written.Contains(':')) { $right = [regex]::IsMatch($written, '^[0-9]+(\.[0-9]+){3}$') -and $address.ToString() -eq $written }
-        if (-not $right -or $address.Equals([System.Net.IPAddress]::Any) -or $address.Equals([System.Net.IPAddress]::IPv6Any)) {
-            throw "-Controller '$written' is not the IP address of one computer. Enter the address that lyncarr connects from, such as 192.0.2.50."
+        $valid = [System.Net.IPAddress]::TryParse($entered, [ref]$address)
+        if ($valid -and -not $entered.Contains(':')) { $valid = [regex]::IsMatch($entered, '^[0-9]+(\.[0-9]+){3}$') -and $address.ToString() -eq $entered }
+        if (-not $valid -or $address.Equals([System.Net.IPAddress]::Any) -or $address.Equals([System.Net.IPAddress]::IPv6Any)) {
+            throw "-Controller '$entered' is not the IP address of one computer. Enter the address that lyncarr connects from, such as 192.0.2.50."
         }
         if (-not $found.Contains($address.ToString())) { [void]$found.Add($address.ToString()) }
     }
@@ -132,8 +132,8 @@ function Get-LyncarrChange {
         $old = 'none'
         $listener = $State['Https']
         if ($null -ne $listener) { $old = Get-LyncarrListenerText -Listener $listener }
-        $right = $usable -and $old -eq "port $($State['Port']), certificate $($State['OwnThumbprints'][0])"
-        if (-not $right) { New-LyncarrChange -Subject 'HTTPS listener' -Old $old -New "port $($State['Port']), with this certificate" }
+        $unchanged = $usable -and $old -eq "port $($State['Port']), certificate $($State['OwnThumbprints'][0])"
+        if (-not $unchanged) { New-LyncarrChange -Subject 'HTTPS listener' -Old $old -New "port $($State['Port']), with this certificate" }
     }
     $old = Get-LyncarrFirewallRuleText -Rule $State['Rule']
     $new = Get-LyncarrFirewallRuleText -Rule @{ On = $true; Port = $State['Port']; Addresses = $Controllers }
@@ -310,8 +310,8 @@ function Invoke-LyncarrRemoval {
     Assert-LyncarrConsole -Account $account
     $state = Get-LyncarrServerState -Port 0
     $listens = $null -ne $state['Https'] -and -not $state['Foreign']
-    $kept = New-Object System.Collections.ArrayList
-    foreach ($thumbprint in $state['OwnThumbprints']) { if ($null -ne (Get-LyncarrListenerCertificate -Thumbprint $thumbprint)) { [void]$kept.Add($thumbprint) } }
+    $present = New-Object System.Collections.ArrayList
+    foreach ($thumbprint in $state['OwnThumbprints']) { if ($null -ne (Get-LyncarrListenerCertificate -Thumbprint $thumbprint)) { [void]$present.Add($thumbprint) } }
     if (@($state['OwnThumbprints']).Count -gt 0 -and -not $state['Service']['Running']) { throw 'The listener can be removed only while the service WinRM runs. Start it with Start-Service WinRM, then run this script again.' }
     $policy = Get-LyncarrSavedValue -Name 'TokenFilter'
     # Another administrator may have changed the value since.
@@ -320,7 +320,7 @@ function Invoke-LyncarrRemoval {
     $lines = @(
         if ($null -ne $state['Rule']) { "firewall rule: $(Get-LyncarrFirewallRuleText -Rule $state['Rule']) -> none" }
         if ($listens) { "HTTPS listener: port $($state['Https']['Port']) -> none" }
-        foreach ($thumbprint in $kept) { "certificate for WinRM, with its private key: $thumbprint -> none" }
+        foreach ($thumbprint in $present) { "certificate for WinRM, with its private key: $thumbprint -> none" }
         if ($policy -ne '') { "LocalAccountTokenFilterPolicy: 1 -> $policy" }
         if ($service -ne '') { "service WinRM: $(Get-LyncarrServiceText -Service $state['Service']) -> $service" }
     )
@@ -330,7 +330,7 @@ function Invoke-LyncarrRemoval {
     if (-not (Confirm-LyncarrChange -Question 'Apply these changes?' -Yes $Yes)) { return 'No changes were made.' }
     Remove-LyncarrFirewallRule
     if ($listens) { Remove-LyncarrListener }
-    foreach ($thumbprint in $kept) { Remove-LyncarrListenerCertificate -Thumbprint $thumbprint }
+    foreach ($thumbprint in $present) { Remove-LyncarrListenerCertificate -Thumbprint $thumbprint }
     if ($policy -eq 'not set') { Set-LyncarrRegistryValue -Key (Get-LyncarrPolicyKey) -Name 'LocalAccountTokenFilterPolicy' -Value $null }
     elseif ($policy -ne '') { Set-LyncarrRegistryValue -Key (Get-LyncarrPolicyKey) -Name 'LocalAccountTokenFilterPolicy' -Value ([int]$policy) }
     if ($service -ne '') { Set-LyncarrWinrmService -Start $service.Split(',')[0] -Running $service.EndsWith('running', [StringComparison]::Ordinal) }

@@ -452,8 +452,8 @@ def test_arr_by_webpi(bare_engine: Engine, tmp_path: Path) -> None:
     host.has_webpi()
     assert host.observe("arr") == {}
     assert host.texts("installer") == [
-        f"URL Rewrite will be installed by WebPI as UrlRewrite2, which accepts its licence terms, from {FEED}",
-        f"Application Request Routing will be installed by WebPI as ARRv3_0, which accepts its licence terms, from {FEED}",
+        f"URL Rewrite will be installed by WebPI as UrlRewrite2 from {FEED}; WebPI accepts its licence terms",
+        f"Application Request Routing will be installed by WebPI as ARRv3_0 from {FEED}; WebPI accepts its licence terms",
     ]
     outcome = host.apply("arr")
     assert host.in_place("arr", outcome)
