@@ -153,6 +153,7 @@ Test-That 'commit: without a binding' $true { Save-LyncarrConfiguration -Context
 Close-LyncarrConfiguration -Context $context
 [void](Get-LyncarrConfiguration -Context $context)
 Test-That 'site: unknown to the service' $false { Test-LyncarrSiteStarted -Site (Find-LyncarrSite -Context $context -Name 'Default Web Site') }
+Test-That 'site: no such site' $true { $null -eq (Find-LyncarrSite -Context $context -Name 'No Site') }
 Test-That 'site: does not start' $true { (Get-Failure { Start-LyncarrSite -Context $context }).StartsWith("binding: the web site 'Default Web Site' does not start (") }
 [System.IO.File]::WriteAllText('C:\windows\system32\inetsrv\config\standin-faults.txt', "httpsys`n")
 (Find-LyncarrSite -Context $context -Name 'Default Web Site').SetAttributeValue('serverAutoStart', $false)
