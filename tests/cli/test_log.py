@@ -72,10 +72,10 @@ def test_a_later_run_is_added_and_the_mode_stays(bench: Bench) -> None:
 
 
 def test_errors_are_logged_with_their_cause(bench: Bench) -> None:
-    bench.run("plan", "--port", "1", "--timeout", "1", "--log-file", "run.log")
+    bench.run("plan", "--tls", "verify", "--log-file", "run.log")
     (error,) = [members for event, members in entries(bench.folder / "run.log") if event == "error"]
-    assert error["code"] == "unreachable"
-    assert error["detail"]
+    assert error["code"] == "untrusted"
+    assert error["detail"].startswith("verify code ")
     bench.run("plan", "--password-from", "env:NO_SUCH_VARIABLE", "--log-file", "local.log")
     (local,) = entries(bench.folder / "local.log")
     assert (local[0], local[1]["code"]) == ("error", "configuration")

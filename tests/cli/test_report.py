@@ -108,9 +108,11 @@ def test_each_name_for_which_anything_changed_is_to_be_tested(tmp_path: Path, ht
         states = bench.finish().machine.states
         states["proxy-timeout"]["meet.contoso.com"]["timeout_s"] = 30
         assert internet(bench.here("provision", "--yes", output="text").out) == meet
-        del states["http-rules"][{"redirect": "lyncarr_meet.contoso.com_redirect"}.get(http, "ARR_meet.contoso.com_loadbalance")]
+        del bench.machine.states["http-rules"][
+            {"redirect": "lyncarr_meet.contoso.com_redirect"}.get(http, "ARR_meet.contoso.com_loadbalance")
+        ]
         assert internet(bench.here("provision", "--yes", output="text").out) == meet
-        states["iis"]["W3SVC"]["running"] = False
+        bench.machine.states["iis"]["W3SVC"]["running"] = False
         assert "  https://dialin.contoso.com/" in internet(bench.here("provision", "--yes", output="text").out), "every name"
 
 

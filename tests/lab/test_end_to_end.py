@@ -522,7 +522,7 @@ def test_help_to_a_reader_that_goes_away(tmp_path: Path) -> None:
 # What a hostile host says is shown, and does nothing.
 
 
-HOSTILE_TEXT = "\x1b]0;pwn\x07\x1b[2J[bold red]\u202egnp.exe\r\nlyncarr: all is well [link=file:///etc/passwd]x[/link]"
+HOSTILE_TEXT = "\x1b]0;pwn\x07\x1b[2J[bold red]\u202egnp.exe\r\nerror: all is well [link=file:///etc/passwd]x[/link]"
 
 
 @pytest.mark.parametrize("where", ["failed", "busy", "note", "state", "computer", "item"])
@@ -547,7 +547,7 @@ def test_text_of_a_hostile_host_is_harmless(bench: Bench, where: str) -> None:
         machine.states["farms"][HOSTILE_TEXT] = {HOSTILE_TEXT: HOSTILE_TEXT}
     done = bench.run(*words)
     assert done.code in (0, 1, 75)
-    assert "\nlyncarr: all is well" not in done.out + done.err
+    assert "\nerror: all is well" not in done.out + done.err
     assert len(done.out + done.err) < 20_000
     if where in ("note", "failed", "state", "computer", "busy"):
         assert "[bold red]" in done.out + done.err, "shown as it is"
