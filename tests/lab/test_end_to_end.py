@@ -283,7 +283,7 @@ OUTCOMES: dict[str, tuple[Prepare, list[str], int, str, str]] = {
         _machine_faults(fail={"proxy-timeout": ("needs", "needs step farms: the farm 'dialin.contoso.com' does not exist on this host")}),
         ["provision", "--yes", "--step", "proxy-timeout"], 1, "failed", "needs step farms",
     ),
-    "a Set that lies": (_machine_faults(lying=frozenset({"farms"})), ["provision", "--yes"], 1, "failed", "lyncarr plan --step farms"),
+    "a Set that lies": (_machine_faults(lying=frozenset({"farms"})), ["provision", "--yes"], 1, "failed", "lyncarr plan with --step farms"),
     "locked configuration": (_machine_faults(locked=True), ["provision", "--yes"], 1, "failed", "another process holds it"),
     "captive portal": (_faults(html=every()), ["plan"], 76, "untrusted", "not a WinRM endpoint"),
     "redirect": (_faults(redirect=every("requests")), ["plan"], 76, "untrusted", "redirect"),
