@@ -1,6 +1,6 @@
 """Texts for people are free of the phrases of phrases.toml: pages, help, messages, docstrings and comments, in Python and PowerShell.
 
-`python -m tests.docs.test_words` prints all that is left, also in exempt paths.
+`python -m tests.docs.test_words` prints all complaints.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from pathlib import Path
 import pytest
 
 from tools.docs.documents import PAGES, ROOT, name_of
-
-EXEMPT: tuple[str, ...] = ("docs/contributing.md",)
-"""Paths that still have such phrases. Remove each entry with the last phrase below it; the list must become empty."""
 
 LISTS = tomllib.loads(Path(__file__).with_name("phrases.toml").read_text(encoding="utf-8"))
 PYTHON = sorted((ROOT / "lyncarr").rglob("*.py"))
@@ -101,11 +98,7 @@ def complaints(file: Path) -> list[str]:
     return [*found(file), *(names(file) if file.suffix == ".py" else ())]
 
 
-def exempt(file: Path) -> bool:
-    return any(name_of(file) == path or name_of(file).startswith(f"{path}/") for path in EXEMPT)
-
-
-@pytest.mark.parametrize("file", [file for file in FILES if not exempt(file)], ids=name_of)
+@pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_no_phrase_of_the_list(file: Path) -> None:
     assert complaints(file) == []
 
