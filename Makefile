@@ -83,4 +83,4 @@ $(ANSIBLE)/.ready:
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(ANSIBLE) $(RECORDED) .pytest_cache .mypy_cache .ruff_cache .hypothesis lab-site
+	rm -rf $(VENV) $(ANSIBLE) $(RECORDED) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis lab-site

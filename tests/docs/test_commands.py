@@ -134,6 +134,7 @@ SHOWN: dict[tuple[str, str], Callable[[Reader], None]] = {("README.md", "lyncarr
 ELSEWHERE = {
     "make demo": ("tests/docs/test_demo.py", "runs the same module"),
     "make test": ("tests/docs/test_commands.py", "is running"),
+    "make check": ("tests/docs/test_commands.py", "is a part of make test"),
     "make lint": (".ci/run", "judges the whole checkout, once"),
     "make docs": ("tests/docs/test_generated.py", "writes into the checkout"),
     "make check-docs": ("tests/docs/test_generated.py", "judges what the whole test run recorded"),

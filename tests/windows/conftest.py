@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,15 +12,41 @@ import pytest
 
 from lyncarr.lab.real.wine import State, System, WineMachine, template
 
+KEPT = Path(__file__).parents[2] / ".cache" / "wine"
+
 MakeMachine = Callable[..., WineMachine]
 
 
 @pytest.fixture(scope="session")
 def wine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the templates are: $LYNCARR_WINE_CACHE keeps them for the next session, else they go with pytest's folder."""
+    """The folder of the templates, which all workers and the next sessions share: $LYNCARR_WINE_CACHE, else one in the checkout.
+
+    A copy of a template has hard links to its files. So where the checkout and pytest's folder are on different disks, it is in pytest's.
+    """
     named = os.environ.get("LYNCARR_WINE_CACHE")
-    # Beside the workers' own folders, so that all of them share one template.
-    return Path(named) if named else tmp_path_factory.getbasetemp().parent / "lyncarr-wine"
+    if named:
+        return Path(named)
+    session = tmp_path_factory.getbasetemp()
+    kept = KEPT / _wine()
+    kept.mkdir(parents=True, exist_ok=True)
+    return kept if _linkable(kept, session) else session.parent / "lyncarr-wine"
+
+
+def _wine() -> str:
+    """A name that changes with the version of Wine."""
+    program = shutil.which("wine64") or "/usr/lib/wine/wine64"
+    status = Path(program).resolve().stat()
+    return f"wine-{status.st_size}-{status.st_mtime_ns}"
+
+
+def _linkable(folder: Path, other: Path) -> bool:
+    """Whether a file of `folder` can have a hard link in `other`."""
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        try:
+            os.link(file.name, other / Path(file.name).name)
+        except OSError:
+            return False
+    return True
 
 
 @pytest.fixture(scope="module")
