@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lyncarr.core.errors import LyncarrError
     from lyncarr.core.outcome import HostResult, Note, StepResult
     from lyncarr.core.plan import Plan
+    from lyncarr.core.text import safe
     from lyncarr.runs.job import Job, open_job
 
 __version__ = "0.1.0"
@@ -27,9 +28,10 @@ _EXPORTS = {
     "Plan": "lyncarr.core.plan",
     "StepResult": "lyncarr.core.outcome",
     "open_job": "lyncarr.runs.job",
+    "safe": "lyncarr.core.text",
 }
 
-__all__ = ["HostResult", "Job", "LyncarrError", "Note", "Plan", "StepResult", "__version__", "open_job"]
+__all__ = ["HostResult", "Job", "LyncarrError", "Note", "Plan", "StepResult", "__version__", "open_job", "safe"]
 
 
 def __getattr__(name: str) -> Any:

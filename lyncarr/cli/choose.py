@@ -39,7 +39,10 @@ def host_of(named: str | None, hosts: Mapping[str, Any], *, unattended: bool) ->
             return _as_in_file(variable, hosts)
         if only is not None:
             return only
-        raise UsageError(f"No host is named. The configuration file has: {known}.", hint="Add the host, such as: lyncarr plan rp01.")
+        raise UsageError(
+            f"No host is named. The configuration file has: {known}.",
+            hint=f"Add the host, such as: lyncarr plan {next(map(str, hosts), 'rp01')}.",
+        )
     if only is not None and (variable is None or variable.casefold() == only.casefold()):
         return only
     if variable is not None:

@@ -10,11 +10,10 @@ from typing import Any
 from lyncarr.core.errors import Problem, SiteError
 from lyncarr.core.files import FileError, in_words, read_file
 from lyncarr.core.text import quoted
+from lyncarr.secrets.program import line_of
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
-CREATE = "Create a new one with lyncarr init DOMAIN."
-RENEW = f"Remove the file. {CREATE}"
 
 _SECRET_KEYS = frozenset({"password"})
 _BOOLEANS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
@@ -40,7 +39,7 @@ def read_text(path: Path) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         raise SiteError(Problem(f"{path}:{line}", "this line is not UTF-8.", "Save the file again as UTF-8.")) from None
     if not text.strip():
-        raise SiteError(Problem(str(path), "the configuration file is empty.", RENEW))
+        raise SiteError(Problem(str(path), "the configuration file is empty.", f"Remove the file. {_create(path)}"))
     return text
 
 
@@ -57,13 +56,17 @@ def parse(path: Path, text: str) -> dict[str, Any]:
         raise SiteError(_explained(path, str(error), text)) from None
 
 
+def _create(path: Path) -> str:
+    return f"Create a new one with {line_of(['lyncarr', 'init', 'DOMAIN', '--site', str(path)])}."
+
+
 def _unreadable(path: Path, error: FileError) -> SiteError:
     if error.reason == "does not exist":
-        problem = Problem(str(path), "the configuration file does not exist.", f"{CREATE} Or name another file with --site FILE.")
+        problem = Problem(str(path), "the configuration file does not exist.", f"{_create(path)} Or name another file with --site FILE.")
     elif error.reason == f"is larger than {in_words(MAX_BYTES)}":
         problem = Problem(str(path), f"the file {error.reason}, which is the maximum.", "Name the configuration file with --site FILE.")
     elif error.reason.startswith("is empty"):
-        problem = Problem(str(path), "the configuration file is empty.", RENEW)
+        problem = Problem(str(path), "the configuration file is empty.", f"Remove the file. {_create(path)}")
     else:
         problem = Problem("", f"{path} {error.reason}.", "Name a readable configuration file with --site FILE.")
     return SiteError(problem, detail=error.detail)
