@@ -135,6 +135,7 @@ ELSEWHERE = {
     "make demo": ("tests/docs/test_demo.py", "runs the same module"),
     "make test": ("tests/docs/test_commands.py", "is running"),
     "make check": ("tests/docs/test_commands.py", "is a part of make test"),
+    "make clean": ("tests/docs/test_commands.py", "removes the environment of the tests"),
     "make lint": (".ci/run", "judges the whole checkout, once"),
     "make docs": ("tests/docs/test_generated.py", "writes into the checkout"),
     "make check-docs": ("tests/docs/test_generated.py", "judges what the whole test run recorded"),

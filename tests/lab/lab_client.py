@@ -101,10 +101,10 @@ def request(operation: str = "observe", *, lock: bool = False, run: str = RUN, *
     return json.dumps({"protocol": 1, "run": run, "operation": operation, "lock": lock, "steps": steps, "who": "tests"})
 
 
-def first(runspaces: RunspacePool, text: str) -> list[str]:
-    """Output of the pipeline that is the script."""
+def first(runspaces: RunspacePool, text: str, script: str = "") -> list[str]:
+    """Output of the pipeline that is the script: the bundle that the request `text` needs, or another `script`."""
     kind = "lock" if '"lock": true' in text else "look"
-    output: list[str] = pipeline(runspaces, SCRIPT.bundles[kind], Request=text).invoke()
+    output: list[str] = pipeline(runspaces, script or SCRIPT.bundles[kind], Request=text).invoke()
     return output
 
 
