@@ -146,8 +146,9 @@ def test_commands_options_hosts_steps_and_words_are_completed(tmp_path: Path) ->
 
 
 def test_completion_can_be_shown_for_a_shell(tmp_path: Path) -> None:
-    done = lyncarr("--show-completion", "bash", cwd=tmp_path, HOME=str(tmp_path), SHELL="/bin/bash")
-    assert "_LYNCARR_COMPLETE" in done.stdout or "lyncarr --help" in done.stderr
+    # Typer looks for the shell among the parents of the process, which in a test run can be any program.
+    done = lyncarr("--show-completion", "bash", cwd=tmp_path, HOME=str(tmp_path), _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert "_LYNCARR_COMPLETE" in done.stdout
 
 
 # Commands and options that do not exist.

@@ -73,7 +73,7 @@ def test_machine_of_the_lab(pwsh_wine: str, wine_cache: Path, tmp_path: Path, mo
     (machine.drive / "mark").touch()
     assert not (open_machine(pwsh_wine, "blank", tmp_path / "machine").drive / "mark").exists()
     (tmp_path / "documents").mkdir()
-    with pytest.raises(UsageError, match="no machine of the lab"):
+    with pytest.raises(UsageError, match="not a machine of the lab"):
         open_machine(pwsh_wine, "blank", tmp_path / "documents")
     with pytest.raises(UsageError, match="'finished'"):
         open_machine(pwsh_wine, "finished", tmp_path / "other")
