@@ -10,18 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from lyncarr.lab.real.wine import State, System, WineMachine, template
+from lyncarr.lab.real.wine import State, System, WineMachine, default_cache, template
 
-KEPT = Path(__file__).parents[2] / ".cache" / "wine"
+KEPT = default_cache()
+"""Outside the checkout: a template has links to the whole disk, and a build of the source archive would follow them."""
 
 MakeMachine = Callable[..., WineMachine]
 
 
 @pytest.fixture(scope="session")
 def wine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the templates, which all workers and the next sessions share: $LYNCARR_WINE_CACHE, else one in the checkout.
+    """The folder of the templates, which all workers and the next sessions share: that of the lab, by default in the user's cache folder.
 
-    A copy of a template has hard links to its files. So where the checkout and pytest's folder are on different disks, it is in pytest's.
+    A copy of a template has hard links to its files. So where that folder and pytest's are on different disks, it is in pytest's.
     """
     named = os.environ.get("LYNCARR_WINE_CACHE")
     if named:
