@@ -11,7 +11,21 @@ from lyncarr.core.interrupts import StopNow
 
 
 def terminal() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
+    """Whether standard input is a terminal at which somebody can answer."""
+    if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
+        return False
+    return sys.platform != "win32" or _is_console(sys.stdin.fileno())
+
+
+def _is_console(number: int) -> bool:
+    """Whether a file descriptor is a console of Windows. isatty() is also True for NUL, which scheduled tasks have as standard input."""
+    if sys.platform != "win32":
+        return False
+    import ctypes
+    import msvcrt
+
+    mode = ctypes.c_uint32()
+    return bool(ctypes.windll.kernel32.GetConsoleMode(ctypes.c_void_p(msvcrt.get_osfhandle(number)), ctypes.byref(mode)))
 
 
 def asker() -> Callable[[str], str] | None:

@@ -14,6 +14,7 @@ from lyncarr.secrets.program import line_of
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
+MAX_LINE_CHARS = 500
 
 _SECRET_KEYS = frozenset({"password"})
 _BOOLEANS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
@@ -22,7 +23,8 @@ _TWICE = re.compile(r"Cannot declare \((?P<key>.*)\) twice")
 # The position is reported in another form, and the character that stopped the parser may be one of a secret.
 _NOT_TO_SHOW = re.compile(r"\((?:at line \d+, column \d+|at end of document)\)|(?<=haracter) '.*'", re.DOTALL)
 _BARE_WORD = re.compile(r"\s*(?P<key>[A-Za-z0-9_.\"' -]+?)\s*=\s*(?P<word>[A-Za-z][^\s#]*)")
-_DOTTED = re.compile(r"""(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*)+""")
+# Begins only where a key can begin: else each character of a long word would be a start, and the time would grow with its square.
+_DOTTED = re.compile(r"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*)+""")
 
 
 def read_text(path: Path) -> str:
@@ -85,7 +87,7 @@ def _explained(path: Path, message: str, text: str) -> Problem:
     if "Cannot overwrite a value" in message:
         key = line.partition("=")[0].strip(" \t[]")
         return Problem(location, f"the key {quoted(key)} is defined twice in its table; define each key once.")
-    if message.startswith("Invalid value") and (word := _BARE_WORD.match(line)):
+    if message.startswith("Invalid value") and (word := _BARE_WORD.match(line[:MAX_LINE_CHARS])):
         return Problem(location, f"the value of `{word['key']}` has no quotes; {_correction(word['key'], word['word'])}.")
     if "Exceeds the limit" in message:
         return Problem(str(path), "a number has thousands of digits.")

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Str
 
 from lyncarr.config.names import MAX_PATTERN, check_host_pattern, parse_fqdn, parse_server
 from lyncarr.core.kinds import AuthMethod, TransportKind
-from lyncarr.core.text import quoted
+from lyncarr.core.text import quoted, swallowed_backslash
 from lyncarr.secrets.sources import REFERENCE, check_reference
 
 Role: TypeAlias = Literal["url_rewrite", "web_farm", "arr", "external_cache"]
@@ -40,7 +40,8 @@ def _text(value: str) -> str:
     if not value:
         raise ValueError("must not be empty")
     if not value.isprintable():
-        raise ValueError(f"{quoted(value)} contains a character that cannot be displayed; use plain text")
+        reason = swallowed_backslash(value)
+        raise ValueError(f"{quoted(value)} contains a character that cannot be displayed; {reason or 'use plain text'}")
     return value
 
 
@@ -111,7 +112,8 @@ def check_tls(text: str) -> str:
     if text in ("verify", "off"):
         return text
     mode, _, rest = text.partition(":")
-    if mode == "ca" and rest and rest.isprintable():
+    if mode == "ca" and rest:
+        _text(rest)
         return text
     if mode == "pin":
         algorithm, _, digits = rest.partition(":")

@@ -6,6 +6,8 @@ import unicodedata
 
 MAX_CHARS = 500
 MAX_QUOTED_CHARS = 80
+ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r"}
+"""The letters that TOML allows after a backslash in double quotes, and that file names begin with."""
 
 
 def safe(text: object, limit: int = MAX_CHARS) -> str:
@@ -24,6 +26,14 @@ def quoted(text: object, limit: int = MAX_QUOTED_CHARS) -> str:
     whole = str(text)
     shown = safe(whole[:limit], limit)
     return f"'{shown}...'" if len(whole) > limit else f"'{shown}'"
+
+
+def swallowed_backslash(text: str) -> str:
+    """What to do about a character in `text` that a backslash in double quotes made of a path, as in "certs\\table.pfx"; "" without one."""
+    found = next((name for name, character in ESCAPES.items() if character in text), None)
+    if found is None:
+        return ""
+    return f"\\{found} in double quotes is one character, not a backslash and {found}; use single quotes around the text, or / in paths"
 
 
 def safe_lines(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import secrets
 import shlex
 import shutil
@@ -17,7 +18,6 @@ from types import FrameType
 
 from lyncarr.core.errors import UsageError
 from lyncarr.lab.folder import EDITED, PREVIOUS, STATE_NAME, used_by_this_lab
-from lyncarr.lab.real.powershell import PowerShellEngine
 from lyncarr.lab.replay.machine import load_preset
 from lyncarr.lab.replay.psrp import ReplayEngine
 from lyncarr.lab.site import marks, write_site
@@ -25,10 +25,12 @@ from lyncarr.lab.wire.engine import Engine
 from lyncarr.lab.wire.server import LabServer
 from lyncarr.powershell.bundle import shipped
 from lyncarr.report.events import SCHEMA
+from lyncarr.secrets.program import line_of
 
 HOST = "rp01"
 USER = "Administrator"
 PASSWORD_BYTES = 15
+SLICE_S = 0.2
 
 
 def run(preset: str, powershell: str | None, folder: Path, address: str, output: str) -> int:
@@ -71,7 +73,9 @@ def run(preset: str, powershell: str | None, folder: Path, address: str, output:
             if machine is not None:
                 machine.fill(marks(folder))
             _print(_json_line(server, replaced) if output == "json" else _text(server, site, preset, powershell, replaced))
-            stopped.wait()
+            # In slices: on Windows no signal interrupts a wait without an end.
+            while not stopped.wait(SLICE_S):
+                pass
         finally:
             server.stop()
     return 0
@@ -87,6 +91,11 @@ def _check_loopback(address: str) -> None:
 
 
 def _program(command: str) -> list[str]:
+    if os.name != "posix":
+        raise UsageError(
+            "A lab with a PowerShell runs on Linux only.",
+            hint="Leave out --powershell: the lab then replays stored states, on every system.",
+        )
     words = shlex.split(command)
     if not words or shutil.which(words[0]) is None:
         raise UsageError(f"The program '{command}' does not exist.", hint="Give --powershell the path of a PowerShell 7.")
@@ -94,7 +103,8 @@ def _program(command: str) -> list[str]:
 
 
 def _powershell(command: list[str], preset: str, folder: Path) -> tuple[Engine, Path | None]:
-    # This module needs fcntl, which only POSIX systems have. The replay lab runs on Windows too.
+    # These modules need POSIX. The replay lab runs on Windows too.
+    from lyncarr.lab.real.powershell import PowerShellEngine
     from lyncarr.lab.real.wine import WineEngine, open_machine, runs_on_wine
 
     if runs_on_wine(command[0]):
@@ -136,12 +146,11 @@ def _json_line(server: LabServer, replaced: tuple[str, ...]) -> str:
 
 
 def _text(server: LabServer, site: Path, preset: str, powershell: str | None, replaced: tuple[str, ...]) -> str:
-    path = shlex.quote(str(site))
     lines = [f"A simulated Windows server runs on {server.address}: HTTPS port {server.https_port}, HTTP port {server.http_port}."]
     if powershell is None:
         lines += [
             f"It replays stored states, runs no PowerShell, and starts with the preset '{preset}'.",
-            f"Its state is in {shlex.quote(str(site.parent / STATE_NAME))}. To see drift, change a value there and run plan again.",
+            f"Its state is in {line_of([str(site.parent / STATE_NAME)])}. To see drift, change a value there and run plan again.",
         ]
     else:
         lines.append(f"Requests run in {powershell}, with your rights on this machine.")
@@ -152,8 +161,7 @@ def _text(server: LabServer, site: Path, preset: str, powershell: str | None, re
         "",
         "In another terminal:",
         "",
-        f"  lyncarr plan --site {path} --host {HOST}",
-        f"  lyncarr provision --site {path} --host {HOST}",
+        *("  " + line_of(["lyncarr", command, "--site", str(site), "--host", HOST]) for command in ("plan", "provision")),
         "",
         "Press Ctrl-C to stop the server.",
     ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from lyncarr.core.errors import ConfigurationError
 from lyncarr.core.files import FileError, in_words, open_file
 from lyncarr.core.model import Secret
+from lyncarr.core.text import swallowed_backslash
 from lyncarr.secrets import program
 
 REFERENCES = "prompt, env:NAME, file:PATH, keyring:SERVICE or command:LINE"
@@ -34,6 +35,8 @@ def check_reference(text: str) -> str:
         return text
     if colon and scheme == "file":
         if not rest or not rest.isprintable():
+            if reason := swallowed_backslash(rest):
+                raise ValueError(f"file: contains characters that cannot be displayed; {reason}")
             raise ValueError("file: requires a path, relative to the configuration file, as in file:rp01.password")
         return text
     if colon and scheme == "keyring":
@@ -42,7 +45,8 @@ def check_reference(text: str) -> str:
         return text
     if colon and scheme == "command":
         if not rest.isprintable():
-            raise ValueError("command: contains characters that cannot be displayed; use a program and its arguments on one line")
+            reason = swallowed_backslash(rest) or "use a program and its arguments on one line"
+            raise ValueError(f"command: contains characters that cannot be displayed; {reason}")
         try:
             program.words_of(rest)
         except ValueError as reason:

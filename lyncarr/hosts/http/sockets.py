@@ -2,20 +2,46 @@
 
 A read timeout of requests starts again with every byte, so a host that sends one byte at a time could hold a run forever. Here each
 read and write gets only the time that is left for the whole answer. This needs no thread and no cooperation of the libraries.
+
+Each wait is made in slices of SLICE_S. On Windows no signal interrupts select() or a wait for a lock, so Ctrl-C would be noticed only
+when the host answers; and shutdown() by another thread does not wake select() there.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import queue
+import selectors
 import socket
 import ssl
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from lyncarr.core.errors import UnreachableError
 from lyncarr.core.model import Deadline
 from lyncarr.hosts.http.retry import TransientError
+
+SLICE_S = 0.2
+"""The longest wait in seconds during which Ctrl-C may not be noticed."""
+T = TypeVar("T")
+
+
+def in_slices(left: Callable[[], float], attempt: Callable[[float], T]) -> T:
+    """The result of `attempt(seconds)`, which is called with at most SLICE_S seconds until it no longer raises TimeoutError.
+
+    `left` returns the seconds that are left; raises TimeoutError when there are none. Between two attempts Python runs its signal
+    handlers. A TimeoutError with an error number is one of the network, and is raised at once.
+    """
+    while (seconds := left()) > 0:
+        try:
+            return attempt(min(seconds, SLICE_S))
+        except TimeoutError as error:
+            if error.errno is not None:
+                raise
+    raise TimeoutError("the time for this answer has ended")
 
 
 class Clock:
@@ -48,15 +74,13 @@ class TimedSocket(socket.socket):
     clock: Clock | None = None
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self._arm()
-        count = super().recv_into(*args, **kwargs)
+        count = self._timed(super().recv_into, *args, **kwargs)
         if self.clock is not None:
             self.clock.bytes_down += count
         return count
 
     def send(self, *args: Any, **kwargs: Any) -> int:
-        self._arm()
-        count = super().send(*args, **kwargs)
+        count = self._timed(super().send, *args, **kwargs)
         if self.clock is not None:
             self.clock.bytes_up += count
         return count
@@ -66,13 +90,15 @@ class TimedSocket(socket.socket):
         while view:
             view = view[self.send(view, flags) :]
 
-    def _arm(self) -> None:
+    def _timed(self, operation: Callable[..., int], *args: Any, **kwargs: Any) -> int:
         if self.clock is None:
-            return
-        left = self.clock.left()
-        if left <= 0:
-            raise TimeoutError("the time for this answer has ended")
-        self.settimeout(left)
+            return operation(*args, **kwargs)
+
+        def attempt(seconds: float) -> int:
+            self.settimeout(seconds)
+            return operation(*args, **kwargs)
+
+        return in_slices(self.clock.left, attempt)
 
 
 class TimedTlsSocket(TimedSocket, ssl.SSLSocket):
@@ -101,8 +127,8 @@ def dial(address: str, port: int, where: str, deadline: Deadline) -> TimedSocket
             break
         sock = TimedSocket(family, kind, protocol)
         try:
+            _connect(sock, destination, Deadline(share))
             sock.settimeout(share)
-            sock.connect(destination)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
         except OSError as error:
@@ -110,6 +136,24 @@ def dial(address: str, port: int, where: str, deadline: Deadline) -> TimedSocket
             sock.close()
     message, hint = _no_connection(where, problem)
     raise TransientError(message, hint=hint, detail=_cause(problem))
+
+
+def _connect(sock: socket.socket, destination: Any, deadline: Deadline) -> None:
+    """Like sock.connect with a timeout. Leaves `sock` non-blocking."""
+    sock.setblocking(False)
+    problem = sock.connect_ex(destination)
+    if problem in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+
+        def attempt(seconds: float) -> int:
+            if not waiting.select(seconds):
+                raise TimeoutError
+            return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(sock, selectors.EVENT_WRITE)
+            problem = in_slices(deadline.left, attempt)
+    if problem:
+        raise OSError(problem, os.strerror(problem))
 
 
 def _no_connection(where: str, problem: OSError | None) -> tuple[str, str]:
@@ -143,8 +187,8 @@ def resolve(address: str, port: int, where: str, deadline: Deadline) -> list[Any
 
     threading.Thread(target=ask, name="lyncarr-resolve", daemon=True).start()
     try:
-        found = answer.get(timeout=deadline.left())
-    except queue.Empty:
+        found = in_slices(deadline.left, lambda seconds: _taken(answer, seconds))
+    except TimeoutError:
         found = TimeoutError("no answer from the name server")
     if isinstance(found, list):
         return found
@@ -152,6 +196,13 @@ def resolve(address: str, port: int, where: str, deadline: Deadline) -> list[Any
     if isinstance(found, TimeoutError) or getattr(found, "errno", None) == socket.EAI_AGAIN:
         raise TransientError(message, hint=hint, detail=_cause(found))
     raise UnreachableError(message, hint=hint, detail=_cause(found))
+
+
+def _taken(answer: queue.SimpleQueue[T], seconds: float) -> T:
+    try:
+        return answer.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
 
 
 def _cause(error: Exception | None) -> str | None:

@@ -14,7 +14,7 @@ from lyncarr.core.files import FileError, check_file
 from lyncarr.core.model import Deadline
 from lyncarr.core.text import safe
 from lyncarr.hosts.http.retry import TransientError
-from lyncarr.hosts.http.sockets import TimedSocket, TimedTlsSocket
+from lyncarr.hosts.http.sockets import TimedSocket, TimedTlsSocket, in_slices
 from lyncarr.hosts.target import Target, Tls
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
@@ -148,13 +148,18 @@ def secure(sock: TimedSocket, target: Target, deadline: Deadline, dial_again: Ca
 
 
 def _handshake(context: ssl.SSLContext, sock: TimedSocket, target: Target, deadline: Deadline) -> TimedTlsSocket:
-    sock.settimeout(max(deadline.left(), 0.001))
-    try:
-        secured = context.wrap_socket(sock, server_hostname=target.address)
-    except BaseException:
-        sock.close()
-        raise
+    secured = context.wrap_socket(sock, server_hostname=target.address, do_handshake_on_connect=False)
     assert isinstance(secured, TimedTlsSocket)  # noqa: S101  (sslsocket_class guarantees this; mypy learns the type)
+
+    def attempt(seconds: float) -> None:
+        secured.settimeout(seconds)
+        secured.do_handshake()
+
+    try:
+        in_slices(deadline.left, attempt)
+    except BaseException:
+        secured.close()
+        raise
     return secured
 
 
