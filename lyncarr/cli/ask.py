@@ -11,7 +11,7 @@ from lyncarr.core.interrupts import StopNow
 
 
 def terminal() -> bool:
-    """Whether standard input is a terminal at which somebody can answer."""
+    """Whether standard input is a terminal at which a user can answer."""
     if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
         return False
     return sys.platform != "win32" or _is_console(sys.stdin.fileno())

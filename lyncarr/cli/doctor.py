@@ -14,7 +14,7 @@ from lyncarr.cli.remote import open_logs
 from lyncarr.core.errors import IN_PLACE
 from lyncarr.core.text import safe
 from lyncarr.powershell.bundle import shipped
-from lyncarr.runs.connection import Overrides, find_target
+from lyncarr.runs.connection import Overrides, connection_warnings, find_target
 
 
 def run_doctor(host: str | None, overrides: Overrides, path: Path, output: Output, verbose: bool, log_file: Path | None) -> int:
@@ -35,6 +35,8 @@ def run_doctor(host: str | None, overrides: Overrides, path: Path, output: Outpu
         target = find_target(hosts, name, overrides, asker())
         width = terminal_width(sys.stdout)
         failed: Finding | None = None
+        for warning in connection_warnings(target):
+            print_labelled("warning", warning)
         if output is Output.text:
             print(safe(target.where), flush=True)
         for finding in examine(target, shipped()):

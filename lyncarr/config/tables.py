@@ -64,7 +64,8 @@ class HostConfig(Table):
     user: PlainText | None = declare(
         None,
         expected='an account, such as "Administrator"',
-        doc="The account to log on with, such as `Administrator` or `RP01\\admin`. Without this key, `--user` is required.",
+        doc="The account to log on with, such as `Administrator` or `RP01\\admin`. Without this key, `--user` is required, except with "
+        '`auth = "sspi"`, `"kerberos"` or `"certificate"`.',
         examples=["Administrator", "RP01\\admin"],
     )
     password: Reference = declare(
@@ -75,8 +76,10 @@ class HostConfig(Table):
     )
     auth: Auth = declare(
         AuthMethod.negotiate,
-        expected="negotiate, ntlm, basic or certificate",
-        doc="How to log on. `basic` requires TLS. `certificate` requires TLS and the two keys below.",
+        expected="negotiate, ntlm, kerberos, sspi, basic or certificate",
+        doc="How to log on. `negotiate` and `ntlm` use NTLM with the account and its password. `kerberos` uses the account, or without "
+        "`user` the present ticket. `sspi` uses the account that is logged on to this Windows machine. `basic` requires TLS. "
+        "`certificate` requires TLS and the two keys below.",
     )
     certificate: SitePath | None = declare(None, expected=A_PEM_FILE, doc='The client certificate (PEM). Only with `auth = "certificate"`.')
     key: SitePath | None = declare(
@@ -109,6 +112,8 @@ class HostConfig(Table):
             for key in ("certificate", "key"):
                 if getattr(self, key) is None:
                     raise at(key, text='missing; auth = "certificate" requires a PEM file')
+        elif self.auth == AuthMethod.sspi and self.user is not None:
+            raise at("user", text='not used with auth = "sspi", which logs on as the user of this machine; remove this key')
         elif self.certificate is not None or self.key is not None:
             unused = "certificate" if self.certificate is not None else "key"
             raise at(unused, text=f'not used with auth = "{self.auth}"; remove this key, or use auth = "certificate"')

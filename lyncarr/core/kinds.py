@@ -6,10 +6,16 @@ from enum import StrEnum
 
 
 class AuthMethod(StrEnum):
-    """How lyncarr logs on to WinRM."""
+    """How lyncarr logs on to WinRM.
+
+    `negotiate` and `ntlm` are NTLM by pyspnego on every system. `kerberos` and `sspi` use libraries of the system: `sspi` is the account
+    that is logged on to this Windows machine.
+    """
 
     negotiate = "negotiate"
     ntlm = "ntlm"
+    kerberos = "kerberos"
+    sspi = "sspi"
     basic = "basic"
     certificate = "certificate"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
@@ -70,7 +71,7 @@ class Target:
     transport: TransportKind = TransportKind.psrp
 
     def __post_init__(self) -> None:
-        if self.auth != AuthMethod.certificate and self.password is None:
+        if needs_password(self.auth, self.user) and self.password is None:
             raise UsageError(
                 f"There is no password for {self.user} on {self.name}.",
                 hint="Use --password-from, or the key `password` of the host in the configuration file.",
@@ -89,8 +90,8 @@ class Target:
 
     @property
     def account(self) -> str:
-        """For messages: the user, or the client certificate where it logs on without a user."""
-        return self.user or "the client certificate"
+        """For messages: the user, or what logs on without one."""
+        return self.user or ("the client certificate" if self.auth == AuthMethod.certificate else "the user of this machine")
 
     @property
     def endpoint(self) -> str:
@@ -138,11 +139,14 @@ def make_target(
     method = _member(AuthMethod, "--auth", auth) or (entry.auth if entry else AuthMethod.negotiate)
     kind = _member(TransportKind, "--transport", transport) or (entry.transport if entry else TransportKind.psrp)
     account = user or (entry.user if entry and entry.user else "")
+    if method == AuthMethod.negotiate and not account and sys.platform == "win32":
+        # As all programs of Windows do: without an account, Negotiate uses that of the present Windows session.
+        method = AuthMethod.sspi
     where = _address(name, entry, address)
     certificate, key = (entry.certificate, entry.key) if entry else (None, None)
     _require_usable(name, account, method, trust, certificate, key)
     secret = None
-    if method != AuthMethod.certificate:
+    if needs_password(method, account):
         label = f"the password of {account} on {name}"
         if password_from is not None:
             secret = resolve(password_from, Path(), label, account)
@@ -160,6 +164,11 @@ def make_target(
         key=key,
         transport=kind,
     )
+
+
+def needs_password(auth: AuthMethod, user: str) -> bool:
+    """Whether a logon by `auth` sends or proves a password. Kerberos without a user takes the ticket that is there."""
+    return auth not in (AuthMethod.certificate, AuthMethod.sspi) and not (auth == AuthMethod.kerberos and not user)
 
 
 def _member(words: type[Word], option: str, text: str | None) -> Word | None:
@@ -187,7 +196,15 @@ def _require_usable(name: str, user: str, auth: AuthMethod, tls: Tls, certificat
                 f"The logon method certificate requires a client certificate for {name}.",
                 hint="Add the keys `certificate` and `key` to the table of the host in the configuration file.",
             )
-    elif not user:
+    elif auth == AuthMethod.sspi:
+        if user:
+            raise UsageError(
+                f"The logon method sspi does not use the account {quoted(user)}: it logs on as the user of this machine.",
+                hint="Leave out the account, or use --auth negotiate or --auth kerberos.",
+            )
+        if sys.platform != "win32":
+            raise UsageError("The logon method sspi exists on Windows only.", hint="Use --auth negotiate or --auth kerberos.")
+    elif not user and auth != AuthMethod.kerberos:
         raise UsageError(
             f"No account is given for {name}.", hint="Use --user NAME, or the key `user` of the host in the configuration file."
         )

@@ -102,6 +102,16 @@ def find_target(hosts: Hosts, name: str | None, overrides: Overrides, ask: Ask =
     )
 
 
+def connection_warnings(target: Target) -> tuple[str, ...]:
+    """What is risky about a connection that lyncarr can make. Each is one sentence."""
+    if target.tls.mode != "off":
+        return ()
+    return (
+        f'tls is "off" for {target.name}: a computer that answers in place of the host gets a logon that it can use on other servers '
+        "(NTLM relay); use HTTPS with a pin.",
+    )
+
+
 def identity() -> str:
     """user@computer of this process."""
     try:

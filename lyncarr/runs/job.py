@@ -13,7 +13,7 @@ from lyncarr.core.model import Stage
 from lyncarr.core.outcome import HostResult, Note
 from lyncarr.core.plan import Plan, select
 from lyncarr.powershell.bundle import shipped
-from lyncarr.runs.connection import Ask, Overrides, find_target, identity
+from lyncarr.runs.connection import Ask, Overrides, connection_warnings, find_target, identity
 from lyncarr.steps import STAGES
 from lyncarr.steps.rules import all_rules
 
@@ -90,7 +90,7 @@ class Job:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What was found before any contact and does not prevent a run. These are also notes of each result."""
-        return self.site.warnings
+        return (*connection_warnings(self.target), *self.site.warnings)
 
     @property
     def published(self) -> Mapping[str, str]:

@@ -198,7 +198,7 @@ def test_what_cannot_be_parsed(words: list[str], text: str, tmp_path: Path) -> N
         (["plan", "--timeout", "0"], "--timeout must be a number from 1 to 3600, not 0."),
         (["plan", "--timeout", "nan"], "--timeout must be a number from 1 to 3600, not 'nan'."),
         (["plan", "--timeout", "inf"], "--timeout must be a number from 1 to 3600, not 'inf'."),
-        (["plan", "--auth", "kerberos"], "--auth must be negotiate, ntlm, basic or certificate, not 'kerberos'."),
+        (["plan", "--auth", "digest"], "--auth must be negotiate, ntlm, kerberos, sspi, basic or certificate, not 'digest'."),
         (["plan", "--transport", "ssh"], "--transport must be psrp or winrs, not 'ssh'."),
         (["plan", "--view", "farms"], "--view must be steps or names, not 'farms'."),
         (["check", "--output", "yaml"], "--output must be text or json, not 'yaml'."),

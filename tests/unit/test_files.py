@@ -11,8 +11,9 @@ import pytest
 from lyncarr.core import files
 from lyncarr.core.errors import SiteError
 from lyncarr.core.files import FileError, check_file, in_words, is_reserved, read_file, write_new, write_over
+from tests.platforms import posix
 
-POSIX = pytest.mark.skipif(os.name != "posix", reason="files and folders of POSIX")
+POSIX = posix("files and folders of POSIX")
 
 
 def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:

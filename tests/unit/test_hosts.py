@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import re
 import struct
 import tracemalloc
 import uuid
@@ -19,7 +20,7 @@ from lyncarr.core.errors import LostConnectionError, LyncarrError, ProtocolError
 from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.model import Deadline, Secret
 from lyncarr.hosts.faults import QUOTAS, TIMED_OUT, UNKNOWN_SHELL, translated
-from lyncarr.hosts.http.logon import channel_binding
+from lyncarr.hosts.http.logon import _context, channel_binding, is_old_ntlm
 from lyncarr.hosts.http.tls import context_for
 from lyncarr.hosts.http.transport import Transport
 from lyncarr.hosts.messages import MAX_OPEN, GuardedFragmenter
@@ -29,6 +30,7 @@ from tests.patience import HANG_S
 from tests.unit.raw_server import RawServer, http
 
 MESSAGE = b"<s:Envelope><a:MessageID>uuid:1</a:MessageID></s:Envelope>"
+UNAUTHORIZED = "401 Unauthorized"
 NTLM_CHALLENGE = base64.b64encode(
     b"NTLMSSP\0\x02\0\0\0"
     + struct.pack("<HHI", 0, 0, 56)
@@ -51,6 +53,58 @@ def send(server: RawServer, *, read: bool = False, connect_s: float = HANG_S) ->
         return transport.send(MESSAGE, retries_on_read_timeout=5 if read else 0)
     finally:
         transport.close()
+
+
+# Which logon runs.
+
+
+@pytest.mark.parametrize(
+    ("offered", "text", "hint"),
+    [
+        ([], "does not offer the logon method ntlm, and no other one", "Enable Negotiate on the host"),
+        ([], "does not offer the logon method ntlm", "A proxy between here and the host"),
+        (["Kerberos"], "does not offer the logon method ntlm, only Kerberos", "Use --auth kerberos, or enable Negotiate"),
+        (['Basic realm="x"'], "does not offer the logon method ntlm, only Basic", "Enable Negotiate on the host"),
+        (["Digest"], "does not offer the logon method ntlm, only Digest", "Enable Negotiate on the host"),
+    ],
+)
+def test_a_host_without_the_logon_method_is_told_apart_from_a_refused_password(offered: list[str], text: str, hint: str) -> None:
+    headers = [f"WWW-Authenticate: {each}" for each in offered]
+    with RawServer(http(UNAUTHORIZED, headers=headers, kind=None)) as server, pytest.raises(RefusedError, match=text) as caught:
+        send(server)
+    assert hint in caught.value.hint
+    assert "password" not in caught.value.hint
+    assert len(server.requests) == 1
+    assert b"Authorization" not in server.requests[0]
+
+
+@pytest.mark.parametrize("auth", ["negotiate", "ntlm"])
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_a_password_is_used_with_the_ntlm_of_pyspnego_on_every_system(auth: str, encrypted: bool) -> None:
+    context = _context(target(auth=auth), None, encrypted=encrypted)
+    assert (type(context).__module__, type(context).__name__) == ("spnego._ntlm", "NTLMProxy")
+
+
+def last_token(server: RawServer) -> bytes:
+    found = re.findall(rb"Authorization: Negotiate ([A-Za-z0-9+/=]+)", server.requests[-1])
+    return base64.b64decode(found[0])
+
+
+def test_the_environment_cannot_select_ntlm_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = (
+        http(UNAUTHORIZED, headers=["WWW-Authenticate: Negotiate"], kind=None),
+        http(UNAUTHORIZED, headers=[f"WWW-Authenticate: Negotiate {NTLM_CHALLENGE}"], kind=None),
+    )
+    monkeypatch.setenv("LM_COMPAT_LEVEL", "0")
+    with RawServer(*answers) as server, pytest.raises(RefusedError, match="was not sent: NTLM version 1"):
+        send(server)
+    assert last_token(server)[8:12] == b"\x01\0\0\0", "nothing after the first message"
+    quiet_libraries()
+    with RawServer(*answers) as server, pytest.raises(RefusedError, match="refused the logon"):
+        send(server)
+    sent = last_token(server)
+    assert sent[8:12] == b"\x03\0\0\0"
+    assert not is_old_ntlm(sent)
 
 
 # What a status means.

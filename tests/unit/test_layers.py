@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "lab/wire": set(),
     "lab/replay": {"core", "powershell", "lab/wire", "lab"},
     "lab/real": {"core", "lab/wire", "lab"},
-    "lab": {"core", "materials", "powershell", "report", "lab/wire", "lab/replay", "lab/real"},
+    "lab": {"core", "secrets", "materials", "powershell", "report", "lab/wire", "lab/replay", "lab/real"},
 }
 """Package -> the packages that it may import, also for types only. Every package may import its own files and lyncarr's version."""
 

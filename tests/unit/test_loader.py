@@ -14,6 +14,7 @@ import pytest
 
 from lyncarr.config.loader import load_hosts, load_site
 from lyncarr.core.errors import SiteError
+from tests.platforms import posix
 
 CANARY = "Canary-7f3a"
 OF_FARM = "` of meet.contoso.com"
@@ -123,7 +124,7 @@ def test_a_folder_is_reported_as_one(load: Callable[[Path], object], tmp_path: P
     assert "--site FILE" in caught.value.hint
 
 
-@pytest.mark.skipif(os.name != "posix", reason="files and folders of POSIX")
+@posix("files and folders of POSIX")
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -147,6 +148,7 @@ def test_an_empty_file_is_reported_as_one(text: str, tmp_path: Path) -> None:
     assert problems(text, tmp_path) == ["the configuration file is empty."]
 
 
+@posix("named pipes in a folder")
 def test_a_pipe_can_be_read(tmp_path: Path) -> None:
     """As the shells make one for <(command)."""
     pipe = tmp_path / "pipe"
@@ -222,7 +224,12 @@ def test_invalid_toml_is_explained_with_line_and_column(text: str, expected: str
         ("address", "10", "`hosts.rp01.address` is 10; expected the name or address of the server, without a port."),
         ("user", '""', "`hosts.rp01.user`: must not be empty."),
         ("user", '"a\\u001bb"', r"`hosts.rp01.user`: 'a\x1bb' contains a character that cannot be displayed; use plain text."),
-        ("auth", '"kerberos"', "`hosts.rp01.auth`: invalid value 'kerberos'; use negotiate, ntlm, basic or certificate."),
+        ("auth", '"digest"', "`hosts.rp01.auth`: invalid value 'digest'; use negotiate, ntlm, kerberos, sspi, basic or certificate."),
+        (
+            "user",
+            '"Administrator"\nauth = "sspi"',
+            '`hosts.rp01.user`: not used with auth = "sspi", which logs on as the user of this machine; remove this key.',
+        ),
         ("transport", '"psrpp"', "`hosts.rp01.transport`: invalid value 'psrpp'; use psrp or winrs."),
         ("auth", '"certificate"', '`hosts.rp01.certificate`: missing; auth = "certificate" requires a PEM file.'),
         ("key", '"x"', '`hosts.rp01.key`: not used with auth = "negotiate"; remove this key, or use auth = "certificate".'),

@@ -13,8 +13,10 @@ import pytest
 from lyncarr.core.errors import ConfigurationError
 from lyncarr.secrets import program
 from tests.patience import HANG_S
+from tests.platforms import posix
 
-POSIX = pytest.mark.skipif(os.name != "posix", reason="signals")
+POSIX = posix("signals")
+PRINTED = b"secret" + os.linesep.encode()
 
 
 def run(folder: Path, code: str, *words: str, interactive: bool = False, limit: int = 100) -> bytes:
@@ -35,14 +37,14 @@ def test_a_program_runs_in_the_folder_with_empty_standard_input(tmp_path: Path) 
 
 def test_standard_error_is_shown_escaped_and_standard_output_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = r"print('secret'); sys.stderr.buffer.write('gpg:\tkey \x1b[2J expired\r\nsee \u202ethere'.encode() + b'\xff')"
-    assert run(tmp_path, code) == b"secret\n"
+    assert run(tmp_path, code) == PRINTED
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err == "gpg:    key \\x1b[2J expired\nsee \\u202ethere\ufffd\n"
 
 
 def test_standard_error_is_shown_up_to_a_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(tmp_path, "sys.stderr.write('x' * 1_000_000); print('secret')") == b"secret\n"
+    assert run(tmp_path, "sys.stderr.write('x' * 1_000_000); print('secret')") == PRINTED
     assert capsys.readouterr().err.count("x") == program.MAX_SHOWN_CHARS
 
 
@@ -60,13 +62,13 @@ def test_a_question_is_shown_before_the_program_ends(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(sys, "stderr", Answering())
     code = "sys.stderr.write('Passphrase: '); sys.stderr.flush()\nwhile not Path('answer').exists(): time.sleep(0.01)\nprint('secret')"
-    assert run(tmp_path, code) == b"secret\n"
+    assert run(tmp_path, code) == PRINTED
 
 
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("print('secret'); sys.exit(3)", r"The program python[0-9.]* for the password failed with exit code 3"),
+        ("print('secret'); sys.exit(3)", r"The program python[0-9.]*(?:\.exe)? for the password failed with exit code 3"),
         pytest.param("print('secret', flush=True); os.kill(os.getpid(), 9)", r"was ended by signal 9", marks=POSIX),
         ("print('secret' * 100)", r"writes more than 100 bytes"),
         # A program that continues without a reader does not delay the result.

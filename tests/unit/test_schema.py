@@ -88,7 +88,7 @@ def test_examples_of_the_pages_are_not_underlined(block: Block) -> None:
         ('[[farms]]\nservers = ["a"]\n', "farms.0: "),
         ('[farms]\nname = "meet.contoso.com"\nservers = ["a"]\n', "farms: "),
         ('[hosts.rp01]\nadress = "192.0.2.10"\n' + FARM, "hosts.rp01: "),
-        ('[hosts.rp01]\nauth = "kerberos"\n' + FARM, "hosts.rp01.auth: "),
+        ('[hosts.rp01]\nauth = "digest"\n' + FARM, "hosts.rp01.auth: "),
         ('[hosts.rp01]\npassword = "Winter2026"\n' + FARM, "hosts.rp01.password: "),
         ('[hosts.rp01]\ntls = "pin:sha1:AB"\n' + FARM, "hosts.rp01.tls: "),
         ('[website]\nhttps = "*:443:meet.contoso.com"\n' + FARM, "website.https: "),

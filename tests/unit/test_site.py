@@ -80,7 +80,7 @@ def test_paths_are_relative_to_the_configuration_file(tmp_path: Path, monkeypatc
     text = '[certificates]\ntrusted_roots = ["certs/root.cer"]\n[installers]\narr = "/media/arr.msi"'
     site = site_of([farm("meet.contoso.com")], Path(), more=text)
     assert site.certificates.trusted_roots == (tmp_path / "certs" / "root.cer",)
-    assert site.installers.arr == Path("/media/arr.msi")
+    assert site.installers.arr == Path("/media/arr.msi").absolute()
     assert site.folder == tmp_path
 
 

@@ -20,12 +20,13 @@ from lyncarr.core.errors import ConfigurationError
 from lyncarr.secrets import sources
 from lyncarr.secrets.program import line_of
 from lyncarr.secrets.sources import check_reference
+from tests.platforms import posix
 
 CANARY = "Canary-7f3a"
 
 resolve = partial(sources.resolve, account="Administrator")
 
-POSIX = pytest.mark.skipif(os.name != "posix", reason="file modes tell nothing here")
+POSIX = posix("file modes")
 
 
 def secret_file(folder: Path, data: bytes, mode: int = 0o600) -> Path:
@@ -67,8 +68,8 @@ def test_a_reference_is_kept(reference: str) -> None:
         f"keyring:{CANARY}\n",
         "command:",
         "command: ",
-        f"command:'' {CANARY}",
-        f"command:echo '{CANARY}",
+        f'command:"" {CANARY}',
+        f'command:echo "{CANARY}',
         f"command:echo\n{CANARY}",
         "",
     ],
@@ -235,7 +236,8 @@ def test_a_keyring_without_the_secret(backend: KeyringBackend, reason: str, keep
     with pytest.raises(ConfigurationError, match=reason) as caught:
         resolve("keyring:rp 01", base=tmp_path, ask=None)
     if "no entry" in reason:
-        assert caught.value.hint.endswith(", run:\n  keyring set 'rp 01' Administrator")
+        command = line_of(["keyring", "set", "rp 01", "Administrator"])
+        assert caught.value.hint.endswith(f", run:\n  {command}")
 
 
 def test_an_empty_entry_is_an_error(keep: Callable[[KeyringBackend], None], tmp_path: Path) -> None:
@@ -265,7 +267,7 @@ def test_a_command_returns_its_single_line(code: str, value: str, tmp_path: Path
     assert resolve(command(tmp_path, code), base=tmp_path, ask=None).reveal() == value
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the environment of Windows is text")
+@posix("variables that are not text")
 def test_bytes_that_are_not_text_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """lyncarr would send them as another password, and the host would count a failed logon."""
     monkeypatch.setitem(os.environb, b"SECRET", b"a\xff")
@@ -276,7 +278,7 @@ def test_bytes_that_are_not_text_are_refused(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("pass", "The output of python[0-9.]* is empty"),
+        ("pass", r"The output of python[0-9.]*(?:\.exe)? is empty"),
         ("print('secret\\nsecret')", "has more than one line"),
         ("sys.stdout.buffer.write('secret'.encode('utf-16'))", "is not UTF-8"),
         ("print('secr\\0et')", "The value of command: contains a NUL character"),

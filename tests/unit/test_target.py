@@ -31,6 +31,10 @@ def made(name: str = "rp01", entry: dict[str, Any] | None = None, **words: Any) 
     return target
 
 
+def never(reference: str, base: Path, label: str, account: str) -> Secret:
+    raise AssertionError(f"{label} was asked for")
+
+
 def test_the_site_file_says_it_all() -> None:
     target = made(entry={"address": "192.0.2.10", "user": "Administrator", "password": "env:PW", "auth": "ntlm", "tls": "ca:roots.pem"})
     assert (target.name, target.address, target.port, target.user, target.auth) == ("rp01", "192.0.2.10", 5986, "Administrator", "ntlm")
@@ -99,6 +103,7 @@ def test_a_client_certificate_needs_no_password_and_no_prompt() -> None:
         ({"user": "x", "auth": "certificate"}, "requires a client certificate"),
         ({"user": "x", "port": 70000}, "--port: 70000 is not a valid port"),
         ({"user": "x", "port": 0}, "--port: 0 is not a valid port"),
+        ({"user": "x", "auth": "sspi"}, "sspi does not use the account"),
         ({"user": "x", "auth": "krb"}, "--auth: invalid value 'krb'"),
         ({"user": "x", "transport": "ssh"}, "--transport: invalid value 'ssh'"),
     ],
@@ -106,6 +111,30 @@ def test_a_client_certificate_needs_no_password_and_no_prompt() -> None:
 def test_what_cannot_work_is_misuse_before_any_contact(words: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError, match=text):
         made(**words)
+
+
+@pytest.mark.parametrize(("auth", "user"), [("sspi", ""), ("kerberos", "")])
+def test_the_account_of_this_machine_needs_no_password(auth: str, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    target = make_target(
+        "rp01", None, base=Path(), **dict.fromkeys(("address", "port", "tls", "password_from")), user=user, auth=auth, resolve=never
+    )
+    assert (target.password, target.account) == (None, "the user of this machine")
+
+
+def test_negotiate_without_an_account_is_the_logged_on_user_of_windows_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    words = dict.fromkeys(("address", "port", "tls", "password_from", "user", "auth"))
+    assert make_target("rp01", None, base=Path(), **words, resolve=never).auth == "sspi"
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(UsageError, match="No account is given"):
+        make_target("rp01", None, base=Path(), **words, resolve=never)
+    with pytest.raises(UsageError, match="sspi exists on Windows only"):
+        make_target("rp01", None, base=Path(), **{**words, "auth": "sspi"}, resolve=never)
+
+
+def test_kerberos_with_an_account_asks_for_its_password() -> None:
+    assert made(user="ops@CONTOSO.COM", auth="kerberos").password is not None
 
 
 def test_a_host_that_is_no_name_is_misuse() -> None:

@@ -13,6 +13,15 @@ from lyncarr.hosts.http.guard import ENCRYPTED
 from lyncarr.hosts.http.retry import UnavailableError
 from lyncarr.hosts.target import CHECK_ADDRESS, RUN_AGAIN, Target
 
+_USABLE: dict[AuthMethod, tuple[str, ...]] = {
+    AuthMethod.negotiate: ("Negotiate", "NTLM"),
+    AuthMethod.ntlm: ("Negotiate", "NTLM"),
+    AuthMethod.kerberos: ("Negotiate", "Kerberos"),
+    AuthMethod.sspi: ("Negotiate",),
+    AuthMethod.basic: ("Basic",),
+    AuthMethod.certificate: (),
+}
+"""Method -> the names under which hosts offer it. A client certificate is part of TLS."""
 _METHODS = ("Negotiate", "Kerberos", "NTLM", "Basic", "CredSSP", "Digest")
 
 
@@ -36,20 +45,35 @@ def judge(response: requests.Response, target: Target) -> None:
 
 
 def require_method(response: requests.Response, target: Target) -> None:
-    """Raise RefusedError where a 401 offers logon methods, but not the configured one."""
+    """Raise RefusedError where a 401 does not offer the configured logon method."""
     offered = offered_methods(response)
-    usable = {AuthMethod.basic: ("Basic",), AuthMethod.certificate: ()}.get(target.auth, ("Negotiate", "NTLM"))
-    if offered and usable and not any(name in offered for name in usable):
-        raise RefusedError(
-            f"{target.where} does not offer the logon method {target.auth}, only {', '.join(offered)}.",
-            hint="Choose another method with --auth, or enable this one on the host (winrm/config/service/auth).",
-        )
+    usable = _USABLE[target.auth]
+    if usable and not any(name in offered for name in usable):
+        others = f"only {', '.join(offered)}" if offered else "and no other one: its answer 401 names none"
+        raise RefusedError(f"{target.where} does not offer the logon method {target.auth}, {others}.", hint=_other_method(offered, target))
+
+
+def _other_method(offered: list[str], target: Target) -> str:
+    """What can be done where a host offers only `offered`."""
+    enable = "enable Negotiate on the host (winrm/config/service/auth)"
+    usable = [
+        method
+        for method, names in _USABLE.items()
+        if method not in (AuthMethod.ntlm, AuthMethod.sspi)
+        and any(name in offered for name in names)
+        and not (method == AuthMethod.basic and target.tls.mode == "off")
+    ]
+    if not usable:
+        between = "" if offered else " A proxy between here and the host can also remove the header WWW-Authenticate."
+        return f"{enable[:1].upper()}{enable[1:]}.{between}"
+    return f"Use --auth {' or --auth '.join(usable)}, or {enable}."
 
 
 def refused(response: requests.Response, target: Target) -> RefusedError:
     """The error for a 401 after the only attempt. Raises RefusedError itself for a method that the host does not offer."""
-    require_method(response, target)
     offered = offered_methods(response)
+    if offered:
+        require_method(response, target)
     methods = f"method {target.auth}; the host offers {', '.join(offered) or 'no method'}"
     if target.auth == AuthMethod.certificate:
         return RefusedError(
@@ -57,7 +81,7 @@ def refused(response: requests.Response, target: Target) -> RefusedError:
             hint="Map the certificate to an account on the host (winrm/config/service/certmapping).",
         )
     return RefusedError(
-        f"{target.where} refused the logon of {target.user} ({methods}).",
+        f"{target.where} refused the logon of {target.account} ({methods}).",
         hint="Check the account and its password. A local account may need the computer name in front of it (RP01\\name). "
         "Only one attempt was made, to avoid locking the account.",
     )

@@ -14,15 +14,32 @@ import spnego
 from spnego.channel_bindings import GssChannelBindings
 
 from lyncarr.core.errors import LostConnectionError, ProtocolError, RefusedError
+from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.model import Deadline
-from lyncarr.hosts.http.answers import judge, offered_methods, refused
+from lyncarr.hosts.http.answers import judge, offered_methods, refused, require_method
 from lyncarr.hosts.http.guard import GuardedSession
 from lyncarr.hosts.http.retry import TransientError
 from lyncarr.hosts.target import CHECK_ADDRESS, Target
 
+NTLM1_RESPONSE_BYTES = 24
+_OWN_NTLM = ("ntlm", spnego.NegotiateOptions.use_ntlm)
+_PROVIDERS = {
+    AuthMethod.negotiate: _OWN_NTLM,
+    AuthMethod.ntlm: _OWN_NTLM,
+    AuthMethod.kerberos: ("kerberos", spnego.NegotiateOptions.none),
+    AuthMethod.sspi: ("negotiate", spnego.NegotiateOptions.use_sspi),
+}
+"""Method -> protocol and options of spnego. With a password it is pyspnego's own NTLM on every system, so that what the tests run is what
+runs on Windows too, where pyspnego would choose SSPI."""
+_WITHOUT = {
+    AuthMethod.negotiate: "Use another method with --auth.",
+    AuthMethod.ntlm: "Use another method with --auth.",
+    AuthMethod.kerberos: 'On Linux and macOS it needs the extra: pip install "lyncarr[kerberos]". Or use --auth negotiate with a password.',
+    AuthMethod.sspi: "Use --auth negotiate with an account and a password.",
+}
 MAX_LEGS = 4
 """NTLM needs two messages, Kerberos one or two. A host that requests more does not complete a logon."""
-_TOKEN = re.compile(r"\b(?:Negotiate|NTLM)\s+([A-Za-z0-9+/=]+)", re.IGNORECASE)
+_TOKEN = re.compile(r"\b(?:Negotiate|NTLM|Kerberos)\s+([A-Za-z0-9+/=]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -51,9 +68,8 @@ def log_on(
         judge(opening, target)
         raise ProtocolError(f"{target.where} does not request a logon, which WinRM always does.", hint=CHECK_ADDRESS)
     offered = offered_methods(opening)
-    scheme = next((name for name in ("Negotiate", "NTLM") if name in offered), None)
-    if scheme is None:
-        raise refused(opening, target)
+    require_method(opening, target)
+    scheme = next(name for name in ("Negotiate", "NTLM", "Kerberos") if name in offered)
     context = _context(target, session.certificate, encrypted=message is None)
     token = _step(context, None, target)
     for leg in range(1, MAX_LEGS + 1):
@@ -104,21 +120,22 @@ def channel_binding(certificate: bytes) -> bytes:
 
 
 def _context(target: Target, certificate: bytes | None, *, encrypted: bool) -> Any:
+    protocol, options = _PROVIDERS[target.auth]
     binding = None if certificate is None else GssChannelBindings(application_data=channel_binding(certificate))
     try:
         return spnego.client(
-            target.user,
+            target.user or None,
             target.password.reveal() if target.password is not None else None,
             hostname=target.address,
             service="host",
             channel_bindings=binding,
-            protocol=target.auth.value,
-            options=spnego.NegotiateOptions.wrapping_winrm if encrypted else spnego.NegotiateOptions.none,
+            protocol=protocol,
+            options=options | (spnego.NegotiateOptions.wrapping_winrm if encrypted else spnego.NegotiateOptions.none),
         )
     except Exception as error:
         # The providers of spnego raise the exceptions of their system libraries.
         raise RefusedError(
-            f"The logon method {target.auth} cannot be used on this controller.", hint="Use --auth ntlm.", detail=type(error).__name__
+            f"The logon method {target.auth} cannot be used on this controller.", hint=_WITHOUT[target.auth], detail=type(error).__name__
         ) from None
 
 
@@ -127,7 +144,24 @@ def _step(context: Any, token: bytes | None, target: Target) -> bytes | None:
         step: bytes | None = context.step(token)
     except Exception as error:
         raise _not_a_logon(target, type(error).__name__) from None
+    if step is not None and is_old_ntlm(step):
+        raise RefusedError(
+            "The logon was not sent: NTLM version 1 can be broken, and something on this controller selected it.",
+            hint="Remove LM_COMPAT_LEVEL from the environment.",
+        )
     return step
+
+
+def is_old_ntlm(token: bytes) -> bool:
+    """Whether a token is NTLM's AUTHENTICATE message with a response of LM or of NTLM version 1.
+
+    MS-NLMP 2.2.1.3: signature, message type 3, then length, space and offset of the LM response (12) and of the NT response (20). A
+    response of version 1 has 24 bytes; one of version 2 has at least 44. An LM response is a session key's challenge or zeros where
+    version 2 is used.
+    """
+    if not token.startswith(b"NTLMSSP\0\x03\0\0\0") or len(token) < 28:
+        return False
+    return int.from_bytes(token[20:22], "little") <= NTLM1_RESPONSE_BYTES
 
 
 def _empty(session: GuardedSession, headers: Mapping[str, str], answer_s: float, connect_by: Deadline | None) -> requests.Response:
