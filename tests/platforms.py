@@ -29,3 +29,13 @@ def posix(reason: str) -> pytest.MarkDecorator:
 def not_on_wine(reason: str) -> pytest.MarkDecorator:
     """For a test of something that works on Windows, but not on the Wine of the tests; `reason` names it."""
     return pytest.mark.skipif(ON_WINE, reason=f"Wine: {reason}")
+
+
+def plain_environment() -> dict[str, str]:
+    """An environment for lyncarr as a process of its own, without the settings of who runs the tests."""
+    if not WINDOWS:
+        return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+    # Without SYSTEMROOT and its kind no socket opens. The encoding is the one in which the tests read.
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith(("LYNCARR", "PYTHON"))} | {
+        "PYTHONIOENCODING": "utf-8"
+    }

@@ -115,7 +115,7 @@ Address = Annotated[str | None, typer.Option("--address", metavar="ADDRESS", hel
 User = Annotated[str | None, typer.Option("--user", metavar="NAME", help="Log on with this account.")]
 AuthBy = Annotated[
     AuthMethod | None,
-    choice("--auth", AuthMethod, metavar="METHOD", help="Logon: negotiate, ntlm, kerberos, sspi, basic, certificate."),
+    choice("--auth", AuthMethod, metavar="METHOD", help="Logon method, such as negotiate, kerberos or sspi."),
 ]
 Port = Annotated[int | None, port("--port", help="WinRM port. Default: 5986, or 5985 with --tls off.")]
 Tls = Annotated[str | None, typer.Option("--tls", metavar="MODE", help="How to verify the host's TLS certificate.")]

@@ -17,7 +17,8 @@ from lyncarr.cli.usage import INSTEAD, _nearest_command
 from lyncarr.core.errors import UsageError
 from lyncarr.report.text import labelled
 from tests.cli.test_usage import SITE, lyncarr
-from tests.lab.console import Bench, Terminal
+from tests.lab.console import Bench
+from tests.lab.terminal import Terminal
 
 COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
 REMOTE = ("doctor", "plan", "provision")

@@ -24,7 +24,8 @@ from lyncarr.lab.site import write_site
 from lyncarr.lab.wire.server import LabServer
 from lyncarr.materials.prepare import prepare
 from lyncarr.powershell.bundle import shipped
-from tests.lab.console import Terminal, finished, wait_for
+from tests.lab.console import finished, wait_for
+from tests.lab.terminal import Terminal
 from tests.patience import HANG_S
 from tools.docs.documents import PAGES, ROOT, Line, blocks, code_in, kinds, lines, name_of
 

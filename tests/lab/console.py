@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import json
 import os
-import pty
 import queue
 import re
-import select
-import signal
-import struct
 import subprocess
 import sys
-import termios
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +28,9 @@ from lyncarr.lab.wire.server import LabServer
 from lyncarr.materials.prepare import Prepared, prepare
 from lyncarr.powershell.bundle import shipped
 from lyncarr.steps import STEPS
+from tests.lab.terminal import Terminal, hear_ctrl_c
 from tests.patience import HANG_S
+from tests.platforms import plain_environment
 
 PASSWORD = "P@ssw0rd-of-the-lab"
 FARMS = """
@@ -110,7 +105,7 @@ class Bench:
         self.lab = LabServer(self.engine(), password=self.password, faults=self.faults, linger_s=0.02, **self.options)
         self.lab.start()
         (self.folder / "ca.pem").write_bytes(self.lab.ca_file.read_bytes())
-        self.environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "LYNCARR_TEST_PASSWORD": self.password}
+        self.environment = {**plain_environment(), "LYNCARR_TEST_PASSWORD": self.password}
         self.write_site()
         return self
 
@@ -159,7 +154,7 @@ class Bench:
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            preexec_fn=_hear_ctrl_c,
+            preexec_fn=hear_ctrl_c if os.name == "posix" else None,
         )
 
     def run(self, *words: str, **environment: str) -> Done:
@@ -216,65 +211,3 @@ def wait_for(stream: Any, text: str) -> str:
         assert line is not None, f"{text!r} never came:\n{seen}"
         seen += line
     return seen
-
-
-def _hear_ctrl_c() -> None:
-    # Whoever runs the tests in the background has made them deaf to it.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-class Terminal:
-    """A process on a pseudo-terminal of its own, which is what all three of its streams are."""
-
-    def __init__(self, command: list[str], folder: Path, environment: dict[str, str], columns: int) -> None:
-        self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        self.seen = ""
-
-        def own_it() -> None:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-            _hear_ctrl_c()
-
-        self.process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=own_it
-        )
-        os.close(slave)
-
-    def __enter__(self) -> Terminal:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self._master)
-
-    def wait_for(self, text: str) -> None:
-        end = time.monotonic() + WAIT_S
-        while text not in self.text:
-            assert time.monotonic() < end, f"{text!r} never came:\n{self.seen}"
-            assert self._read(), f"{text!r} never came:\n{self.seen}"
-
-    def type(self, text: str) -> None:
-        os.write(self._master, text.encode())
-
-    def end(self) -> int:
-        """The exit code, after everything that it said."""
-        while self._read():
-            pass
-        return self.process.wait(timeout=WAIT_S)
-
-    @property
-    def text(self) -> str:
-        """What was written, without colours and cursor movements."""
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.seen).replace("\r\n", "\n")
-
-    def _read(self) -> bool:
-        if not select.select([self._master], [], [], WAIT_S)[0]:
-            return False
-        try:
-            data = os.read(self._master, 65536)
-        except OSError:  # EIO: the other side is closed
-            return False
-        self.seen += data.decode("utf-8", errors="replace")
-        return bool(data)

@@ -239,7 +239,7 @@ def test_on_a_terminal_the_plan_goes_where_standard_output_goes(bench: Bench) ->
     script = f'exec "$0" "$@" > {out}'
     with bench.terminal("plan") as terminal:
         assert terminal.end() == 2
-    from tests.lab.console import Terminal
+    from tests.lab.terminal import Terminal
 
     with Terminal(["/bin/sh", "-c", script, *command], bench.folder, bench.environment | {"TERM": "xterm"}, 80) as terminal:
         assert terminal.end() == 2
