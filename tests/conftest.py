@@ -26,6 +26,8 @@ def engine(variable: str, name: str) -> str | None:
 @pytest.fixture(scope="session")
 def pwsh() -> str:
     """A real PowerShell on this system."""
+    if os.name != "posix":
+        pytest.skip("POSIX: the PowerShell of the tests")
     found = engine("LYNCARR_PWSH", "pwsh")
     if found is None:
         pytest.skip("no PowerShell here ($LYNCARR_PWSH or pwsh on PATH): what the snippets do was not proved")

@@ -16,6 +16,7 @@ from lyncarr.cli.paste import command_line
 from lyncarr.core.errors import UsageError
 from lyncarr.core.kinds import AuthMethod, TransportKind
 from lyncarr.runs.connection import Overrides
+from tests.platforms import WINDOWS, plain_environment
 
 SITE = """
 [hosts.rp01]
@@ -30,7 +31,7 @@ servers = ["fepool.contoso.local"]
 
 
 def lyncarr(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {"PATH": "/usr/bin:/bin", "LANG": "C", **environment}
+    env = {**plain_environment(), "LANG": "C", **environment}
     return subprocess.run(
         [sys.executable, "-m", "lyncarr", *words], cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
     )
@@ -170,7 +171,7 @@ def test_each_problem_has_its_line_and_a_hint_of_its_own(folder: Path) -> None:
     [
         (["check", "--site", "."], "error: . is a folder; give a file."),
         (["init", "contoso.com", "--site", "."], "error: . is a folder; give a file."),
-        (["init", "contoso.com", "--site", "absent/lyncarr.toml"], "error: absent/lyncarr.toml cannot be written"),
+        (["init", "contoso.com", "--site", "absent/lyncarr.toml"], f"error: {Path('absent/lyncarr.toml')} cannot be written"),
         (["schema", "--file", "."], "error: . is a folder; give a file."),
         (["bootstrap", "--controller", "192.0.2.50", "--file", "."], "error: . is a folder; give a file."),
         (["plan", "--host", "rp01", "--password-from", "file:."], "error: The file . is a folder; give a file."),
@@ -191,6 +192,11 @@ def test_init_takes_several_domains(tmp_path: Path) -> None:
     assert re.findall('^name = "(.*)"', text, re.MULTILINE)[-2:] == ["meet.fabrikam.com", "lyncdiscover.fabrikam.com"]
 
 
+def in_quotes(path: Path | str) -> str:
+    """As the shells of this system quote a path with a space."""
+    return f'"{path}"' if WINDOWS else f"'{path}'"
+
+
 def test_a_next_move_reaches_the_host_in_the_same_way() -> None:
     overrides = Overrides("192.0.2.7", None, AuthMethod.ntlm, 15985, "off", "command:pass show rp01")
     assert command_line("doctor", DEFAULT_SITE, "rp01", overrides) == (
@@ -198,7 +204,8 @@ def test_a_next_move_reaches_the_host_in_the_same_way() -> None:
     )
     overrides = Overrides(password_from="env:RP01", transport=TransportKind.winrs)
     assert command_line("provision", Path("my lab/lyncarr.toml"), "rp01", overrides, ["farms", "iis"]) == (
-        "lyncarr provision --site 'my lab/lyncarr.toml' --host rp01 --password-from env:RP01 --transport winrs --step farms --step iis"
+        f"lyncarr provision --site {in_quotes(Path('my lab/lyncarr.toml'))} --host rp01 --password-from env:RP01 --transport winrs "
+        "--step farms --step iis"
     )
 
 
@@ -207,12 +214,12 @@ def test_check_names_the_next_command_as_it_is_pasted(folder: Path) -> None:
     other = folder / "two proxies.toml"
     other.write_text(SITE + SITE.split("[[farms]]")[0].replace("rp01", "rp02"))
     said = lyncarr("check", "--site", other.name, cwd=folder).stdout
-    assert said.endswith("two proxies.toml is valid. Next, run:\n  lyncarr doctor --site 'two proxies.toml' --host NAME\n")
+    assert said.endswith(f"two proxies.toml is valid. Next, run:\n  lyncarr doctor --site {in_quotes('two proxies.toml')} --host NAME\n")
 
 
 def test_init_names_the_next_command_as_it_is_pasted(tmp_path: Path) -> None:
     said = lyncarr("init", "contoso.com", "--site", "my site.toml", cwd=tmp_path).stdout
-    assert said.endswith("then run:\n  lyncarr check --site 'my site.toml'\n")
+    assert said.endswith(f"then run:\n  lyncarr check --site {in_quotes('my site.toml')}\n")
 
 
 def test_the_lab_without_its_extra_says_what_brings_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

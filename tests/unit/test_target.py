@@ -94,7 +94,7 @@ def test_a_client_certificate_needs_no_password_and_no_prompt() -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ({}, "No account is given for rp01"),
+        ({"auth": "ntlm"}, "No account is given for rp01"),
         ({"user": "x", "tls": "trustme"}, "--tls"),
         ({"user": "x", "address": "a b"}, "--address"),
         ({"user": "x", "address": "rp01:5986"}, "--address"),

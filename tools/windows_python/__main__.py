@@ -77,12 +77,14 @@ def _kept_running(place: Place) -> Iterator[None]:
 def _lab() -> Iterator[Path]:
     """The folder of a replay lab that runs on this system."""
     with tempfile.TemporaryDirectory(prefix="lyncarr-lab-") as folder:
-        command = [sys.executable, "-m", "lyncarr", "lab", "--preset", "blank", "--folder", folder, "--output", "json"]
+        command = [sys.executable, "-m", "lyncarr", "lab", "--folder", folder, "--output", "json"]
         lab = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
         try:
             assert lab.stdout is not None
-            if not lab.stdout.readline():
+            ready = lab.stdout.readline()
+            if not ready:
                 raise CannotBuildError("the lab did not start")
+            (Path(folder) / "lab.json").write_text(ready, "utf-8")
             yield Path(folder)
         finally:
             lab.terminate()
