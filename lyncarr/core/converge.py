@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from lyncarr.core import fitness
+from lyncarr.core import fitness, waits
 from lyncarr.core.diff import diff
 from lyncarr.core.errors import (
     IN_PLACE,
@@ -79,7 +79,7 @@ class Run:
     plan_deadline_s: float = PLAN_DEADLINE_S
     read_file: FileReader | None = None
     warnings: tuple[str, ...] = ()
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = waits.sleep
 
     def __post_init__(self) -> None:
         self._id = str(uuid.uuid4())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from lyncarr.core import waits
 from lyncarr.core.errors import LostConnectionError, LyncarrError, RefusedError, StepFailedError
 from lyncarr.core.fitness import OLDEST_POWERSHELL, powershell_version
 from lyncarr.core.model import Deadline, Event, Request, Secret
@@ -113,7 +114,7 @@ class RemoteShell(ABC):
             raise ValueError("the first request of a shell carries no secrets, and must not write")
         reader = EventReader(request.run, tuple(step.name for step in request.steps), first, request.operation)
         self._spent = True
-        with self._lock:
+        with waits.holding(self._lock):
             self._transport.limit(deadline)
             # After `limit`, which ends the effect of a cancel: an interrupt may have just called it.
             self._check_interrupted()
@@ -129,7 +130,7 @@ class RemoteShell(ABC):
         self._interrupted = self._spent = True
         if not self._lock.acquire(blocking=False):
             self._transport.cancel()
-            if not self._lock.acquire(timeout=STOP_S):
+            if not waits.acquire(self._lock, Deadline(STOP_S).left):
                 return
         try:
             self._stop_running()
@@ -140,7 +141,7 @@ class RemoteShell(ABC):
     def close(self) -> None:
         """Delete the shell within a few seconds, if possible, and close the connection. Raises nothing."""
         self._spent = True
-        with self._lock:
+        with waits.holding(self._lock):
             if self._interrupted:
                 # This thread may get the lock before the thread that interrupts.
                 self._stop_running()

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from lyncarr.core import waits
 from lyncarr.core.errors import UsageError
 from lyncarr.lab.folder import EDITED, PREVIOUS, STATE_NAME, used_by_this_lab
 from lyncarr.lab.replay.machine import load_preset
@@ -30,7 +31,6 @@ from lyncarr.secrets.program import line_of
 HOST = "rp01"
 USER = "Administrator"
 PASSWORD_BYTES = 15
-SLICE_S = 0.2
 
 
 def run(preset: str, powershell: str | None, folder: Path, address: str, output: str) -> int:
@@ -73,9 +73,7 @@ def run(preset: str, powershell: str | None, folder: Path, address: str, output:
             if machine is not None:
                 machine.fill(marks(folder))
             _print(_json_line(server, replaced) if output == "json" else _text(server, site, preset, powershell, replaced))
-            # In slices: on Windows no signal interrupts a wait without an end.
-            while not stopped.wait(SLICE_S):
-                pass
+            waits.wait(stopped)
         finally:
             server.stop()
     return 0

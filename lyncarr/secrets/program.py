@@ -14,7 +14,9 @@ from pathlib import Path
 from threading import Thread
 from typing import cast
 
+from lyncarr.core import waits
 from lyncarr.core.errors import ConfigurationError
+from lyncarr.core.model import Deadline
 from lyncarr.core.text import safe, safe_lines
 from lyncarr.secrets.words import join, split
 
@@ -66,7 +68,6 @@ def output_of(line: str, *, folder: Path, interactive: bool, label: str, limit: 
         errors = _Errors(cast(BufferedReader, process.stderr))
         output.start()
         errors.start()
-        # Not wait() or join(): on Windows, Ctrl-C does not interrupt them.
         ended_at: float | None = None
         while output.is_alive() or (process.poll() is None and len(output.data) <= limit):
             if process.poll() is not None:
@@ -79,12 +80,12 @@ def output_of(line: str, *, folder: Path, interactive: bool, label: str, limit: 
                     f"The program {name} did not return {label} within {LONGEST_S:g} seconds, and was ended.",
                     hint="Run the program by hand to see what it waits for.",
                 )
-            time.sleep(POLL_S)
+            waits.sleep(POLL_S)
         if len(output.data) > limit:
             raise ConfigurationError(
                 f"The program {name} writes more than {limit} bytes.", hint=f"The program must write {label} and nothing else."
             )
-        errors.join(GRACE_S)
+        waits.join(errors, GRACE_S)
     if process.returncode:
         how = f"failed with exit code {process.returncode}" if process.returncode > 0 else f"was ended by signal {-process.returncode}"
         raise ConfigurationError(f"The program {name} for {label} {how}.", hint="Run the program by hand, and fix the cause.")
@@ -125,14 +126,19 @@ def _started(words: list[str], folder: Path, interactive: bool, label: str) -> I
         try:
             if process.poll() is None:
                 process.terminate()
-            process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            pass
+            _wait(process, GRACE_S)
         finally:
             # Also after another Ctrl-C.
             if process.poll() is None:
                 process.kill()
-                process.wait()
+                _wait(process, LONGEST_S)
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait until a program has ended, at most `seconds`. Not by Popen.wait, which Ctrl-C does not end on Windows."""
+    end = Deadline(seconds)
+    while process.poll() is None and not end.passed:
+        waits.sleep(POLL_S)
 
 
 class _Output(Thread):

@@ -77,20 +77,39 @@ class GuardedSession(requests.Session):
             raise StaleConnectionError
         if self.clock.cancelled:
             raise _stopped(self.target)
-        target, deadline = self.target, self.connect_by
+        target, deadline = self.target, _UntilCancelled(self.connect_by, self.clock)
 
         def connect() -> TimedSocket:
             return dial(target.address, target.port, target.where, deadline)
 
-        sock = connect()
-        if target.tls.mode != "off":
-            sock = secure(sock, target, deadline, connect)
-            self.certificate = sock.getpeercert(binary_form=True) if isinstance(sock, TimedTlsSocket) else None
+        try:
+            sock = connect()
+            if target.tls.mode != "off":
+                sock = secure(sock, target, deadline, connect)
+                self.certificate = sock.getpeercert(binary_form=True) if isinstance(sock, TimedTlsSocket) else None
+        except LyncarrError:
+            if self.clock.cancelled:
+                raise _stopped(target) from None
+            raise
         sock.clock = self.clock
         self._socket = sock
         self.connections += 1
         self.clock.restart()
         return sock
+
+
+class _UntilCancelled(Deadline):
+    """A deadline that has also passed as soon as the session is cancelled."""
+
+    __slots__ = ("_clock", "_whole")
+
+    def __init__(self, whole: Deadline, clock: Clock) -> None:
+        super().__init__(whole.seconds)
+        self._whole = whole
+        self._clock = clock
+
+    def left(self) -> float:
+        return 0.0 if self._clock.cancelled else self._whole.left()
 
 
 class _Connection(HTTPConnection):

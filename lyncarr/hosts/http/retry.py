@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, retry_if_exception_type, stop_after_attempt, wait_fixed
 
+from lyncarr.core import waits
 from lyncarr.core.errors import LostConnectionError, UnreachableError
 from lyncarr.core.model import Deadline
 
@@ -40,7 +40,7 @@ class StaleConnectionError(TransientError):
         super().__init__("The connection was closed while it was idle.", hint="Run the command again.", pause_s=0.0)
 
 
-def connecting(deadline: Deadline, sleep: Callable[[float], None] = time.sleep, *, known: bool = True) -> Retrying:
+def connecting(deadline: Deadline, sleep: Callable[[float], None] = waits.sleep, *, known: bool = True) -> Retrying:
     """Tenacity's policy for connecting: after a TransientError try again, until the next pause would pass `deadline`.
 
     `known` is whether the host has answered in this run. One that has not gets FIRST_ATTEMPTS attempts, or more where it reports
@@ -77,6 +77,7 @@ def asking(may_go_on: Callable[[], bool]) -> Retrying:
     return Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, LostConnectionError) and may_go_on()),
         wait=wait_fixed(ASK_PAUSE_S),
+        sleep=waits.sleep,
         stop=stop_after_attempt(ASKS),
         reraise=True,
     )

@@ -2,14 +2,12 @@
 
 A read timeout of requests starts again with every byte, so a host that sends one byte at a time could hold a run forever. Here each
 read and write gets only the time that is left for the whole answer. This needs no thread and no cooperation of the libraries.
-
-Each wait is made in slices of SLICE_S. On Windows no signal interrupts select() or a wait for a lock, so Ctrl-C would be noticed only
-when the host answers; and shutdown() by another thread does not wake select() there.
 """
 
 from __future__ import annotations
 
 import errno
+import math
 import os
 import queue
 import selectors
@@ -20,28 +18,15 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from lyncarr.core import waits
 from lyncarr.core.errors import UnreachableError
 from lyncarr.core.model import Deadline
 from lyncarr.hosts.http.retry import TransientError
 
-SLICE_S = 0.2
-"""The longest wait in seconds during which Ctrl-C may not be noticed."""
-T = TypeVar("T")
+Result = TypeVar("Result")
 
-
-def in_slices(left: Callable[[], float], attempt: Callable[[float], T]) -> T:
-    """The result of `attempt(seconds)`, which is called with at most SLICE_S seconds until it no longer raises TimeoutError.
-
-    `left` returns the seconds that are left; raises TimeoutError when there are none. Between two attempts Python runs its signal
-    handlers. A TimeoutError with an error number is one of the network, and is raised at once.
-    """
-    while (seconds := left()) > 0:
-        try:
-            return attempt(min(seconds, SLICE_S))
-        except TimeoutError as error:
-            if error.errno is not None:
-                raise
-    raise TimeoutError("the time for this answer has ended")
+_SHORTEST_S = 0.001
+"""A socket timeout of 0 would mean not to wait at all."""
 
 
 class Clock:
@@ -68,19 +53,58 @@ class Clock:
         return max(0.0, left if self.until is None else min(left, self.until.left()))
 
 
+class Within(Deadline):
+    """At most `seconds` from now, and not beyond the deadline `whole`, which may end early."""
+
+    __slots__ = ("_whole",)
+
+    def __init__(self, whole: Deadline, seconds: float) -> None:
+        super().__init__(seconds)
+        self._whole = whole
+
+    def left(self) -> float:
+        return min(super().left(), self._whole.left())
+
+
 class TimedSocket(socket.socket):
-    """A socket whose reads and writes end at the deadline of its clock. Without a clock it is an ordinary socket."""
+    """A socket whose waits end at the deadline of its clock, before it has a clock at `deadline`, and with Ctrl-C on every system.
+
+    Without both it is an ordinary socket.
+    """
 
     clock: Clock | None = None
+    deadline: Deadline | None = None
+
+    def connect(self, address: Any) -> None:
+        if waits.SLICE_S is None or self.deadline is None:
+            self._waiting(lambda: socket.socket.connect(self, address))
+            return
+        # A second connect() in place of a wait would mean something else on each system.
+        self.setblocking(False)
+        problem = self.connect_ex(address)
+        if problem in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+            with selectors.DefaultSelector() as selector:
+                selector.register(self, selectors.EVENT_WRITE)
+                if not any(selector.select(seconds) for seconds in waits.slices(self._left)):
+                    raise TimeoutError("timed out")
+            problem = self.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if problem:
+            raise OSError(problem, os.strerror(problem))
+
+    def recv(self, *args: Any, **kwargs: Any) -> bytes:
+        data = self._waiting(lambda: super(TimedSocket, self).recv(*args, **kwargs))
+        if self.clock is not None:
+            self.clock.bytes_down += len(data)
+        return data
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        count = self._timed(super().recv_into, *args, **kwargs)
+        count = self._waiting(lambda: super(TimedSocket, self).recv_into(*args, **kwargs))
         if self.clock is not None:
             self.clock.bytes_down += count
         return count
 
     def send(self, *args: Any, **kwargs: Any) -> int:
-        count = self._timed(super().send, *args, **kwargs)
+        count = self._waiting(lambda: super(TimedSocket, self).send(*args, **kwargs))
         if self.clock is not None:
             self.clock.bytes_up += count
         return count
@@ -90,19 +114,34 @@ class TimedSocket(socket.socket):
         while view:
             view = view[self.send(view, flags) :]
 
-    def _timed(self, operation: Callable[..., int], *args: Any, **kwargs: Any) -> int:
-        if self.clock is None:
-            return operation(*args, **kwargs)
+    def _left(self) -> float:
+        if self.clock is not None:
+            return self.clock.left()
+        return math.inf if self.deadline is None else self.deadline.left()
 
-        def attempt(seconds: float) -> int:
-            self.settimeout(seconds)
-            return operation(*args, **kwargs)
-
-        return in_slices(self.clock.left, attempt)
+    def _waiting(self, attempt: Callable[[], Result]) -> Result:
+        """The result of `attempt`, which is repeated when a slice of its wait is over. OpenSSL continues where it was."""
+        if self.clock is None and self.deadline is None:
+            return attempt()
+        ended = TimeoutError("the time for this answer has ended")
+        if self._left() <= 0:
+            raise ended
+        for seconds in waits.slices(self._left):
+            self.settimeout(max(seconds, _SHORTEST_S))
+            try:
+                return attempt()
+            except TimeoutError as error:
+                if error.errno is not None:
+                    raise  # The system's own ETIMEDOUT: the other side is gone.
+                ended = error
+        raise ended
 
 
 class TimedTlsSocket(TimedSocket, ssl.SSLSocket):
     """The same with TLS. An SSLContext makes it through its `sslsocket_class`."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        self._waiting(lambda: super(TimedTlsSocket, self).do_handshake())
 
 
 def shut_down(sock: socket.socket) -> None:
@@ -127,8 +166,9 @@ def dial(address: str, port: int, where: str, deadline: Deadline) -> TimedSocket
             break
         sock = TimedSocket(family, kind, protocol)
         try:
-            _connect(sock, destination, Deadline(share))
-            sock.settimeout(share)
+            sock.deadline = Within(deadline, share)
+            sock.connect(destination)
+            sock.deadline = deadline
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
         except OSError as error:
@@ -136,24 +176,6 @@ def dial(address: str, port: int, where: str, deadline: Deadline) -> TimedSocket
             sock.close()
     message, hint = _no_connection(where, problem)
     raise TransientError(message, hint=hint, detail=_cause(problem))
-
-
-def _connect(sock: socket.socket, destination: Any, deadline: Deadline) -> None:
-    """Like sock.connect with a timeout. Leaves `sock` non-blocking."""
-    sock.setblocking(False)
-    problem = sock.connect_ex(destination)
-    if problem in (errno.EINPROGRESS, errno.EWOULDBLOCK):
-
-        def attempt(seconds: float) -> int:
-            if not waiting.select(seconds):
-                raise TimeoutError
-            return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-
-        with selectors.DefaultSelector() as waiting:
-            waiting.register(sock, selectors.EVENT_WRITE)
-            problem = in_slices(deadline.left, attempt)
-    if problem:
-        raise OSError(problem, os.strerror(problem))
 
 
 def _no_connection(where: str, problem: OSError | None) -> tuple[str, str]:
@@ -187,8 +209,8 @@ def resolve(address: str, port: int, where: str, deadline: Deadline) -> list[Any
 
     threading.Thread(target=ask, name="lyncarr-resolve", daemon=True).start()
     try:
-        found = in_slices(deadline.left, lambda seconds: _taken(answer, seconds))
-    except TimeoutError:
+        found = waits.take(answer, deadline.left)
+    except queue.Empty:
         found = TimeoutError("no answer from the name server")
     if isinstance(found, list):
         return found
@@ -196,13 +218,6 @@ def resolve(address: str, port: int, where: str, deadline: Deadline) -> list[Any
     if isinstance(found, TimeoutError) or getattr(found, "errno", None) == socket.EAI_AGAIN:
         raise TransientError(message, hint=hint, detail=_cause(found))
     raise UnreachableError(message, hint=hint, detail=_cause(found))
-
-
-def _taken(answer: queue.SimpleQueue[T], seconds: float) -> T:
-    try:
-        return answer.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError from None
 
 
 def _cause(error: Exception | None) -> str | None:

@@ -14,7 +14,7 @@ from lyncarr.core.files import FileError, check_file
 from lyncarr.core.model import Deadline
 from lyncarr.core.text import safe
 from lyncarr.hosts.http.retry import TransientError
-from lyncarr.hosts.http.sockets import TimedSocket, TimedTlsSocket, in_slices
+from lyncarr.hosts.http.sockets import TimedSocket, TimedTlsSocket
 from lyncarr.hosts.target import Target, Tls
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
@@ -148,17 +148,15 @@ def secure(sock: TimedSocket, target: Target, deadline: Deadline, dial_again: Ca
 
 
 def _handshake(context: ssl.SSLContext, sock: TimedSocket, target: Target, deadline: Deadline) -> TimedTlsSocket:
-    secured = context.wrap_socket(sock, server_hostname=target.address, do_handshake_on_connect=False)
-    assert isinstance(secured, TimedTlsSocket)  # noqa: S101  (sslsocket_class guarantees this; mypy learns the type)
-
-    def attempt(seconds: float) -> None:
-        secured.settimeout(seconds)
-        secured.do_handshake()
-
+    secured: ssl.SSLSocket | None = None
     try:
-        in_slices(deadline.left, attempt)
+        # In two steps: the handshake must find its deadline.
+        secured = context.wrap_socket(sock, server_hostname=target.address, do_handshake_on_connect=False)
+        assert isinstance(secured, TimedTlsSocket)  # noqa: S101  (sslsocket_class guarantees this; mypy learns the type)
+        secured.deadline = deadline
+        secured.do_handshake()
     except BaseException:
-        secured.close()
+        (secured or sock).close()
         raise
     return secured
 
