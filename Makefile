@@ -17,7 +17,7 @@ REPORT := $(BIN)/python -m tools.snippets.report $(RECORDED)
 GENERATE := $(BIN)/python -m tools.docs.generate
 
 .DEFAULT_GOAL := test
-.PHONY: test check demo lint coverage-ps docs check-docs presets acceptance faults bench clean
+.PHONY: test test-windows check demo lint coverage-ps docs check-docs presets acceptance faults bench bundle clean
 
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -33,6 +33,11 @@ test: $(VENV)/.ready
 # The quick loop, within two minutes: it records no coverage and starts no Wine.
 check: lint
 	env -u LYNCARR_COVERAGE $(PYTEST) $(QUICK) $(ARGS)
+
+# The client on a Windows Python (Wine), which tools/windows_python builds and keeps in the user's cache folder.
+# make test-windows ARGS="tests/unit/test_waiting.py -x"; make test-windows ARGS=--build only builds it.
+test-windows: $(VENV)/.ready
+	$(BIN)/python -m tools.windows_python $(ARGS)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -82,5 +87,9 @@ $(ANSIBLE)/.ready:
 	$(ANSIBLE)/bin/python -m pip install --quiet --disable-pip-version-check ansible-core 'pypsrp>=0.9.1,<0.10'
 	touch $@
 
+# A zip file for Windows machines without internet access: dist/lyncarr-VERSION-windows.zip
+bundle: $(VENV)/.ready
+	$(BIN)/python -m tools.bundle $(ARGS)
+
 clean:
-	rm -rf $(VENV) $(ANSIBLE) $(RECORDED) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis lab-site
+	rm -rf $(VENV) $(ANSIBLE) $(RECORDED) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis lab-site dist

@@ -45,6 +45,7 @@ def pwsh_wine() -> str:
 
 LONGEST_FIRST = (
     "tests/powershell",
+    "tests/lab/test_other_system.py",
     "tests/windows/test_sweep.py",
     "tests/lab/test_sweep.py",
     "tests/windows/test_platform.py",

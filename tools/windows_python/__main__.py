@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tools.windows_python.build import CannotBuildError, build, stop
+from tools.windows_python.installed import install_bundle
 from tools.windows_python.place import CHECKOUT, Place, wine
 
 REQUIRED = "LYNCARR_WINDOWS_PYTHON_REQUIRED"
@@ -39,6 +40,8 @@ def main(words: Sequence[str]) -> int:
     _install(place)
     with _kept_running(place), _lab() as folder:
         code = _tests(place, folder, list(words) or [*TESTS, "-n", WORKERS, "--dist", "loadfile"])
+        if not words and code == 0:
+            print(f"{time.monotonic() - started:4.0f} s  installed from the bundle: {install_bundle(place)}", flush=True)
     print(f"{time.monotonic() - started:4.0f} s  in all", flush=True)
     return code
 

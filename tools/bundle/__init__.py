@@ -1,0 +1,1 @@
+"""`make bundle`: lyncarr and everything that it needs as Windows wheels, for a machine without internet access."""
