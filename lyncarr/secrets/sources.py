@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import stat
@@ -11,8 +12,8 @@ from pathlib import Path
 from lyncarr.core.errors import ConfigurationError
 from lyncarr.core.files import FileError, in_words, open_file
 from lyncarr.core.model import Secret
-from lyncarr.core.text import swallowed_backslash
-from lyncarr.secrets import program
+from lyncarr.core.text import safe, swallowed_backslash
+from lyncarr.secrets import acl, program
 
 REFERENCES = "prompt, env:NAME, file:PATH, keyring:SERVICE or command:LINE"
 REFERENCE = "^(prompt|env:[A-Za-z_][A-Za-z0-9_]*|(file|keyring|command):.+)$"
@@ -121,6 +122,12 @@ def _from_file(path: Path, label: str) -> str:
                 command = program.line_of(["chmod", "600", str(path)])
                 raise ConfigurationError(
                     f"Other users can read the file {path}.",
+                    hint=f"Change {label} if another user read the file. To restrict the file, run:\n  {command}",
+                )
+            if others := acl.readers_of(file.fileno()):
+                command = program.line_of(["icacls", str(path), "/inheritance:r", "/grant:r", f"{getpass.getuser()}:R"])
+                raise ConfigurationError(
+                    f"Other accounts can read the file {path}: {', '.join(map(safe, others))}.",
                     hint=f"Change {label} if another user read the file. To restrict the file, run:\n  {command}",
                 )
             data = file.read(MAX_BYTES + 1)

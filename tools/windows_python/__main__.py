@@ -38,6 +38,8 @@ def main(words: Sequence[str]) -> int:
     if list(words) == ["--build"]:
         return 0
     _install(place)
+    # Wine shows the mode of a file as its access list, and lyncarr refuses a password that everyone can read.
+    os.umask(0o077)
     with _kept_running(place), _lab() as folder:
         code = _tests(place, folder, list(words) or [*TESTS, "-n", WORKERS, "--dist", "loadfile"])
         if not words and code == 0:
@@ -108,7 +110,7 @@ def _tests(place: Place, lab: Path, words: list[str]) -> int:
         "-o",
         "addopts=",
         "-q",
-        "-rs",
+        "-rfEs",
         "--color=no",
         *words,
     ]
