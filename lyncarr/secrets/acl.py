@@ -84,7 +84,7 @@ def _reads(rights: str) -> bool:
 
 
 def readers_of(descriptor: int) -> tuple[str, ...] | None:
-    """Who else can read the open file; None where that cannot be told: on another system, or on a disk without access lists."""
+    """Who else can read the open file; None where that is not known: on another system, or on a disk without access lists."""
     if sys.platform != "win32":
         return None
     import ctypes

@@ -133,6 +133,8 @@ SHOWN: dict[tuple[str, str], Callable[[Reader], None]] = {("README.md", "lyncarr
 """(page, command) of a block with output -> the function that gives the server the state of the page."""
 
 ELSEWHERE = {
+    "make bundle": ("tests/docs/test_bundle.py", "takes half a minute and the package index"),
+    "make test-windows": (".ci/run", "takes minutes"),
     "make demo": ("tests/docs/test_demo.py", "runs the same module"),
     "make test": ("tests/docs/test_commands.py", "is running"),
     "make check": ("tests/docs/test_commands.py", "is a part of make test"),

@@ -69,6 +69,10 @@ def test_lines_for_the_host(page: Path, pwsh: str, tmp_path: Path) -> None:
 # https://learn.microsoft.com/powershell/module/netsecurity/new-netfirewallrule
 MORE = {
     "New-Item": {"Transport", "Address", "CertificateThumbPrint"},
+    # For the controller: programs, not commands of PowerShell.
+    "winget": set(),
+    "py": {"m"},
+    "lyncarr": set(),
     "New-NetFirewallRule": {"DisplayName", "Direction", "Action", "Protocol", "LocalPort", "RemoteAddress"},
 }
 
