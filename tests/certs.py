@@ -9,7 +9,8 @@ from functools import cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -63,9 +64,11 @@ def make_ca(
     key: Key | None = None,
     start: datetime = NOW - timedelta(days=365),
     end: datetime = NOW + timedelta(days=3650),
+    ca: bool | None = True,
+    constraints: x509.NameConstraints | None = None,
 ) -> Pair:
-    """A root, or below `issuer` an intermediate."""
-    return _make(name, issuer, key or ec_key(name), start, end, ca=True, names=(), usage=None)
+    """A root, or below `issuer` an intermediate. With `ca` None it has no basic constraints."""
+    return _make(name, issuer, key or ec_key(name), start, end, ca=ca, names=(), usage=None, constraints=constraints)
 
 
 def make_leaf(
@@ -83,6 +86,16 @@ def make_leaf(
     return _make(subject, issuer, key or rsa_key(0), start, end, ca=False, names=names, usage=usage)
 
 
+def with_sha1(pair: Pair, signer: rsa.RSAPrivateKey) -> Pair:
+    """The same certificate, signed with RSA and SHA-1, which cryptography no longer writes. `pair` must be signed by an RSA key."""
+    oids = bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105")
+    certificate = pair.certificate
+    signed = certificate.tbs_certificate_bytes.replace(*oids)
+    signature = signer.sign(signed, PKCS1v15(), SHA1())
+    der = pair.der.replace(certificate.tbs_certificate_bytes, signed).replace(*oids).replace(certificate.signature, signature)
+    return Pair(x509.load_der_x509_certificate(der), pair.key)
+
+
 def make_pfx(leaf: Pair, chain: Sequence[Pair] = (), password: str | None = "correct horse", *, with_key: bool = True) -> bytes:
     """A PFX as a person exports it; without key a bag of certificates alone."""
     encryption: KeySerializationEncryption = NoEncryption() if password is None else BestAvailableEncryption(password.encode())
@@ -98,9 +111,10 @@ def _make(
     start: datetime,
     end: datetime,
     *,
-    ca: bool,
+    ca: bool | None,
     names: Sequence[str],
     usage: ObjectIdentifier | None,
+    constraints: x509.NameConstraints | None = None,
 ) -> Pair:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
@@ -111,8 +125,11 @@ def _make(
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(end)
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
     )
+    if ca is not None:
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    if constraints is not None:
+        builder = builder.add_extension(constraints, critical=True)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False)
     if usage is not None:

@@ -6,24 +6,26 @@ the SHA-1 of the DER form in upper case hexadecimal digits, as Windows shows the
 
 from __future__ import annotations
 
-import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.decrepit.ciphers.algorithms import RC2
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat, pkcs7, pkcs12
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat, pkcs12
 from cryptography.x509.oid import NameOID
 
 from lyncarr.core.files import FileError
 from lyncarr.core.model import Secret
+from lyncarr.materials.chains import chain_of, is_self_signed, is_valid_at
+from lyncarr.materials.encodings import pem_kinds, read_certificates
+from lyncarr.materials.public_roots import is_publicly_known
 
 MAX_BYTES = 10 * 1024 * 1024
 MODERN_PFX_BUILD = 17763
@@ -32,7 +34,6 @@ MODERN_PFX_BUILD = 17763
 Store: TypeAlias = Literal["Root", "CA"]
 Key: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 # pbeWithSHAAnd128BitRC2-CBC and pbeWithSHAAnd40BitRC2-CBC (RFC 7292, appendix C) in DER.
 _RC2_OIDS = (bytes.fromhex("2a864886f70d010c0105"), bytes.fromhex("2a864886f70d010c0106"))
 
@@ -57,8 +58,9 @@ class RootCertificate:
 class PublicCertificate:
     """The certificate that clients see, with its private key. `sans` are its DNS names in lower case, in the order of the file.
 
-    `intermediates` are imported together with it. `roots` are the roots in the PFX file, which are not: trusted_roots names the roots
-    that a host trusts.
+    `chain` begins with it and ends with its root, or where the issuer was not found. `intermediates` are those of the chain that are in
+    the PFX file and valid: they are imported together with it. A root is not: trusted_roots names the roots that a host trusts. `others`
+    are further certificates in the PFX file for the same key, such as an expired one; they are not used.
     """
 
     label: str
@@ -68,7 +70,8 @@ class PublicCertificate:
     not_before: datetime
     not_after: datetime
     intermediates: tuple[RootCertificate, ...]
-    roots: tuple[RootCertificate, ...]
+    chain: tuple[x509.Certificate, ...] = field(repr=False)
+    others: tuple[str, ...]
     certificate: x509.Certificate = field(repr=False)
     key: Key = field(repr=False)
 
@@ -115,31 +118,26 @@ def name_of(name: x509.Name) -> str:
     return "unnamed"
 
 
-def is_self_signed(certificate: x509.Certificate) -> bool:
-    return certificate.issuer == certificate.subject and issued_by(certificate, certificate)
-
-
-def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """True where the name and the key of `issuer` match. Where its algorithm cannot be verified here, the name alone decides."""
-    if certificate.issuer != issuer.subject:
-        return False
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except UnsupportedAlgorithm:
-        return True
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    return True
-
-
 def read_roots(data: bytes) -> tuple[RootCertificate, ...]:
     """The certificate authorities in the content of a file: DER, PEM or PKCS #7, one or a bundle. Raises FileError."""
     return tuple(map(_authority, _certificates(data)))
 
 
-def read_public(data: bytes, password: Secret | None) -> PublicCertificate:
-    """The certificate, key and chain in the content of a PFX file. Raises FileError."""
-    if _PEM.search(data):
+def read_public(
+    data: bytes,
+    password: Secret | None,
+    *,
+    names: Sequence[str] = (),
+    trusted: Sequence[RootCertificate] = (),
+    now: datetime | None = None,
+) -> PublicCertificate:
+    """The certificate, key and chain in the content of a PFX file. Raises FileError.
+
+    Of several certificates for the key, it is the one that is valid `now` and covers the published `names`, and of these the one that is
+    valid for longest. Its chain may continue in the `trusted` authorities.
+    """
+    now = datetime.now(UTC) if now is None else now
+    if pem_kinds(data):
         raise FileError("is a PEM file, not a PFX file", hint="Convert the file with openssl pkcs12 -export.")
     if not _is_pfx(data):
         raise FileError("is not a PFX file, or is incomplete", hint="Copy the exported file again, in binary mode.")
@@ -153,10 +151,13 @@ def read_public(data: bytes, password: Secret | None) -> PublicCertificate:
         raise FileError("has no private key", hint="Export the certificate again with 'Yes, export the private key'.")
     if not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
         raise FileError("has a private key that IIS does not support", hint="Use a certificate with an RSA or an elliptic-curve key.")
-    leaf = next((each for each in certificates if each.public_key() == key.public_key()), None)
-    if leaf is None:
+    own = [each for each in certificates if each.public_key() == key.public_key()]
+    if not own:
         raise FileError("has a private key without its certificate", hint="Export the certificate and its private key together.")
-    chain = [_as_authority(each) for each in certificates if each != leaf and _is_authority(each)]
+    leaf = max(own, key=lambda each: _fitness(each, names, now))
+    pool = [each for each in certificates if each not in own and (is_authority(each) or is_self_signed(each))]
+    chain = chain_of(leaf, [*pool, *(each.certificate for each in trusted)], now, is_known=is_publicly_known)
+    needed = [_as_authority(each) for each in chain[1:] if each in pool and is_valid_at(each, now)]
     return PublicCertificate(
         label=label(leaf),
         thumbprint=thumbprint(leaf),
@@ -164,38 +165,37 @@ def read_public(data: bytes, password: Secret | None) -> PublicCertificate:
         sans=_dns_names(leaf),
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
-        intermediates=tuple(each for each in chain if each.store == "CA"),
-        roots=tuple(each for each in chain if each.store == "Root"),
+        intermediates=tuple(each for each in needed if each.store == "CA"),
+        chain=chain,
+        others=tuple(label(each) for each in own if each != leaf),
         certificate=leaf,
         key=key,
     )
 
 
-def _certificates(data: bytes) -> Iterable[x509.Certificate]:
-    kinds = {kind.decode() for kind in _PEM.findall(data)}
+def _fitness(certificate: x509.Certificate, names: Sequence[str], now: datetime) -> tuple[bool, bool, datetime]:
+    sans = _dns_names(certificate)
+    return is_valid_at(certificate, now), all(covers(sans, name) for name in names), certificate.not_valid_after_utc
+
+
+def covers(sans: Iterable[str], name: str) -> bool:
+    """True where one of the alternative names is `name` or a wildcard for exactly its first label (RFC 6125, section 6.4.3)."""
+    _, _, parent = name.partition(".")
+    return any(san.removesuffix(".") in (name, f"*.{parent}") for san in sans)
+
+
+def _certificates(data: bytes) -> list[x509.Certificate]:
+    kinds = pem_kinds(data)
     if any("PRIVATE KEY" in kind for kind in kinds):
         raise FileError("contains a private key", hint="Remove the private key: the file must contain certificates only.")
     if not kinds and _is_pfx(data):
         raise FileError("is a PFX file, which may contain private keys", hint="Export the certificates without keys, as DER or PEM.")
-    try:
-        if "PKCS7" in kinds:
-            return pkcs7.load_pem_pkcs7_certificates(data)
-        if kinds:
-            return x509.load_pem_x509_certificates(data)
-    except (ValueError, UnsupportedAlgorithm):
-        raise FileError("has no complete PEM block from BEGIN CERTIFICATE to END CERTIFICATE") from None
-    try:
-        return [x509.load_der_x509_certificate(data)]
-    except ValueError:
-        pass
-    try:
-        return pkcs7.load_der_pkcs7_certificates(data)
-    except (ValueError, UnsupportedAlgorithm):
-        raise FileError("is not a certificate in DER, PEM or PKCS #7 format") from None
+    return read_certificates(data)
 
 
 def _authority(certificate: x509.Certificate) -> RootCertificate:
-    if not _is_authority(certificate):
+    """A self-signed certificate is its own root, also that of a server. Of all others only authorities belong into a store."""
+    if not is_self_signed(certificate) and not is_authority(certificate):
         raise FileError(
             f"contains {label(certificate)}, which is not a certificate authority", hint="Use the root certificate that issued it."
         )
@@ -212,11 +212,11 @@ def _as_authority(certificate: x509.Certificate) -> RootCertificate:
     )
 
 
-def _is_authority(certificate: x509.Certificate) -> bool:
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether its basic constraints say so. Roots older than that extension are self-signed certificates of version 1."""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
-        # Roots older than this extension are self-signed certificates of version 1. Current leaf certificates have version 3.
         return certificate.version is x509.Version.v1 and is_self_signed(certificate)
     except ValueError:
         return False

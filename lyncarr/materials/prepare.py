@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,7 +85,7 @@ def prepare(site: Site, ask: Ask, *, now: datetime | None = None) -> Prepared:
     roots = _read_roots(site, problems)
     installers = _read_installers(site, problems)
     try:
-        public = _read_public(site, ask, problems, now)
+        public = _read_public(site, ask, problems, [root.certificate for root in roots], now)
     except ConfigurationError:
         if not problems:
             raise
@@ -113,6 +113,9 @@ def check(site: Site, ask: Ask, *, now: datetime | None = None) -> CheckReport:
         facts.append(f"no public certificate in the configuration file: the HTTPS binding of {site.website.name} is not changed")
     else:
         facts.append(f"{prepared.public.label}: bound to {site.website.https}, valid until {prepared.public.not_after:%Y-%m-%d}")
+        if others := prepared.public.others:
+            text = f"the PFX file has {len(others) + 1} certificates for its key; not used: {', '.join(others)}"
+            facts.append(f"{prepared.public.label}: {text}")
     given = site.installers
     if given.source == "webpi" or given.feed is not None:
         feed = given.feed or "Microsoft's product list, which was retired in 2022; set installers.feed to a list of your own"
@@ -161,21 +164,23 @@ def _read_roots(site: Site, problems: list[KeyProblem]) -> list[_Root]:
     return list(found.values())
 
 
-def _read_public(site: Site, ask: Ask, problems: list[KeyProblem], now: datetime) -> PublicCertificate | None:
+def _read_public(
+    site: Site, ask: Ask, problems: list[KeyProblem], trusted: Sequence[RootCertificate], now: datetime
+) -> PublicCertificate | None:
     path, reference = site.certificates.public, site.certificates.password
     if path is None:
         return None
+    names = [farm.name for farm in site.farms if farm.https]
     try:
         # Before the password is read: people must not type a password for a missing file.
         data = read_file(path, MAX_BYTES)
         password: Secret | None = None
         if reference is not None:
             password = resolve(reference, base=site.folder, ask=ask, account=path.name, label=f"the password of {path.name}")
-        public = read_public(data, password)
+        public = read_public(data, password, names=names, trusted=trusted, now=now)
     except FileError as error:
         problems.append(_of_file(_PUBLIC, path, error))
         return None
-    names = [farm.name for farm in site.farms if farm.https]
     problems += [about(_PUBLIC, f"{path}: {error.reason}", hint=error.hint) for error in checks.errors_of(public, names, now)]
     return public
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import itertools
 import shutil
 import subprocess
 import warnings
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,9 +22,10 @@ from cryptography.x509.oid import NameOID
 from lyncarr.core.files import FileError
 from lyncarr.core.model import Secret
 from lyncarr.materials import certificates
-from lyncarr.materials.certificate_checks import covers, errors_of, name_key, warnings_of, warnings_of_trusted
-from lyncarr.materials.certificates import PublicCertificate, RootCertificate, read_public, read_roots
-from tests.certs import NOW, Pair, ec_key, make_ca, make_leaf, make_pfx, rsa_key
+from lyncarr.materials.certificate_checks import errors_of, warnings_of, warnings_of_trusted
+from lyncarr.materials.certificates import PublicCertificate, RootCertificate, covers, read_public, read_roots
+from lyncarr.materials.public_roots import name_key
+from tests.certs import NOW, Pair, ec_key, make_ca, make_leaf, make_pfx, rsa_key, with_sha1
 from tests.patience import HANG_S
 
 DATA = Path(__file__).with_name("data")
@@ -41,7 +45,7 @@ def middle(root: Pair) -> Pair:
 
 
 def public_of(leaf: Pair, *chain: Pair) -> PublicCertificate:
-    return read_public(make_pfx(leaf, chain), PASSWORD)
+    return read_public(make_pfx(leaf, chain), PASSWORD, names=NAMES, now=NOW)
 
 
 def authorities(*pairs: Pair) -> tuple[RootCertificate, ...]:
@@ -75,9 +79,65 @@ class TestTrustedRoots:
         with pytest.raises(FileError, match=r"^contains dialin.contoso.com \([0-9A-F]{8}\), which is not a certificate authority$"):
             read_roots(root.pem + leaf.pem)
 
-    def test_a_self_signed_server_certificate_is_an_error(self) -> None:
-        with pytest.raises(FileError, match="is not a certificate authority"):
-            read_roots(make_leaf(NAMES).der)
+    @pytest.mark.parametrize(
+        ("made", "text"),
+        [
+            (make_leaf(NAMES), "is not a certificate authority; the host trusts exactly this certificate"),
+            (make_ca("Old Root", ca=None), "does not say whether it is a certificate authority"),
+        ],
+    )
+    def test_a_self_signed_certificate_that_is_no_authority_is_trusted_by_itself(self, made: Pair, text: str) -> None:
+        """As IIS Manager and Office Web Apps make one, and roots from before basic constraints."""
+        (read,) = read_roots(made.der)
+        assert read.store == "Root"
+        (warning,) = warnings_of_trusted(read, NOW)
+        assert text in warning
+
+    def test_a_root_signed_with_sha_1_is_a_root(self) -> None:
+        key = rsa_key(7)
+        old = with_sha1(make_ca("Old Root", key=key), key)
+        (read,) = read_roots(old.pem)
+        assert read.store == "Root"
+        assert warnings_of_trusted(read, NOW) == []
+        forged = with_sha1(make_ca("Old Root", key=key), rsa_key(8))
+        assert read_roots(forged.pem)[0].store == "CA"
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+    @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+    def test_text_of_each_kind_is_read(self, encoding: str, newline: str, root: Pair, middle: Pair) -> None:
+        text = "Subject: Contoso\n" + (root.pem + middle.pem).decode()
+        read = read_roots(text.replace("\n", newline).encode(encoding))
+        assert [each.der for each in read] == [root.der, middle.der]
+
+    def test_base64_without_armour_is_read(self, root: Pair) -> None:
+        for text in (base64.encodebytes(root.der), base64.b64encode(root.der), base64.encodebytes(root.der).replace(b"\n", b"\r\n")):
+            assert [each.der for each in read_roots(text)] == [root.der]
+
+    @pytest.mark.parametrize("kind", ["PKCS7", "CERTIFICATE", "CMS", "PKCS #7 SIGNED DATA", "X509 CERTIFICATE"])
+    def test_pkcs_7_is_read_under_each_name(self, kind: str, root: Pair, middle: Pair) -> None:
+        der = pkcs7.serialize_certificates([root.certificate, middle.certificate], Encoding.DER)
+        pem = b"-----BEGIN %b-----\n%b-----END %b-----\n" % (kind.encode(), base64.encodebytes(der), kind.encode())
+        assert {each.der for each in read_roots(pem)} == {root.der, middle.der}
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda pem: pem[:-200],
+            lambda pem: pem[: -len(b"-----END CERTIFICATE-----\n")],
+            lambda pem: pem.replace(b"-----END CERTIFICATE-----\n", b"", 1),
+            lambda pem: pem.replace(b"MII", b"M!I"),
+            lambda pem: pem[:-90] + pem[-80:],
+        ],
+    )
+    def test_an_incomplete_certificate_is_an_error_and_never_dropped(
+        self, spoil: Callable[[bytes], bytes], root: Pair, middle: Pair
+    ) -> None:
+        with pytest.raises(FileError, match=r"^has a certificate that is not complete: number 2 in the file$"):
+            read_roots(root.pem + spoil(middle.pem))
+
+    def test_a_block_without_its_beginning_is_an_error(self, root: Pair, middle: Pair) -> None:
+        with pytest.raises(FileError, match="not complete"):
+            read_roots(root.pem + middle.pem[30:])
 
     def test_a_private_key_is_an_error(self, root: Pair) -> None:
         with pytest.raises(FileError, match=r"^contains a private key$"):
@@ -87,7 +147,7 @@ class TestTrustedRoots:
 
     @pytest.mark.parametrize("data", [b"hello", b"\x30\x03\x02\x01", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
     def test_a_file_of_another_kind_is_an_error(self, data: bytes) -> None:
-        with pytest.raises(FileError, match=r"^(is not a certificate in DER|has no complete PEM block)"):
+        with pytest.raises(FileError, match=r"^(is not a certificate in DER|has a certificate that is not complete: number 1)"):
             read_roots(data)
 
     def test_a_name_cannot_write_to_a_terminal(self) -> None:
@@ -103,10 +163,89 @@ class TestPublic:
         assert read.thumbprint == certificates.thumbprint(leaf.certificate)
         assert (read.not_before, read.not_after) == (leaf.certificate.not_valid_before_utc, leaf.certificate.not_valid_after_utc)
         assert [each.certificate for each in read.intermediates] == [middle.certificate]
-        assert [each.certificate for each in read.roots] == [root.certificate]
+        assert read.chain == (leaf.certificate, middle.certificate, root.certificate)
         assert errors_of(read, NAMES, NOW) == []
         assert warnings_of(read, (), NOW) == []
         assert "PrivateKey" not in repr(read)
+
+    def test_the_path_through_the_valid_root_is_taken(self, root: Pair, middle: Pair) -> None:
+        """The root's own certificate, and an expired one that another root issued for its name and key."""
+        other = make_ca("Older Root CA")
+        cross = make_ca("Contoso Root CA", other, key=root.key, end=NOW - DAY)
+        leaf = make_leaf(NAMES, middle)
+        for chain in itertools.permutations((middle, cross, root)):
+            read = public_of(leaf, *chain)
+            assert read.chain == (leaf.certificate, middle.certificate, root.certificate)
+            assert [each.certificate for each in read.intermediates] == [middle.certificate]
+            assert warnings_of(read, (), NOW) == []
+
+    def test_a_root_in_trusted_roots_completes_the_path(self, root: Pair, middle: Pair) -> None:
+        cross = make_ca("Contoso Root CA", make_ca("Older Root CA"), key=root.key, end=NOW - DAY)
+        leaf = make_leaf(NAMES, middle)
+        read = read_public(make_pfx(leaf, (cross, middle)), PASSWORD, trusted=authorities(root), now=NOW)
+        assert [each.certificate for each in read.intermediates] == [middle.certificate]
+        assert warnings_of(read, authorities(root), NOW) == []
+
+    def test_certificates_that_the_chain_does_not_need_are_not_sent(self, root: Pair, middle: Pair) -> None:
+        stranger, leaf = make_ca("Other Issuing CA", make_ca("Other Root CA")), make_leaf(NAMES, middle)
+        assert [each.certificate for each in public_of(leaf, stranger, middle, root).intermediates] == [middle.certificate]
+        expired = make_ca("Contoso Issuing CA", root, end=NOW - DAY)
+        assert public_of(make_leaf(NAMES, expired), expired, root).intermediates == ()
+
+    def test_a_chain_signed_with_sha_1_ends_in_its_root(self) -> None:
+        key = rsa_key(7)
+        old = with_sha1(make_ca("Old Root", key=key), key)
+        leaf = make_leaf(NAMES, old)
+        read = public_of(leaf, old)
+        assert (read.chain, read.intermediates) == ((leaf.certificate, old.certificate), ())
+        assert warnings_of(read, (), NOW) == []
+
+    def test_of_two_certificates_for_one_key_the_valid_one_is_used(self, root: Pair) -> None:
+        expired = make_leaf(NAMES, root, end=NOW - DAY)
+        renewed = make_leaf(NAMES, root)
+        short = make_leaf(NAMES, root, end=NOW + 5 * DAY)
+        other_name = make_leaf(["www.contoso.com"], root, end=NOW + 3000 * DAY)
+        for first, *rest in itertools.permutations((expired, renewed, short, other_name)):
+            read = public_of(first, *rest, root)
+            assert read.certificate == renewed.certificate
+            assert sorted(read.others) == sorted(certificates.label(each.certificate) for each in (expired, short, other_name))
+            assert errors_of(read, NAMES, NOW) == []
+            assert read.intermediates == ()
+
+    def test_a_self_signed_public_certificate_is_warned_about(self) -> None:
+        read = public_of(make_leaf(NAMES))
+        assert warnings_of(read, (), NOW) == [
+            f"{read.label} is self-signed; phones and browsers reject it, so request a certificate from a public authority"
+        ]
+
+    @pytest.mark.parametrize(
+        ("permitted", "excluded", "bad"),
+        [
+            (["contoso.com"], [], []),
+            ([".contoso.com"], [], []),
+            (["fabrikam.com"], [], NAMES),
+            (["dialin.contoso.com"], [], ["meet.contoso.com"]),
+            ([], ["meet.contoso.com"], ["meet.contoso.com"]),
+            ([], ["contoso.com"], NAMES),
+            (["contoso.com"], ["dialin.contoso.com"], ["dialin.contoso.com"]),
+            ([], ["so.com"], []),
+        ],
+    )
+    def test_a_name_constraint_is_an_error(self, permitted: list[str], excluded: list[str], bad: list[str], root: Pair) -> None:
+        constraints = x509.NameConstraints(
+            [x509.DNSName(each) for each in permitted] or None, [x509.DNSName(each) for each in excluded] or None
+        )
+        limited = make_ca("Limited CA", root, constraints=constraints)
+        read = public_of(make_leaf(NAMES, limited), limited, root)
+        errors = [error.reason for error in errors_of(read, NAMES, NOW)]
+        assert len(errors) == len(bad)
+        assert all(f"includes {name}, which its authority Limited CA (" in text for name, text in zip(bad, errors, strict=True))
+
+    def test_authorities_that_all_sign_each_other_are_no_trap(self) -> None:
+        names = [f"CA {number}" for number in range(12)]
+        pool = [make_ca(name, Pair(make_ca(other).certificate, ec_key(other))) for name in names for other in names if name != other]
+        leaf = make_leaf(NAMES, Pair(make_ca("CA 0").certificate, ec_key("CA 0")))
+        assert public_of(leaf, *pool).certificate == leaf.certificate
 
     @pytest.mark.parametrize("password", [None, Secret(""), Secret("Correct horse"), Secret("correct horse ")])
     def test_a_wrong_password_is_reported_as_such(self, password: Secret | None) -> None:
@@ -229,21 +368,21 @@ class TestChecks:
         assert text.startswith("the certificate of Contoso Issuing CA, which issued Contoso Lower CA (")
 
     def test_a_public_root_need_not_be_in_the_pfx(self, monkeypatch: pytest.MonkeyPatch, root: Pair, middle: Pair) -> None:
-        from lyncarr.materials import certificate_checks
+        from lyncarr.materials import public_roots
 
         read = public_of(make_leaf(NAMES, middle), middle)
         assert len(warnings_of(read, (), NOW)) == 1
-        monkeypatch.setattr(certificate_checks, "_public_roots", lambda: frozenset({name_key(root.certificate.subject.public_bytes())}))
+        monkeypatch.setattr(public_roots, "public_roots", lambda: frozenset({name_key(root.certificate.subject.public_bytes())}))
         assert warnings_of(read, (), NOW) == []
 
     def test_the_public_roots_are_those_of_certifi(self) -> None:
-        from lyncarr.materials.certificate_checks import _public_roots
+        from lyncarr.materials.public_roots import public_roots
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the serial numbers of some old roots
             roots = x509.load_pem_x509_certificates(Path(certifi.where()).read_bytes())
-        assert _public_roots() == {name_key(each.subject.public_bytes()) for each in roots}
-        assert len(_public_roots()) > 50
+        assert public_roots() == {name_key(each.subject.public_bytes()) for each in roots}
+        assert len(public_roots()) > 50
 
     def test_the_kinds_of_strings_in_a_name_do_not_matter(self) -> None:
         def key(*attributes: tuple[x509.ObjectIdentifier, str], kind: _ASN1Type) -> object:
