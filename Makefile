@@ -43,6 +43,7 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
 
 demo: $(VENV)/.ready
 	$(BIN)/python -m lyncarr.lab.demo

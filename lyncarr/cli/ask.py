@@ -7,25 +7,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from lyncarr.cli.streams import is_terminal
 from lyncarr.core.interrupts import StopNow
 
 
 def terminal() -> bool:
     """Whether standard input is a terminal at which a user can answer."""
-    if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
-        return False
-    return sys.platform != "win32" or _is_console(sys.stdin.fileno())
-
-
-def _is_console(number: int) -> bool:
-    """Whether a file descriptor is a console of Windows. isatty() is also True for NUL, which scheduled tasks have as standard input."""
-    if sys.platform != "win32":
-        return False
-    import ctypes
-    import msvcrt
-
-    mode = ctypes.c_uint32()
-    return bool(ctypes.windll.kernel32.GetConsoleMode(ctypes.c_void_p(msvcrt.get_osfhandle(number)), ctypes.byref(mode)))
+    return is_terminal(sys.stdin)
 
 
 def asker() -> Callable[[str], str] | None:
@@ -50,6 +38,9 @@ def _ask_secret(question: str) -> str:
         except EOFError:
             print(file=sys.stderr)
             return ""
+        except KeyboardInterrupt:
+            # On Windows getpass reads the key Ctrl-C itself, and no signal arrives.
+            raise StopNow from None
 
 
 @contextmanager

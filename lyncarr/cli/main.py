@@ -15,14 +15,13 @@ from lyncarr.cli.output import print_error, print_line
 from lyncarr.cli.streams import lost_output, prepare_streams
 from lyncarr.cli.usage import usage_error
 from lyncarr.core.errors import INTERRUPTED, FaultError, LyncarrError
-from lyncarr.core.interrupts import StopNow
+from lyncarr.core.interrupts import StopNow, heeded
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     prepare_streams()
-    # A shell starts background jobs with these signals ignored: they are meant for other processes then.
-    handled = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    handled = heeded()
     try:
         for number in handled:
             signal.signal(number, _stop)

@@ -7,6 +7,7 @@ import sys
 import traceback
 from typing import TextIO
 
+from lyncarr.cli.streams import is_terminal
 from lyncarr.core.errors import FaultError, LyncarrError, Problem, SiteError
 from lyncarr.core.text import safe
 from lyncarr.report.text import MIN_WIDTH, labelled
@@ -47,6 +48,6 @@ def print_line(text: str) -> None:
 def terminal_width(stream: TextIO) -> int | None:
     """The width of the terminal that `stream` writes to; None where it is no terminal."""
     try:
-        return max(os.get_terminal_size(stream.fileno()).columns, MIN_WIDTH) if stream.isatty() else None
+        return max(os.get_terminal_size(stream.fileno()).columns, MIN_WIDTH) if is_terminal(stream) else None
     except (OSError, ValueError):
         return None

@@ -15,6 +15,7 @@ from lyncarr.cli.options import Output, View
 from lyncarr.cli.output import print_error, print_labelled, print_line
 from lyncarr.cli.paste import command_line
 from lyncarr.cli.signals import stop_signals
+from lyncarr.cli.streams import rich_console
 from lyncarr.core.errors import FaultError, LyncarrError, ProtocolError, RefusedError, UnreachableError, UntrustedError, UsageError
 from lyncarr.core.kinds import TransportKind
 from lyncarr.core.outcome import Note
@@ -121,15 +122,13 @@ def _report(request: Request, job: Job, next_command: str) -> Report:
         from lyncarr.report.events import JsonReport
 
         return JsonReport(sys.stdout, shipped().sha256)
-    from rich.console import Console
-
     from lyncarr.report.console import ConsoleReport
     from lyncarr.report.names import published_names
 
     return ConsoleReport(
         # The streams are named: rich would follow sys.stdout to wherever it leads at that moment.
-        Console(file=sys.stdout, highlight=False),
-        Console(file=sys.stderr, highlight=False),
+        rich_console(sys.stdout),
+        rich_console(sys.stderr),
         names=published_names(job.site),
         by_name=request.view is View.names,
         full=request.verbose,

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a run."""
+"""Ctrl-C, Ctrl-Break and SIGTERM during a run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from lyncarr.core.interrupts import heeded
 from lyncarr.runs.job import Job
 
 
 @contextmanager
 def stop_signals(job: Job) -> Iterator[None]:
-    """Ctrl-C and SIGTERM interrupt the job's run, until its report is complete."""
+    """The signals of STOP_SIGNALS interrupt the job's run, until its report is complete."""
 
     def pressed(number: int, frame: FrameType | None) -> None:
         if job.interrupt():
@@ -21,9 +22,7 @@ def stop_signals(job: Job) -> Iterator[None]:
                 # Not print: the signal may have arrived in the middle of one.
                 os.write(2, b"\nlyncarr finishes the transaction that is being written, then stops. Press Ctrl-C again to stop at once.\n")
 
-    # A shell starts background jobs with these signals ignored: they are meant for other processes then.
-    handled = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, pressed) for number in handled}
+    before = {number: signal.signal(number, pressed) for number in heeded()}
     try:
         yield
     finally:

@@ -9,8 +9,15 @@ import errno
 import io
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ENABLE_VIRTUAL_TERMINAL_PROCESSING = 0x0004
+"""The bit of a console's mode that means that it understands escape sequences."""
 
 
 class LastingStream:
@@ -36,6 +43,10 @@ class LastingStream:
         except OSError as error:
             self._lose(error)
 
+    def isatty(self) -> bool:
+        """For libraries, which ask their stream."""
+        return is_terminal(self._stream)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
@@ -45,6 +56,49 @@ class LastingStream:
         # The descriptor is replaced, not the stream: Python flushes the stream's buffer again when the process ends.
         os.dup2(discard, self._stream.fileno())
         os.close(discard)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a user sees what `stream` writes, or types what it reads.
+
+    Not isatty alone: on Windows it is also True for NUL, which scheduled tasks have as their standard streams.
+    """
+    try:
+        if stream is None or not stream.isatty():
+            return False
+    except ValueError:  # The stream is closed.
+        return False
+    return sys.platform != "win32" or console_mode(stream) is not None
+
+
+def console_mode(stream: TextIO) -> int | None:
+    """The mode of the console of Windows that `stream` is: https://learn.microsoft.com/windows/console/getconsolemode. Else None."""
+    if sys.platform == "win32":
+        import ctypes
+        import msvcrt
+
+        mode = ctypes.c_uint32()
+        with suppress(OSError, ValueError):
+            handle = ctypes.c_void_p(msvcrt.get_osfhandle(stream.fileno()))
+            if ctypes.windll.kernel32.GetConsoleMode(handle, ctypes.byref(mode)):
+                return mode.value
+    return None
+
+
+def rich_console(stream: TextIO) -> Console:
+    """rich's console on `stream`, with the abilities of that stream.
+
+    Where Windows' console has no escape sequences, rich calls the console instead, always the one that is standard output. It also
+    judges by standard output only. So a console on standard error gets no colors and no progress line where standard output is redirected
+    and escape sequences are off.
+    """
+    from rich.console import Console
+
+    if sys.platform != "win32":
+        return Console(file=stream, highlight=False)
+    escapes = bool((console_mode(stream) or 0) & ENABLE_VIRTUAL_TERMINAL_PROCESSING)
+    usable = escapes or is_terminal(sys.stdout)
+    return Console(file=stream, highlight=False, legacy_windows=not escapes, force_terminal=None if usable else False)
 
 
 def prepare_streams() -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from lyncarr.cli.options import Output
+from lyncarr.cli.streams import rich_console
 from lyncarr.core.model import Attribute, Stage, Step
 from lyncarr.core.plan import select
 from lyncarr.report.events import SCHEMA
@@ -84,7 +85,7 @@ class _Page:
     """Standard output: a terminal gets paragraphs of its width, a pipe gets each paragraph on one line, for tools such as grep."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False)
+        self._console = rich_console(sys.stdout)
 
     def heading(self, text: str) -> None:
         self._console.print(Text(text, style="bold"), soft_wrap=True)

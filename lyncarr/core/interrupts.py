@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
+"""Ctrl-C, the request to end, and on Windows Ctrl-Break."""
+
+
+def heeded() -> list[signal.Signals]:
+    """The signals of STOP_SIGNALS that this process should handle: a shell starts background jobs with Ctrl-C ignored."""
+    return [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 class StopNow(BaseException):

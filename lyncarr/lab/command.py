@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import secrets
 import shlex
 import shutil
@@ -18,6 +17,7 @@ from types import FrameType
 
 from lyncarr.core import waits
 from lyncarr.core.errors import UsageError
+from lyncarr.core.interrupts import STOP_SIGNALS
 from lyncarr.lab.folder import EDITED, PREVIOUS, STATE_NAME, used_by_this_lab
 from lyncarr.lab.replay.machine import load_preset
 from lyncarr.lab.replay.psrp import ReplayEngine
@@ -34,7 +34,7 @@ PASSWORD_BYTES = 15
 
 
 def run(preset: str, powershell: str | None, folder: Path, address: str, output: str) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit code.
+    """Serve until a signal of STOP_SIGNALS; returns the exit code.
 
     `preset` is the first state of the host. `powershell` is the command line of a PowerShell to run behind the wire; without it stored
     states are replayed. The configuration file, certificates, passwords and the state are written into `folder`. `output` is "text",
@@ -89,9 +89,9 @@ def _check_loopback(address: str) -> None:
 
 
 def _program(command: str) -> list[str]:
-    if os.name != "posix":
+    if sys.platform == "win32":
         raise UsageError(
-            "A lab with a PowerShell runs on Linux only.",
+            "A lab with a PowerShell does not run on Windows.",
             hint="Leave out --powershell: the lab then replays stored states, on every system.",
         )
     words = shlex.split(command)
@@ -101,7 +101,8 @@ def _program(command: str) -> list[str]:
 
 
 def _powershell(command: list[str], preset: str, folder: Path) -> tuple[Engine, Path | None]:
-    # These modules need POSIX. The replay lab runs on Windows too.
+    # These modules need POSIX, see _program. The replay lab runs on Windows too.
+    assert sys.platform != "win32"  # noqa: S101  (mypy learns the system)
     from lyncarr.lab.real.powershell import PowerShellEngine
     from lyncarr.lab.real.wine import WineEngine, open_machine, runs_on_wine
 
@@ -113,13 +114,13 @@ def _powershell(command: list[str], preset: str, folder: Path) -> tuple[Engine, 
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set: both end the lab as intended."""
+    """An event that each signal of STOP_SIGNALS sets: all end the lab as intended."""
     stopped = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
         stopped.set()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
     try:
         yield stopped
     finally:

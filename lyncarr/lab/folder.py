@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lyncarr.core.errors import SiteError, UsageError
+from lyncarr.core.files import is_reserved
 from lyncarr.lab.site import MARK, SITE_NAME
 
 STATE_NAME = "state.json"
@@ -32,6 +33,8 @@ def used_by_this_lab(folder: Path) -> Iterator[tuple[str, ...]]:
     The lock belongs to the process: it is free again when the process ends, however it ends. The folder is made where it is missing.
     Raises UsageError where a running lab uses the folder or it cannot be made, SiteError where it holds files that no lab wrote.
     """
+    if is_reserved(folder):
+        raise UsageError(f"The folder {folder} cannot be used: it is the name of a Windows device.", hint=ANOTHER)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK_NAME)
@@ -66,6 +69,6 @@ def _process(folder: Path) -> str:
 def _replaced(folder: Path) -> tuple[str, ...]:
     present = tuple(name for name in WRITTEN if (folder / name).exists())
     site = folder / SITE_NAME
-    if present and not (site.is_file() and site.read_text(encoding="utf-8", errors="replace").startswith(MARK)):
+    if present and not (site.is_file() and site.read_text(encoding="utf-8-sig", errors="replace").startswith(MARK)):
         raise SiteError(f"{folder / present[0]} was not written by lyncarr lab and is not replaced.", hint=ANOTHER)
     return present

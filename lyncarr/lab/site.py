@@ -42,7 +42,7 @@ def write_site(
     installer packages to copy, else stand-ins are written. Raises SiteError for a lyncarr.toml that no lab wrote.
     """
     path = folder / SITE_NAME
-    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(MARK):
+    if path.exists() and not path.read_text(encoding="utf-8-sig", errors="replace").startswith(MARK):
         raise SiteError(f"{path} was not written by lyncarr lab and is not replaced.", hint="Name another folder with --folder.")
     for part in (folder, folder / "certs", folder / "media"):
         part.mkdir(parents=True, exist_ok=True)

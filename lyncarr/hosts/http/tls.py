@@ -64,7 +64,7 @@ def _trust_system(context: ssl.SSLContext) -> None:
     if sys.platform == "win32":
         for store in ("CA", "ROOT"):
             for der, encoding, purposes in ssl.enum_certificates(store):
-                if encoding == "x509_asn" and (purposes is True or ssl.Purpose.SERVER_AUTH.oid in purposes):
+                if encoding == "x509_asn" and purposes and (purposes is True or ssl.Purpose.SERVER_AUTH.oid in purposes):
                     try:
                         context.load_verify_locations(cadata=der)
                     except ssl.SSLError:

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import uuid
 from collections import deque
@@ -24,6 +25,9 @@ from lyncarr.lab.real.command_line import asks_for_cmd, powershell_arguments, sp
 from lyncarr.lab.real.processes import HostProcess
 from lyncarr.lab.wire import wsman
 from lyncarr.lab.wire.engine import Output, ProcessOutput, ProcessStart
+
+if sys.platform == "win32":
+    raise ImportError("This module needs POSIX: process groups, waitid and file locks.")
 
 ARGUMENTS = ("-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-s")
 POOL = str(uuid.UUID(int=0))

@@ -7,6 +7,7 @@ import os
 import selectors
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from typing import IO, cast
 from lyncarr.lab.real.codepage import UTF8, from_utf8, to_utf8
 from lyncarr.lab.wire import wsman
 from lyncarr.lab.wire.engine import CONTROL_C_EXIT, KILLED_EXIT, ProcessOutput, Stream
+
+if sys.platform == "win32":
+    raise ImportError("This module needs POSIX: process groups, waitid and file locks.")
 
 PIECE_BYTES = 65_536
 LOOK_AT_PROCESS_S = 0.05

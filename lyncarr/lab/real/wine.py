@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -26,6 +27,9 @@ from lyncarr.lab.real.packages import ARR, STANDINS, URL_REWRITE, build_packages
 from lyncarr.lab.real.powershell import PowerShellEngine, Program
 from lyncarr.lab.real.trampoline import trampoline
 from lyncarr.lab.wire.engine import OEM_CODEPAGE, ProcessStart
+
+if sys.platform == "win32":
+    raise ImportError("This module needs POSIX: process groups, waitid and file locks.")
 
 State = Literal["bare", "iis", "arr"]
 System = Literal["2012r2", "2022"]

@@ -291,7 +291,7 @@ class Machine:
         if self._store is None:
             return
         try:
-            self.states = json.loads(self._store.read_text(encoding="utf-8"))
+            self.states = json.loads(self._store.read_text(encoding="utf-8-sig"))
         except ValueError as error:
             raise Failed(
                 "error", f"{self._store.name} of the lab is not valid JSON ({error})", hint="Correct the file, or start the lab again."
