@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TextIO
 
 from lyncarr.core.errors import UsageError
-from lyncarr.core.files import write_new
+from lyncarr.core.files import is_reserved, write_new
 from lyncarr.core.text import quoted
 from lyncarr.hosts.target import HTTPS_PORT
 from lyncarr.powershell.bootstrap import script
+from lyncarr.secrets.words import join
 
 FILE_NAME = "lyncarr-bootstrap.ps1"
 UNKNOWN_CONTROLLER = "ADDRESS-OF-THE-CONTROLLER"
@@ -25,6 +26,9 @@ def print_script(controller: str | None, name: str | None, port: int, file: Path
     The values are in the command line only, so the script of a release is always the same and is reviewed once.
     Raises UsageError (exit code 64) for values that the script would refuse, SiteError (65) for a file that cannot be written.
     """
+    if file is not None and is_reserved(Path(file.name), windows=True):
+        # On every system: the server to which the script is copied runs Windows.
+        raise UsageError(f"--file: {quoted(file.name)} is the name of a Windows device.", hint="Choose another name with --file FILE.")
     command = _command_line(controller, name, port, file.name if file else FILE_NAME)
     if file is None:
         print(script(), end="")
@@ -39,7 +43,7 @@ def print_script(controller: str | None, name: str | None, port: int, file: Path
 
 def _command_line(controller: str | None, name: str | None, port: int, file: str) -> str:
     addresses = ",".join(_addresses(controller)) if controller is not None else UNKNOWN_CONTROLLER
-    words = ["powershell -ExecutionPolicy Bypass -File", f'"{file}"' if " " in file else file, "-Controller", addresses]
+    words = ["powershell -ExecutionPolicy Bypass -File", join([file], windows=True), "-Controller", addresses]
     if name is not None:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,63}", name):
             raise UsageError(

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from lyncarr.core.errors import UsageError
+from lyncarr.core.files import read_file
 from lyncarr.core.kinds import AuthMethod, TransportKind
 from lyncarr.core.text import quoted
 
@@ -30,6 +31,7 @@ class View(StrEnum):
 HIGHEST_PORT = 65_535
 LONGEST_TIMEOUT_S = 3_600
 DEFAULT_SITE = Path("lyncarr.toml")
+MAX_SITE_BYTES = 1024 * 1024
 SITE_VARIABLE = "LYNCARR_SITE"
 HOST_VARIABLE = "LYNCARR_HOST"
 """The environment variables with the default of --site and of the host."""
@@ -74,7 +76,8 @@ def port(option: str, *, help: str) -> Any:
 def _hosts(incomplete: str) -> list[str]:
     """The hosts of the configuration file, for shell completion. Nothing where it cannot be read."""
     try:
-        tables = tomllib.loads(Path(os.environ.get(SITE_VARIABLE) or DEFAULT_SITE).read_text(encoding="utf-8")).get("hosts", {})
+        text = read_file(Path(os.environ.get(SITE_VARIABLE) or DEFAULT_SITE), MAX_SITE_BYTES).decode("utf-8-sig")
+        tables = tomllib.loads(text).get("hosts", {})
     except (OSError, ValueError):
         return []
     return [name for name in tables if name.casefold().startswith(incomplete.casefold())] if isinstance(tables, dict) else []

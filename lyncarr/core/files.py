@@ -7,7 +7,7 @@ import re
 import stat
 from contextlib import suppress
 from io import BufferedReader
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from lyncarr.core.errors import SiteError
 
@@ -116,8 +116,14 @@ def in_words(size: int) -> str:
 
 
 def is_reserved(path: Path, *, windows: bool = _WINDOWS) -> bool:
-    """True for a name that Windows gives to a device, in every folder and with any extension: con, NUL.toml, com1."""
-    return windows and _RESERVED.fullmatch(path.name) is not None
+    """True for a path that is a device on Windows: a name such as con, NUL.toml or com1 anywhere in it, or the prefix of devices.
+
+    Other systems know no such names. A file that they carry to Windows is checked where lyncarr writes it.
+    """
+    if not windows:
+        return False
+    path_there = PureWindowsPath(path)
+    return path_there.drive.startswith("\\\\.\\") or any(_RESERVED.fullmatch(part) for part in path_there.parts)
 
 
 def _refuse_reserved(path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from lyncarr.core.errors import LyncarrError, UsageError
+from lyncarr.core.files import is_reserved
 from lyncarr.core.outcome import HostResult, StepResult
 from lyncarr.core.plan import Plan
 from lyncarr.core.text import quoted, safe
@@ -77,6 +78,8 @@ def open_log(path: Path) -> LogReport:
     A link, a device or a pipe is refused: a log that is read by something else could block a run.
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    if is_reserved(path):
+        raise _refused(path, "it is the name of a Windows device")
     try:
         if path.exists() and (path.is_symlink() or not stat.S_ISREG(path.stat().st_mode)):
             raise _refused(path, "it is not a regular file")

@@ -42,6 +42,8 @@ def check_reference(text: str) -> str:
         return text
     if colon and scheme == "keyring":
         if not rest or not rest.isprintable():
+            if reason := swallowed_backslash(rest):
+                raise ValueError(f"keyring: contains characters that cannot be displayed; {reason}")
             raise ValueError("keyring: requires the name of a service in the keyring, as in keyring:rp01")
         return text
     if colon and scheme == "command":

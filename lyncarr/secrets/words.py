@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
-from subprocess import list2cmdline
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/\\=+-]+")
+"""Words that cmd.exe and PowerShell take as they are."""
+_BEFORE_QUOTE = re.compile(r'(\\*)(?="|$)')
 
 
 def split(line: str, *, windows: bool) -> list[str]:
@@ -19,8 +23,19 @@ def split(line: str, *, windows: bool) -> list[str]:
 
 
 def join(words: Sequence[str], *, windows: bool) -> str:
-    """The command line for a person to enter at a prompt."""
-    return list2cmdline(words) if windows else shlex.join(words)
+    """The command line for a person to enter at a prompt; on Windows one that cmd.exe and PowerShell understand alike.
+
+    Both know double quotes only, in which & | < > ( ) ; , ' @ # mean nothing. No quoting protects %NAME% from cmd.exe and $NAME from
+    PowerShell at once, so these stay as they are.
+    """
+    return " ".join(map(_windows_word, words)) if windows else shlex.join(words)
+
+
+def _windows_word(word: str) -> str:
+    """Backslashes are doubled before a double quote only, as CommandLineToArgvW reads them."""
+    if _PLAIN.fullmatch(word):
+        return word
+    return '"' + _BEFORE_QUOTE.sub(r"\1\1", word).replace('"', '\\"') + '"'
 
 
 def _windows_words(line: str) -> list[str]:

@@ -38,6 +38,14 @@ def test_a_file_has_the_line_ends_of_windows_and_is_never_overwritten(tmp_path: 
     assert lyncarr("bootstrap", "--file", "no/such/folder.ps1", cwd=tmp_path).returncode == 65
 
 
+def test_a_name_of_a_device_is_refused_on_every_system(tmp_path: Path) -> None:
+    """The script is copied to Windows."""
+    done = lyncarr("bootstrap", "--file", "con.ps1", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr.startswith("error: --file: 'con.ps1' is the name of a Windows device.\nhint: ")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

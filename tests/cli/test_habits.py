@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
 
+from lyncarr.cli import options
 from lyncarr.cli.app import app
 from lyncarr.cli.choose import host_named, host_of
 from lyncarr.cli.usage import INSTEAD, _nearest_command
@@ -256,3 +257,15 @@ def test_the_sha256_of_doctor_is_not_broken(bench: Bench) -> None:
 def test_the_terminal_of_the_tests_has_no_variables_of_its_own() -> None:
     assert "LYNCARR_SITE" not in os.environ
     assert "LYNCARR_HOST" not in os.environ
+
+
+@pytest.mark.parametrize("encoded", [lambda text: text.encode(), lambda text: b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode()])
+def test_the_hosts_of_a_file_of_any_editor_are_completed(
+    encoded: Callable[[str], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Editors of Windows write a byte order mark and CRLF."""
+    (tmp_path / "lyncarr.toml").write_bytes(encoded('[hosts.rp01]\naddress = "192.0.2.10"\n'))
+    monkeypatch.chdir(tmp_path)
+    assert options._hosts("RP") == ["rp01"]
+    monkeypatch.setenv(options.SITE_VARIABLE, str(tmp_path))
+    assert options._hosts("") == []

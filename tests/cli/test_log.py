@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from lyncarr.core.errors import UnreachableError, UsageError
+from lyncarr.core.files import is_reserved
 from lyncarr.core.outcome import HostResult
 from lyncarr.report.log import LogReport, open_log
 from tests.lab.console import Bench
@@ -110,6 +111,12 @@ def test_what_is_not_a_regular_file_is_refused_before_any_contact(kind: str, ben
 def test_a_device_is_refused() -> None:
     with pytest.raises(UsageError, match="not a regular file"):
         open_log(Path("/dev/null"))
+
+
+def test_a_name_of_a_windows_device_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lyncarr.report.log.is_reserved", lambda path: is_reserved(path, windows=True))
+    with pytest.raises(UsageError, match=r"cannot be written: it is the name of a Windows device\.$"):
+        open_log(tmp_path / "nul.log")
 
 
 def test_a_full_disk_does_not_end_a_run() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lyncarr.core import files
-from lyncarr.core.errors import SiteError
+from lyncarr.core.errors import SiteError, UsageError
 from lyncarr.core.files import FileError, check_file, in_words, is_reserved, read_file, write_new, write_over
+from lyncarr.report.log import open_log
 from tests.platforms import posix
 
 POSIX = posix("files and folders of POSIX")
@@ -89,15 +90,55 @@ def test_an_error_of_the_system_is_no_traceback(tmp_path: Path, monkeypatch: pyt
     assert caught.value.detail == "[Errno 13] Permission denied"
 
 
-@pytest.mark.parametrize("name", ["con", "CON.toml", "nul.tar.gz", "com1", "LPT9.txt", "aux ", "prn:", "conin$", "com\u00b9"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "con",
+        "CON.toml",
+        "nul.tar.gz",
+        "com1",
+        "LPT9.txt",
+        "aux ",
+        "prn:",
+        "conin$",
+        "com\u00b9",
+        "nul. .",
+        "con .toml",
+        "con/file.toml",
+        r"aux\file.toml",
+    ],
+)
 def test_names_of_windows_devices_are_known(name: str) -> None:
     assert is_reserved(Path("folder") / name, windows=True)
     assert not is_reserved(Path("folder") / name, windows=False)
 
 
-@pytest.mark.parametrize("name", ["contoso.toml", "com", "com10", "lpt.toml", "null", "my con", "lyncarr.toml"])
+@pytest.mark.parametrize(
+    "name", ["contoso.toml", "com", "com10", "lpt.toml", "null", "my con", "lyncarr.toml", "confolder/file", "contoso", "C:/a/b"]
+)
 def test_other_names_are_not_those_of_devices(name: str) -> None:
     assert not is_reserved(Path(name), windows=True)
+
+
+@pytest.mark.parametrize("path", [r"\\.\COM10", r"\\.\pipe\x", "//./NUL"])
+def test_the_prefix_of_devices_is_known(path: str) -> None:
+    assert is_reserved(Path(path), windows=True)
+    assert not is_reserved(Path(r"\\server\share\lyncarr.toml"), windows=True)
+    assert not is_reserved(Path(r"\\?\C:\Lync\lyncarr.toml"), windows=True)
+
+
+@pytest.mark.skipif(os.name != "nt", reason="the devices of Windows")
+@pytest.mark.parametrize("name", ["con", "CON.toml", "nul", "nul.toml", "aux", "com1", "lpt9.x.y", "conin$", "con ", "con. ."])
+def test_a_device_of_this_windows_is_neither_read_nor_written(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in (Path(name), tmp_path / name):
+        with pytest.raises(FileError, match="name of a Windows device"):
+            read_file(path, 10)
+        with pytest.raises(SiteError, match="name of a Windows device"):
+            write_new(path, b"x", "--site")
+        with pytest.raises(UsageError, match="name of a Windows device"):
+            open_log(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_windows_device_is_neither_read_nor_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

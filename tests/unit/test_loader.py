@@ -201,6 +201,35 @@ def test_invalid_toml_is_explained_with_line_and_column(text: str, expected: str
     assert problems(text, tmp_path) == [expected]
 
 
+@pytest.mark.parametrize("letter", "btnfr")
+@pytest.mark.parametrize(
+    ("key", "table"),
+    [
+        ("certificates.trusted_roots[0]", '[certificates]\ntrusted_roots = ["certs@.cer"]'),
+        ("certificates.public", '[certificates]\npublic = "certs@.pfx"'),
+        ("certificates.password", '[certificates]\npublic = "a.pfx"\npassword = "file:certs@"'),
+        ("certificates.password", '[certificates]\npublic = "a.pfx"\npassword = "command:C:@op read x"'),
+        ("certificates.password", '[certificates]\npublic = "a.pfx"\npassword = "keyring:CONTOSO@x"'),
+        ("hosts.a.user", '[hosts.a]\nuser = "CONTOSO@x"'),
+        ("hosts.a.tls", '[hosts.a]\ntls = "ca:certs@.pem"'),
+        ("hosts.a.certificate", '[hosts.a]\nauth = "certificate"\ncertificate = "certs@.pem"\nkey = "x"'),
+        ("hosts.a.key", '[hosts.a]\nauth = "certificate"\ncertificate = "x"\nkey = "certs@.pem"'),
+        ("hosts.a.password", '[hosts.a]\npassword = "file:certs@"'),
+        ("installers.arr", '[installers]\narr = "media@.msi"'),
+        ("installers.feed", '[installers]\nfeed = "C:@.xml"'),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_backslash_that_double_quotes_swallow_is_explained(letter: str, key: str, table: str, end: str, tmp_path: Path) -> None:
+    """\\t and its kind are valid in TOML, so the value arrives with a control character. Paths and accounts of Windows have backslashes."""
+    text = f"{table.replace('@', f'{chr(92)}{letter}x')}\n{FARM}".replace("\n", end)
+    (problem,) = problems(text, tmp_path)
+    assert f"`{key}`" in problem
+    assert problem.endswith(
+        f"; \\{letter} in double quotes is one character, not a backslash and {letter}; use single quotes around the text, or / in paths."
+    )
+
+
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lyncarr.secrets import program
 from lyncarr.secrets.words import join, split
+from tests.patience import HANG_S
 
 # The cases with a to e are from the table of Microsoft: https://learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments
 WINDOWS = [
@@ -53,7 +58,7 @@ def test_an_invalid_command_line(line: str, windows: bool) -> None:
     assert "secret" not in str(caught.value)
 
 
-WORDS = st.lists(st.text(st.sampled_from("ab \\\"'%\t"), max_size=6), max_size=4)
+WORDS = st.lists(st.text(st.sampled_from("ab \\\"'%\t&|<>();,$`@#=^"), max_size=6), max_size=4)
 
 
 @given(WORDS)
@@ -65,3 +70,45 @@ def test_a_program_on_windows_receives_the_same_words(words: list[str]) -> None:
 @given(WORDS, st.booleans())
 def test_a_line_for_a_prompt_has_the_same_words(words: list[str], windows: bool) -> None:
     assert split(join(["keyring", *words], windows=windows), windows=windows) == ["keyring", *words]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["lyncarr", "plan", "--site", r"C:\Lync\lyncarr.toml", "--host", "rp01"], r"lyncarr plan --site C:\Lync\lyncarr.toml --host rp01"),
+        (["--site", r"C:\Program Files\lyncarr.toml"], r'--site "C:\Program Files\lyncarr.toml"'),
+        (["--site", r"C:\R&D\lyncarr.toml"], r'--site "C:\R&D\lyncarr.toml"'),
+        (["--folder", "C:\\my lab\\"], r'--folder "C:\my lab\\"'),
+        (["--user", "O'Brien", "--tls", "ca:a,b.pem", ""], '--user "O\'Brien" --tls "ca:a,b.pem" ""'),
+        (["(x86)", "@a", "#b", "a;b", "a|b", "a<b>c", "a^b"], '"(x86)" "@a" "#b" "a;b" "a|b" "a<b>c" "a^b"'),
+    ],
+)
+def test_a_line_for_a_prompt_of_windows(words: list[str], line: str) -> None:
+    assert join(words, windows=True) == line
+
+
+PASTED = ["a b", "R&D", "(x86)", "O'Brien", "a;b", "a,b", "@a", "#b", "a|b", "a<b>c", "a^b", "C:\\my lab", "--x=1", "100%", ""]
+SHOW = "import sys; print(ascii(sys.argv[1:]))"
+
+
+def test_a_line_can_be_pasted_into_the_shell_of_this_system(tmp_path: Path) -> None:
+    (tmp_path / "show.py").write_text(SHOW)
+    line = program.line_of([sys.executable, "show.py", *PASTED])
+    done = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=HANG_S)
+    assert done.stdout.strip() == ascii(PASTED), done.stderr
+
+
+@pytest.mark.powershell
+def test_a_line_of_windows_can_be_pasted_into_powershell(pwsh: str, tmp_path: Path) -> None:
+    (tmp_path / "show.py").write_text(SHOW)
+    line = join(["python", "show.py", *PASTED], windows=True)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        [pwsh, "-NoProfile", "-NonInteractive", "-Command", line],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+    )
+    assert done.stdout.strip() == ascii(PASTED), done.stderr
