@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.platforms import ON_WINE
 
 # The one place, beside .ci/run, that knows the engine which stands beside a development checkout.
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "pwsh"
@@ -41,6 +44,20 @@ def pwsh_wine() -> str:
     if found is None or not (shutil.which("wine64") or Path("/usr/lib/wine/wine64").exists()):
         pytest.skip("no PowerShell on Wine here ($LYNCARR_PWSH_WINE, wine64): the platform layer and the unmodified script were not proved")
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tmp_is_safe_on_wine() -> Iterator[None]:
+    """Access lists have no sticky bit, so Wine shows /tmp as a folder in which everyone can replace the Python of the tests."""
+    if not ON_WINE:
+        yield
+        return
+    from lyncarr.secrets import acl
+
+    real = acl.writers_of
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(acl, "writers_of", lambda path, rights: () if path == Path("Z:/tmp") else real(path, rights))
+        yield
 
 
 LONGEST_FIRST = (

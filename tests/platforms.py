@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +41,16 @@ def plain_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.upper().startswith(("LYNCARR", "PYTHON"))} | {
         "PYTHONIOENCODING": "utf-8"
     }
+
+
+def own_python(folder: Path) -> str:
+    """A program in `folder` that is this Python, for `command:`, which refuses a program that other users can change.
+
+    The Python of the tests may belong to another user, such as that of a checkout in a container.
+    """
+    if WINDOWS:
+        return sys.executable
+    launcher = folder / "python"
+    launcher.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    launcher.chmod(0o700)
+    return str(launcher)

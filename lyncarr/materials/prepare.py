@@ -176,7 +176,8 @@ def _read_public(
         data = read_file(path, MAX_BYTES)
         password: Secret | None = None
         if reference is not None:
-            password = resolve(reference, base=site.folder, ask=ask, account=path.name, label=f"the password of {path.name}")
+            label = f"the password of {path.name}"
+            password = resolve(reference, base=site.folder, ask=ask, account=path.name, label=label, written_in=site.path)
         public = read_public(data, password, names=names, trusted=trusted, now=now)
     except FileError as error:
         problems.append(_of_file(_PUBLIC, path, error))

@@ -85,7 +85,8 @@ def find_target(hosts: Hosts, name: str | None, overrides: Overrides, ask: Ask =
         )
 
     def password(reference: str, base: Path, label: str, account: str) -> Secret:
-        return resolve(reference, base=base, ask=ask, account=account, label=label)
+        written_in = hosts.path if overrides.password_from is None else None
+        return resolve(reference, base=base, ask=ask, account=account, label=label, written_in=written_in)
 
     return make_target(
         host,

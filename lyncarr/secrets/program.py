@@ -19,6 +19,7 @@ from lyncarr.core.errors import ConfigurationError
 from lyncarr.core.model import Deadline
 from lyncarr.core.text import safe, safe_lines
 from lyncarr.secrets.words import join, split
+from lyncarr.secrets.writers import refuse_changeable
 
 LONGEST_S = 60.0
 """The time limit of a program in seconds."""
@@ -52,7 +53,8 @@ def output_of(line: str, *, folder: Path, interactive: bool, label: str, limit: 
     It runs without a shell in `folder`, with the environment of this process. Its standard error is shown as it arrives, with control
     characters escaped. Its standard input is that of this process if `interactive`, so that the program can ask for its own password;
     else it is empty. `label` names the secret in messages.
-    Raises ConfigurationError where the program is missing, fails, takes longer than LONGEST_S or writes more than `limit` bytes.
+    Raises ConfigurationError where the program is missing, fails, takes longer than LONGEST_S or writes more than `limit` bytes, or where
+    other accounts can change it.
     """
     name = name_of(line)
     program, *arguments = words_of(line)
@@ -62,6 +64,7 @@ def output_of(line: str, *, folder: Path, interactive: bool, label: str, limit: 
             f"The program {name} for {label} was not found.",
             hint="Install the program, or write its full path after command: in the reference.",
         )
+    refuse_changeable(found, "the program", program=True)
     end = time.monotonic() + LONGEST_S
     with _started([str(found), *arguments], folder, interactive, f"{name} for {label}") as process:
         output = _Output(cast(BufferedReader, process.stdout), limit + 1)

@@ -14,6 +14,7 @@ from lyncarr.core.files import FileError, in_words, open_file
 from lyncarr.core.model import Secret
 from lyncarr.core.text import safe, swallowed_backslash
 from lyncarr.secrets import acl, program
+from lyncarr.secrets.writers import refuse_changeable
 
 REFERENCES = "prompt, env:NAME, file:PATH, keyring:SERVICE or command:LINE"
 REFERENCE = "^(prompt|env:[A-Za-z_][A-Za-z0-9_]*|(file|keyring|command):.+)$"
@@ -58,13 +59,22 @@ def check_reference(text: str) -> str:
     raise ValueError(f"not a valid secret reference; use {REFERENCES} (the value is not shown, and must not be a password)")
 
 
-def resolve(reference: str, *, base: Path, ask: Callable[[str], str] | None, account: str, label: str = "the password") -> Secret:
+def resolve(
+    reference: str,
+    *,
+    base: Path,
+    ask: Callable[[str], str] | None,
+    account: str,
+    label: str = "the password",
+    written_in: Path | None = None,
+) -> Secret:
     """The secret behind `reference`.
 
     Relative paths start at the folder `base`, in which a command runs too. `ask` shows a question on the terminal and returns the answer,
     None where there is no terminal. `account` is the user name of the entry in a keyring. `label` names the secret in messages. A command
-    may take program.LONGEST_S seconds.
-    Raises ConfigurationError (exit 78) where the secret cannot be read, or where other users could have read it.
+    may take program.LONGEST_S seconds. `written_in` is the configuration file that has the reference, None for the command line.
+    Raises ConfigurationError (exit 78) where the secret cannot be read, where other users could have read it, or where they could have
+    chosen the command.
     """
     try:
         check_reference(reference)
@@ -80,6 +90,8 @@ def resolve(reference: str, *, base: Path, ask: Callable[[str], str] | None, acc
     elif scheme == "keyring":
         value = _from_keyring(rest, account, label)
     else:
+        if written_in is not None:
+            refuse_changeable(written_in, "the configuration file")
         value = _from_command(rest, base, ask is not None, label)
     if "\0" in value:
         # The arguments of a command may contain a secret of their own.

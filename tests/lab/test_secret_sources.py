@@ -17,6 +17,7 @@ from lyncarr.secrets.program import line_of
 from tests.certs import make_ca, make_leaf, make_pfx
 from tests.lab.console import Bench, wait_for
 from tests.patience import HANG_S
+from tests.platforms import own_python
 
 PFX_PASSWORD = "pfx-Canary-51d0"
 KEYRING = '''
@@ -45,7 +46,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def script(bench: Bench, code: str) -> str:
     (bench.folder / "give.py").write_text(f"import os, sys, time\n{code}\n")
-    return f"command:{line_of([sys.executable, 'give.py'])}"
+    return f"command:{line_of([own_python(bench.folder), 'give.py'])}"
 
 
 def keyring(bench: Bench, entries: dict[str, str]) -> None:
@@ -96,6 +97,20 @@ def test_a_command_without_a_terminal_is_ended_with_the_run(bench: Bench) -> Non
     assert process.wait(timeout=HANG_S) == 130
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+def test_a_command_of_a_file_that_every_user_can_write_does_not_run(bench: Bench) -> None:
+    reference = script(bench, f"open('ran', 'w').close(); print({bench.password!r})")
+    site = bench.folder / "lyncarr.toml"
+    site.write_text(site.read_text().replace('"env:LYNCARR_TEST_PASSWORD"', json.dumps(reference)))
+    site.chmod(0o666)
+    done = bench.json("plan")
+    assert (done.code, done.out, bench.lab.connections) == (78, "", 0)
+    assert f"Other accounts can change the configuration file {site.name}: every user can write it." in done.err
+    assert not (bench.folder / "ran").exists()
+    site.chmod(0o600)
+    assert bench.json("plan").code == 2
+    assert (bench.folder / "ran").exists()
 
 
 @pytest.mark.parametrize(
@@ -151,3 +166,8 @@ def test_check_asks_for_the_pfx_and_not_for_the_host(bench: Bench, source: str, 
     assert done.returncode == 0, done.stderr
     assert "bound to *:443:" in done.stdout
     assert PFX_PASSWORD not in done.stdout + done.stderr
+    site.chmod(0o666)
+    again = subprocess.run(
+        words, cwd=elsewhere, env=bench.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+    )
+    assert again.returncode == (78 if source == "command" else 0), again.stderr

@@ -13,7 +13,7 @@ import pytest
 from lyncarr.core.errors import ConfigurationError
 from lyncarr.secrets import program
 from tests.patience import HANG_S
-from tests.platforms import posix
+from tests.platforms import own_python, posix
 
 POSIX = posix("signals")
 PRINTED = b"secret" + os.linesep.encode()
@@ -22,7 +22,7 @@ PRINTED = b"secret" + os.linesep.encode()
 def run(folder: Path, code: str, *words: str, interactive: bool = False, limit: int = 100) -> bytes:
     script = folder / "give.py"
     script.write_text(f"import os, signal, subprocess, sys, time\nfrom pathlib import Path\n{code}\n", encoding="utf-8")
-    line = program.line_of([sys.executable, str(script), *words])
+    line = program.line_of([own_python(folder), str(script), *words])
     return program.output_of(line, folder=folder, interactive=interactive, label="the password", limit=limit)
 
 

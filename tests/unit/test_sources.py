@@ -20,7 +20,7 @@ from lyncarr.core.errors import ConfigurationError
 from lyncarr.secrets import sources
 from lyncarr.secrets.program import line_of
 from lyncarr.secrets.sources import check_reference
-from tests.platforms import posix
+from tests.platforms import own_python, posix
 
 CANARY = "Canary-7f3a"
 
@@ -293,4 +293,4 @@ def test_a_command_without_a_single_password_is_refused(code: str, reason: str, 
 def command(folder: Path, code: str) -> str:
     script = folder / "give.py"
     script.write_text(f"import sys\n{code}\n", encoding="utf-8")
-    return f"command:{line_of([sys.executable, str(script)])}"
+    return f"command:{line_of([own_python(folder), str(script)])}"

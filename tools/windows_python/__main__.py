@@ -117,7 +117,14 @@ def _tests(place: Place, lab: Path, words: list[str]) -> int:
     reasons: Counter[str] = Counter()
     # Pipes: on Wine, Python does not start with a file or with /dev/null of Linux as its standard output.
     with subprocess.Popen(
-        command, cwd=CHECKOUT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=CHECKOUT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     ) as tests:
         assert tests.stdin is not None
         assert tests.stdout is not None
