@@ -6,6 +6,7 @@ limits the size of messages, accepts expected message types without a document t
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Any
 
@@ -14,13 +15,16 @@ from pypsrp.powershell import Fragmenter
 from pypsrp.serializer import Serializer
 
 from lyncarr.core.errors import ProtocolError
-from lyncarr.hosts.http.guard import MAX_BODY_BYTES, refuse_document_type
+from lyncarr.hosts.http.guard import MAX_BODY_BYTES
+from lyncarr.hosts.http.shape import MAX_ELEMENTS, check_shape
 from lyncarr.hosts.target import CHECK_ADDRESS, Target
 
 # [MS-PSRP] 2.2.4: object id, fragment id, flags, length, all big-endian. 2.2.1: destination, type, pool, pipeline, little-endian.
 _FRAGMENT = struct.Struct(">QQBI")
 _START, _END = 1, 2
 _HEADER_BYTES = 40
+# A text of CLIXML, with a byte order mark where the host writes one. The script writes nothing else into its output.
+_TEXT = re.compile(rb"(?:\xef\xbb\xbf)?\s*<S(?: [^<>]*)?(?:/>|>[^<]*</S>)\s*")
 MAX_MESSAGES = 20_000
 """In one answer. A full envelope of 500 KB holds about 4,000 of the smallest messages."""
 MAX_OPEN = 64
@@ -52,6 +56,24 @@ UNREAD = frozenset(
 HOST_CALLS = frozenset({MessageType.RUNSPACEPOOL_HOST_CALL, MessageType.PIPELINE_HOST_CALL})
 
 
+WITH_ERRORS = frozenset({MessageType.ERROR_RECORD, MessageType.PIPELINE_STATE, MessageType.RUNSPACEPOOL_STATE})
+MAX_OBJECT_BYTES = 1024 * 1024
+"""Of messages that are not output. pypsrp keeps the text of an object once for each level."""
+_REFERENCE = re.compile(rb"<Ref\b([^<>]*?)\s(?:RefId=[\"'][^<>\"']*[\"'])([^<>]*)/>")
+
+
+def _kind(message: bytes) -> int:
+    return int.from_bytes(message[4:8], "little")
+
+
+def _without_references(message: bytes) -> bytes:
+    """A message about an error with null in place of its references: an error record can name its exception twice.
+
+    References are refused in every other message: an object that consists of them can become a text that fills the memory.
+    """
+    return _REFERENCE.sub(rb"<Nil\1\2/>", message) if _kind(message) in WITH_ERRORS else message
+
+
 class GuardedFragmenter(Fragmenter):
     """Replaces the `_fragmenter` of a runspace pool. Raises ProtocolError for data that violates the protocol."""
 
@@ -71,7 +93,7 @@ class GuardedFragmenter(Fragmenter):
         """The messages whose last fragment is in `data`, which must consist of whole fragments."""
         messages = []
         offset = 0
-        count = 0
+        count = elements = objects = 0
         while offset < len(data):
             if offset + _FRAGMENT.size > len(data):
                 raise self._broken("a fragment without its header")
@@ -84,9 +106,16 @@ class GuardedFragmenter(Fragmenter):
             if whole is None:
                 continue
             count += 1
+            whole = _without_references(whole)
             if count > MAX_MESSAGES:
                 raise self._broken(f"more than {MAX_MESSAGES} messages in one answer")
             if self._is_read(whole):
+                elements += whole.count(b"<")
+                objects += len(whole) if _kind(whole) != MessageType.PIPELINE_OUTPUT else 0
+                if objects > MAX_OBJECT_BYTES:
+                    raise self._broken(f"more than {MAX_OBJECT_BYTES} bytes of objects in one answer")
+                if elements > 2 * MAX_ELEMENTS:
+                    raise self._broken(f"more than {MAX_ELEMENTS} elements in one answer")
                 messages.append(Message.unpack(whole, self.serializer))
         return messages
 
@@ -108,7 +137,7 @@ class GuardedFragmenter(Fragmenter):
     def _is_read(self, message: bytes) -> bool:
         if len(message) < _HEADER_BYTES:
             raise self._broken("a message without its header")
-        kind = int.from_bytes(message[4:8], "little")
+        kind = _kind(message)
         if kind in HOST_CALLS:
             raise ProtocolError(
                 f"{self._target.where} requested an answer to a prompt, which the script of lyncarr never does; no answer was sent.",
@@ -118,7 +147,9 @@ class GuardedFragmenter(Fragmenter):
             return False
         if kind not in READ:
             raise self._broken(f"a message of type 0x{kind:08x}")
-        refuse_document_type(message[_HEADER_BYTES:], self._target)
+        check_shape(message[_HEADER_BYTES:], self._target, references=False)
+        if kind == MessageType.PIPELINE_OUTPUT and not _TEXT.fullmatch(message[_HEADER_BYTES:]):
+            raise self._broken("an output that is not text")
         return True
 
     def _broken(self, reason: str) -> ProtocolError:

@@ -156,4 +156,4 @@ def _version(pool: RunspacePool) -> str:
     data = getattr(pool.application_private_data, "data", None)
     table = data.get("PSVersionTable") if isinstance(data, dict) else None
     version = table.get("PSVersion") if isinstance(table, dict) else None
-    return "" if version is None else str(version)
+    return version if isinstance(version, str) else ""

@@ -16,8 +16,9 @@ import requests
 from lyncarr.core.errors import LostConnectionError, ProtocolError, UnreachableError, UntrustedError
 from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.model import Deadline, Secret
-from lyncarr.hosts.http.guard import MAX_BODY_BYTES, GuardedSession, refuse_document_type
+from lyncarr.hosts.http.guard import MAX_BODY_BYTES, GuardedSession
 from lyncarr.hosts.http.retry import StaleConnectionError, TransientError, UnavailableError, connecting
+from lyncarr.hosts.http.shape import check_shape
 from lyncarr.hosts.target import Target, Tls
 from lyncarr.lab.wire.certs import Authority, Identity, Variant, server_identity
 from tests.patience import HANG_S
@@ -223,8 +224,8 @@ def test_document_types_are_refused_in_every_encoding() -> None:
     document = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><a>&b;</a>'
     for data in (document.encode(), document.encode("utf-16"), document.encode("utf-16-be"), document.encode("utf-16-le")):
         with pytest.raises(ProtocolError, match="document type"):
-            refuse_document_type(data, target(1))
-    refuse_document_type("<a>&lt;!DOCTYPE und Übung</a>".encode(), target(1))
+            check_shape(data, target(1))
+    check_shape("<a>&lt;!DOCTYPE und Übung</a>".encode(), target(1))
 
 
 def test_what_a_host_says_is_not_kept() -> None:

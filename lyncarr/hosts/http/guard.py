@@ -235,15 +235,6 @@ def _refuse_wrong_type(request: requests.PreparedRequest, response: requests.Res
         raise ProtocolError(f"{target.where} is not a WinRM endpoint (content type {shown}).", hint=CHECK_ADDRESS)
 
 
-def refuse_document_type(data: bytes, target: Target) -> None:
-    """Raise ProtocolError for XML with a document type: its entities could exhaust the reader, and SOAP and CLIXML never have one.
-
-    Also for zero bytes, which mean UTF-16, where the search would not find the mark. All other encodings of expat contain ASCII.
-    """
-    if b"<!DOCTYPE" in data or b"\0" in data:
-        raise ProtocolError(f"{target.where} sent XML with a document type or in an unsupported encoding.", hint=CHECK_ADDRESS)
-
-
 def _stopped(target: Target) -> LostConnectionError:
     return LostConnectionError(f"The connection to {target.where} was closed because the run was stopped.", hint=RUN_AGAIN)
 

@@ -19,9 +19,10 @@ from lyncarr.core.errors import LostConnectionError, ProtocolError, RefusedError
 from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.model import Deadline
 from lyncarr.hosts.http.answers import judge
-from lyncarr.hosts.http.guard import SOAP, GuardedSession, out_of_time, refuse_document_type
+from lyncarr.hosts.http.guard import SOAP, GuardedSession, out_of_time
 from lyncarr.hosts.http.logon import log_on
 from lyncarr.hosts.http.retry import TransientError, UnavailableError, connecting
+from lyncarr.hosts.http.shape import check_shape
 from lyncarr.hosts.http.sockets import Clock
 from lyncarr.hosts.target import CHECK_ADDRESS, CHECK_NETWORK, RUN_AGAIN, Target
 
@@ -194,7 +195,7 @@ class Transport:
                     hint=CHECK_NETWORK,
                     detail=type(error).__name__,
                 ) from None
-        refuse_document_type(body, self.target)
+        check_shape(body, self.target)
         try:
             text = body.decode("utf-8")
             envelope = ET.fromstring(body)  # noqa: S314  (no document type, no more than 8 MiB)
