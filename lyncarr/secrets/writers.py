@@ -31,7 +31,7 @@ def refuse_changeable(path: Path, what: str, *, program: bool = False) -> None:
     `what` names the file in the message. Administrators are not others. Does nothing where the system does not show who can write.
     """
     for place in places(path.absolute()):
-        found = _windows_writers(place, path, program) if os.name == "nt" else _posix_writers(place)
+        found = _windows_writers(place, path, program) if sys.platform == "win32" else _posix_writers(place)
         if not found:
             continue
         who, command = found
@@ -64,6 +64,8 @@ def _is_folder(place: Path) -> bool:
 
 def _posix_writers(place: Path) -> tuple[str, str] | None:
     """Who else can write there, and the command that ends it, "" where there is none. None if no other account can."""
+    if sys.platform == "win32":
+        return None
     try:
         status = place.lstat()
         mounts = _MOUNTS.read_bytes().decode("utf-8", "surrogateescape") if _MOUNTS.exists() else ""
