@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from lyncarr.core.errors import SiteError
 from lyncarr.lab.wire.certs import Authority
 from lyncarr.materials.certificates import thumbprint
+from lyncarr.secrets import acl
 
 SITE_NAME = "lyncarr.toml"
 MARK = "# Written by `lyncarr lab`"
@@ -74,6 +75,7 @@ def _write_private(path: Path, data: bytes) -> None:
     """Write a file that only its owner can read, from its first byte on."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        acl.restrict(path)
         file.write(data)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import sys
@@ -19,7 +20,9 @@ from lyncarr.core import waits
 from lyncarr.core.errors import UsageError
 from lyncarr.lab.folder import used_by_this_lab
 from lyncarr.lab.site import SITE_NAME
+from lyncarr.secrets import acl
 from lyncarr.secrets.program import words_of
+from lyncarr.secrets.sources import resolve
 from tests.patience import HANG_S
 from tests.platforms import WINDOWS
 
@@ -70,6 +73,24 @@ def test_the_lines_of_the_lab_suit_the_shell(tmp_path: Path, monkeypatch: pytest
     for line in lines:
         assert words_of(line)[3] == str(folder / TOML)
         assert ('"' if WINDOWS else "'") in line
+
+
+def test_the_secrets_of_a_lab_are_read_by_its_owner_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder that all users can read, as most folders of Windows are: lyncarr refuses such a file of a password."""
+    monkeypatch.setattr(waits, "SLICE_S", 0.2)
+    tmp_path.chmod(0o755)
+    mask = os.umask(0o022)
+    try:
+        presser = stop_when(tmp_path / "lab" / TOML, [])
+        assert run_lab("blank", None, tmp_path / "lab", "127.0.0.1", Output.json) == 0
+        presser.join()
+    finally:
+        os.umask(mask)
+    for name in ("password.txt", "certs/public-password.txt"):
+        assert resolve(f"file:{name}", base=tmp_path / "lab", ask=None, account="Administrator").reveal()
+    if WINDOWS:
+        with (tmp_path / "lab" / "certs" / "public.pfx").open("rb") as file:
+            assert acl.readers_of(file.fileno()) == ()
 
 
 @pytest.mark.skipif(not WINDOWS, reason="a PowerShell behind the lab runs on POSIX")
