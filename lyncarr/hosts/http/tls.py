@@ -24,6 +24,9 @@ _SELF_SIGNED = 18
 _WRONG_NAME = frozenset({62, 64})
 _TOO_WEAK = frozenset({66, 67, 68})
 
+_NOTHING_IN_COMMON = "SSLV3_ALERT_HANDSHAKE_FAILURE"
+_SMALL_DH = frozenset({"DH_KEY_TOO_SMALL", "BAD_DH_VALUE", "DH_P_LENGTH"})
+_OLD_SIGNATURE = frozenset({"WRONG_SIGNATURE_TYPE", "LEGACY_SIGALG_DISALLOWED_OR_UNSUPPORTED"})
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
 _OLD_TLS = frozenset({"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE", "WRONG_SSL_VERSION"})
 
@@ -129,6 +132,8 @@ def secure(sock: TimedSocket, target: Target, deadline: Deadline, dial_again: Ca
     except ssl.SSLCertVerificationError as error:
         raise _untrusted(error, target, _presented(target, deadline, dial_again)) from None
     except ssl.SSLError as error:
+        if error.reason == _NOTHING_IN_COMMON and target.certificate is None:
+            raise _nothing_in_common(error, target, _lenient(target, deadline, dial_again)) from None
         raise _no_handshake(error, target) from None
     except TimeoutError as error:
         raise TransientError(
@@ -159,6 +164,56 @@ def _handshake(context: ssl.SSLContext, sock: TimedSocket, target: Target, deadl
         (secured or sock).close()
         raise
     return secured
+
+
+def _lenient(target: Target, deadline: Deadline, dial_again: Callable[[], TimedSocket]) -> tuple[str, bytes] | None:
+    """The cipher suite and the certificate (DER) of a second handshake that accepts weak ones and sends nothing. None where it fails."""
+    context = _bare_context()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    try:
+        with _handshake(context, dial_again(), target, deadline) as secured:
+            cipher = secured.cipher()
+            return (cipher[0] if cipher else ""), secured.getpeercert(binary_form=True) or b""
+    except (OSError, LyncarrError):
+        return None
+
+
+def _nothing_in_common(error: ssl.SSLError, target: Target, weak: tuple[str, bytes] | None) -> ProtocolError:
+    detail = f"{type(error).__name__}: {error.reason or error}"
+    new = "The script of lyncarr bootstrap creates a new one."
+    if weak is not None and _is_signed_with_sha1(weak[1]):
+        return ProtocolError(
+            f"The certificate of {target.where} is signed with SHA-1, which TLS clients no longer accept.",
+            hint=f"Create a certificate with SHA-256 for the HTTPS listener. {new}",
+            detail=detail,
+        )
+    if weak is not None and weak[0] and not _bare_context_has(weak[0]):
+        return ProtocolError(
+            f"{target.where} has no TLS cipher suite in common with this controller; it offers {safe(weak[0])}.",
+            hint="Enable cipher suites with ECDHE and AES-GCM on the host.",
+            detail=detail,
+        )
+    return ProtocolError(
+        f"{target.where} has no TLS cipher suite or signature algorithm in common with this controller.",
+        hint="Check the certificate of the HTTPS listener: one that is signed with SHA-1, as New-SelfSignedCertificate of Windows Server "
+        f"2012 R2 makes it, cannot be used. {new} If it has SHA-256, enable cipher suites with ECDHE and AES-GCM on the host.",
+        detail=detail,
+    )
+
+
+def _bare_context_has(cipher: str) -> bool:
+    return any(each["name"] == cipher for each in _bare_context().get_ciphers())
+
+
+def _is_signed_with_sha1(der: bytes) -> bool:
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        algorithm = x509.load_der_x509_certificate(der).signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return algorithm is not None and algorithm.name in ("sha1", "md5")
 
 
 def _presented(target: Target, deadline: Deadline, dial_again: Callable[[], TimedSocket]) -> bytes | None:
@@ -240,6 +295,18 @@ def _no_handshake(error: ssl.SSLError, target: Target) -> LyncarrError:
         return ProtocolError(
             f"{target.where} does not support TLS 1.2.", hint='Enable TLS 1.2 on the host, or use tls = "off" with NTLM.', detail=detail
         )
+    if error.reason in _SMALL_DH:
+        return ProtocolError(
+            f"{target.where} uses a Diffie-Hellman key that is too small.",
+            hint="Enable cipher suites with ECDHE on the host, before those with DHE.",
+            detail=detail,
+        )
+    if error.reason in _OLD_SIGNATURE:
+        return ProtocolError(
+            f"{target.where} signs with an algorithm that is no longer secure, such as SHA-1.",
+            hint="Enable TLS 1.2 with SHA-256 on the host, and check the certificate of the HTTPS listener.",
+            detail=detail,
+        )
     if target.certificate is not None and "ALERT" in (error.reason or ""):
         return refused_certificate(target, detail)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
@@ -252,7 +319,8 @@ def _no_handshake(error: ssl.SSLError, target: Target) -> LyncarrError:
 def _closed_in_handshake(target: Target, detail: str) -> TransientError:
     return TransientError(
         f"{target.where} closed the connection during the TLS handshake.",
-        hint="Check that the port belongs to the HTTPS listener of WinRM.",
+        hint="Check that the port belongs to the HTTPS listener of WinRM. Windows also closes the connection if it has no cipher suite or "
+        "signature algorithm in common with this controller: the certificate of the listener must be signed with SHA-256 or better.",
         detail=detail,
     )
 
