@@ -34,9 +34,13 @@ runs on Windows too, where pyspnego would choose SSPI."""
 _WITHOUT = {
     AuthMethod.negotiate: "Use another method with --auth.",
     AuthMethod.ntlm: "Use another method with --auth.",
-    AuthMethod.kerberos: 'On Linux and macOS it needs the extra: pip install "lyncarr[kerberos]". Or use --auth negotiate with a password.',
+    AuthMethod.kerberos: 'On Linux and macOS, run pipx inject lyncarr "pyspnego[kerberos]" (or pip install "pyspnego[kerberos]"), or use '
+    "--auth negotiate with a password.",
     AuthMethod.sspi: "Use --auth negotiate with an account and a password.",
 }
+NO_TICKET = (
+    "Check the ticket with klist, and the account; the address must be a DNS name of the host. Or use --auth negotiate with a password."
+)
 MAX_LEGS = 4
 """NTLM needs two messages, Kerberos one or two. A host that requests more does not complete a logon."""
 _TOKEN = re.compile(r"\b(?:Negotiate|NTLM|Kerberos)\s+([A-Za-z0-9+/=]+)", re.IGNORECASE)
@@ -134,8 +138,11 @@ def _context(target: Target, certificate: bytes | None, *, encrypted: bool) -> A
         )
     except Exception as error:
         # The providers of spnego raise the exceptions of their system libraries.
+        no_ticket = target.auth == AuthMethod.kerberos and not isinstance(error, ImportError)
         raise RefusedError(
-            f"The logon method {target.auth} cannot be used on this controller.", hint=_WITHOUT[target.auth], detail=type(error).__name__
+            f"The logon method {target.auth} cannot be used on this controller.",
+            hint=NO_TICKET if no_ticket else _WITHOUT[target.auth],
+            detail=type(error).__name__,
         ) from None
 
 
