@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import dh
+from cryptography.hazmat.primitives.serialization import Encoding, ParameterFormat
 
 from lyncarr.core.errors import LyncarrError, ProtocolError, UnreachableError
 from lyncarr.core.model import Deadline, Secret
@@ -25,6 +27,14 @@ from tests.patience import HANG_S
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here: the causes of failed handshakes were not proved")
 
 
+OAKLEY_2 = int(
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437"
+    "4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7EDEE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF",
+    16,
+)
+"""The prime of 1024 bits of RFC 2409, section 6.2."""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tls")
@@ -33,8 +43,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "key.pem").write_bytes(leaf.key_pem)
     (folder / "sha256.pem").write_bytes(leaf.pem)
     (folder / "sha1.pem").write_bytes(with_sha1(leaf, key).pem)
-    # 512 bits take little time to make, and every client refuses them.
-    subprocess.run(["openssl", "dhparam", "-out", folder / "dh.pem", "512"], check=True, capture_output=True, timeout=HANG_S)
+    parameters = dh.DHParameterNumbers(OAKLEY_2, 2).parameters()
+    (folder / "dh.pem").write_bytes(parameters.parameter_bytes(Encoding.PEM, ParameterFormat.PKCS3))
     return folder
 
 
