@@ -11,6 +11,7 @@ import tomllib
 from bisect import bisect_left
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import TypeAlias
 
 Place: TypeAlias = tuple[int | str, ...]
@@ -44,6 +45,7 @@ def nearest(lines: Mapping[Place, int], place: Place) -> int | None:
     return lines.get(place)
 
 
+@lru_cache(maxsize=1)
 def lines_of(text: str) -> Mapping[Place, int]:
     """The line of each key, table and list item of a valid document. A table that is written in parts has the line of the first one."""
     scanner = _Scanner(text)

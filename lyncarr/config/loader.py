@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence, Set
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -177,8 +178,16 @@ def _meant(place: Place) -> Place | None:
     """The place of the key that the unknown key at `place` may be meant for."""
     *parent, name = place
     model = _model_at(parent)
-    near = difflib.get_close_matches(str(name).lower(), sorted(model.model_fields), 1) if model else []
-    return (*parent, near[0]) if near else None
+    near = _nearest_word(str(name).lower(), tuple(sorted(model.model_fields))) if model else None
+    return (*parent, near) if near else None
+
+
+@lru_cache(maxsize=4096)
+def _nearest_word(word: str, known: tuple[str, ...]) -> str | None:
+    longest = max(map(len, known))
+    # A word that is twice as long is not similar, and takes time.
+    near = difflib.get_close_matches(word, known, 1) if len(word) <= 2 * longest else []
+    return near[0] if near else None
 
 
 def _unknown_key(place: Place, value: object, farm: str) -> KeyProblem:

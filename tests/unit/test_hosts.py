@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import re
+import socket
 import struct
 import tracemalloc
 import uuid
@@ -76,6 +77,23 @@ def test_a_host_without_the_logon_method_is_told_apart_from_a_refused_password(o
     assert "password" not in caught.value.hint
     assert len(server.requests) == 1
     assert b"Authorization" not in server.requests[0]
+
+
+@pytest.mark.parametrize("close", [["Connection: close"], []])
+def test_a_device_that_closes_the_connection_after_each_answer_is_named(close: list[str]) -> None:
+    answer = http(UNAUTHORIZED, headers=["WWW-Authenticate: Negotiate", *close], kind=None)
+
+    def answer_and_close(client: socket.socket) -> None:
+        client.sendall(answer)
+        client.shutdown(socket.SHUT_RDWR)
+
+    with (
+        RawServer(answer_and_close) as server,
+        pytest.raises(UnreachableError, match=r"between two messages of the logon|lost before the answer") as caught,
+    ):
+        send(server)
+    assert "A proxy or load balancer" in caught.value.hint
+    assert not any(b"TlRMTVNTUAAD" in request for request in server.requests), "no proof of the password was sent"
 
 
 @pytest.mark.parametrize("auth", ["negotiate", "ntlm"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import socket
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 
 from lyncarr.config.loader import load_hosts, load_site
 from lyncarr.core.errors import SiteError
+from tests.patience import HANG_S
 from tests.platforms import posix
 
 CANARY = "Canary-7f3a"
@@ -503,3 +506,30 @@ def test_thousands_of_problems_are_not_all_shown(tmp_path: Path) -> None:
         "50: unknown key `a49`; known keys: certificates, farms, hosts, installers, website.",
         "4950 more problems are not shown.",
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#" + "a" * 900_000,
+        "# " + "a " * 450_000,
+        "a" * 900_000,
+        " " * 900_000 + "= x",
+        "a = " + "b" * 900_000,
+        "a" + " " * 900_000 + ".",
+        '"' * 900_000,
+        "'\"" * 450_000,
+        "a." * 450_000,
+        "[" * 900_000,
+        'a = "' + "x" * 900_000 + '\\q"',
+    ],
+    ids=lambda text: text[:6],
+)
+def test_no_text_takes_long(text: str, tmp_path: Path) -> None:
+    """A search whose time grows with the square of the length would take minutes, and the test would be stopped."""
+    path = tmp_path / "lyncarr.toml"
+    path.write_text(text, encoding="utf-8")
+    program = "import sys; from pathlib import Path; from lyncarr.cli.main import main; main(['check', '--site', sys.argv[1]])"
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=HANG_S, check=False)
+    assert done.returncode == 65, done.stderr[-500:]
+    assert "Traceback" not in done.stderr

@@ -18,7 +18,7 @@ from lyncarr.core.kinds import AuthMethod
 from lyncarr.core.model import Deadline
 from lyncarr.hosts.http.answers import judge, offered_methods, refused, require_method
 from lyncarr.hosts.http.guard import GuardedSession
-from lyncarr.hosts.http.retry import TransientError
+from lyncarr.hosts.http.retry import StaleConnectionError, TransientError
 from lyncarr.hosts.target import CHECK_ADDRESS, Target
 
 NTLM1_RESPONSE_BYTES = 24
@@ -40,6 +40,10 @@ _WITHOUT = {
 }
 NO_TICKET = (
     "Check the ticket with klist, and the account; the address must be a DNS name of the host. Or use --auth negotiate with a password."
+)
+_ONE_CONNECTION = (
+    "A logon by NTLM or Kerberos needs one connection. A proxy or load balancer in between may close it after each answer: connect to the "
+    "host itself, with --address and --port."
 )
 MAX_LEGS = 4
 """NTLM needs two messages, Kerberos one or two. A host that requests more does not complete a logon."""
@@ -78,10 +82,16 @@ def log_on(
     token = _step(context, None, target)
     for leg in range(1, MAX_LEGS + 1):
         legs_headers = {"Authorization": f"{scheme} {base64.b64encode(token or b'').decode('ascii')}"}
-        if message is None or leg == 1:
-            answer, carried = _empty(session, legs_headers, empty_s, None), False
-        else:
-            answer, carried = session.exchange(message, {**headers, **legs_headers}, answer_s=answer_s, connect_by=None), True
+        try:
+            if message is None or leg == 1:
+                answer, carried = _empty(session, legs_headers, empty_s, None), False
+            else:
+                answer, carried = session.exchange(message, {**headers, **legs_headers}, answer_s=answer_s, connect_by=None), True
+        except TransientError as error:
+            # Only an empty request was lost, or nothing was sent. It may have been chance, so the logon starts again.
+            stale = isinstance(error, StaleConnectionError)
+            text = f"{target.where} closed the connection between two messages of the logon." if stale else error.message
+            raise TransientError(text, hint=_ONE_CONNECTION, detail=error.detail, pause_s=error.pause_s) from None
         reply = _token_of(answer, target)
         if answer.status_code == 401 and (reply is None or context.complete):
             raise refused(answer, target)
