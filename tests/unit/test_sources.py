@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from lyncarr.core.errors import ConfigurationError
 from lyncarr.secrets import sources
 from lyncarr.secrets.program import line_of
 from lyncarr.secrets.sources import check_reference
-from tests.platforms import own_python, posix
+from tests.platforms import WINDOWS, own_python, posix
 
 CANARY = "Canary-7f3a"
 
@@ -218,6 +219,21 @@ def test_a_keyring_is_read_by_the_account(keep: Callable[[KeyringBackend], None]
     keyring.set_password("dmz/rp01:5986", "Administrator", f" {CANARY} ")
     keyring.set_password("dmz/rp01:5986", "other", "other")
     assert resolve("keyring:dmz/rp01:5986", base=tmp_path, ask=None).reveal() == f" {CANARY} "
+
+
+@pytest.mark.skipif(not WINDOWS, reason="Windows: the Credential Manager")
+def test_the_credential_manager_of_windows_is_a_keyring(keep: Callable[[KeyringBackend], None], tmp_path: Path) -> None:
+    from keyring.backends import Windows
+
+    keep(Windows.WinVaultKeyring())
+    service = f"lyncarr-test-{uuid.uuid4()}"
+    keyring.set_password(service, r"RP01\admin", f" {CANARY} pässword")
+    try:
+        assert sources.resolve(f"keyring:{service}", base=tmp_path, ask=None, account=r"RP01\admin").reveal() == f" {CANARY} pässword"
+    finally:
+        keyring.delete_password(service, r"RP01\admin")
+    with pytest.raises(ConfigurationError, match="has no entry"):
+        sources.resolve(f"keyring:{service}", base=tmp_path, ask=None, account=r"RP01\admin")
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,12 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
-from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from tools.bundle.complete import metadata, problems
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
@@ -41,7 +44,10 @@ def bundle(folder: Path, pythons: Sequence[str] = PYTHONS) -> Path:
         for python in pythons:
             pins = resolved(python)
             _download(wheels, pins, python)
-            (work / f"requirements-{python}.txt").write_text(_requirements([own, *_chosen(wheels, pins)]), "ascii", newline="\n")
+            chosen = [own, *_chosen(wheels, pins)]
+            if missing := problems(chosen, "lyncarr", EXTRAS, python):
+                raise SystemExit("The wheels are not complete:\n" + "\n".join(missing))
+            (work / f"requirements-{python}.txt").write_text(_requirements(chosen), "ascii", newline="\n")
         version = own.name.split("-")[1]
         text = (HERE / "install.txt").read_text("ascii").replace("VERSION", version).replace("PYTHONS", _listed(pythons))
         (work / "README.txt").write_text(text, "ascii", newline="\r\n")
@@ -90,10 +96,8 @@ def _requirements(wheels: Iterable[Path]) -> str:
 
 def _name_and_version(wheel: Path) -> tuple[str, ...]:
     """From its metadata, the name as indexes write it."""
-    with zipfile.ZipFile(wheel) as archive:
-        (metadata,) = (name for name in archive.namelist() if name.count("/") == 1 and name.endswith(".dist-info/METADATA"))
-        head = HeaderParser().parsestr(archive.read(metadata).decode("utf-8"))
-    return str(head["Name"]).lower().replace("_", "-").replace(".", "-"), str(head["Version"])
+    head = metadata(wheel)
+    return canonicalize_name(str(head["Name"])), str(head["Version"])
 
 
 def _listed(pythons: Sequence[str]) -> str:
