@@ -10,6 +10,7 @@ import typer
 from lyncarr import __version__
 from lyncarr.cli import options
 from lyncarr.cli.choose import host_named
+from lyncarr.core.limits import PLAN_DEADLINE_S
 
 app = typer.Typer(
     name="lyncarr",
@@ -154,7 +155,7 @@ def plan(
     tls: options.Tls = None,
     transport: options.TransportBy = None,
     password_from: options.PasswordFrom = None,
-    timeout: options.Timeout = 45.0,
+    timeout: options.Timeout = PLAN_DEADLINE_S,
     output: options.OutputAs = options.Output.text,
     verbose: options.Verbose = False,
     log_file: options.LogFile = None,
@@ -196,7 +197,7 @@ def provision(
     tls: options.Tls = None,
     transport: options.TransportBy = None,
     password_from: options.PasswordFrom = None,
-    timeout: options.Timeout = 45.0,
+    timeout: options.Timeout = PLAN_DEADLINE_S,
     output: options.OutputAs = options.Output.text,
     verbose: options.Verbose = False,
     log_file: options.LogFile = None,

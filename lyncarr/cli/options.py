@@ -15,6 +15,7 @@ import typer
 from lyncarr.core.errors import UsageError
 from lyncarr.core.files import read_file
 from lyncarr.core.kinds import AuthMethod, TransportKind
+from lyncarr.core.limits import MAX_TIMEOUT_S, MIN_TIMEOUT_S, PLAN_DEADLINE_S
 from lyncarr.core.text import quoted
 
 
@@ -29,7 +30,6 @@ class View(StrEnum):
 
 
 HIGHEST_PORT = 65_535
-LONGEST_TIMEOUT_S = 3_600
 DEFAULT_SITE = Path("lyncarr.toml")
 MAX_SITE_BYTES = 1024 * 1024
 SITE_VARIABLE = "LYNCARR_SITE"
@@ -136,9 +136,9 @@ Timeout = Annotated[
     typer.Option(
         "--timeout",
         metavar="SECONDS",
-        parser=number("--timeout", 1, LONGEST_TIMEOUT_S, float),
+        parser=number("--timeout", int(MIN_TIMEOUT_S), int(MAX_TIMEOUT_S), float),
         show_default=False,
-        help="Time limit to read the state. Default: 45.",
+        help=f"Time limit to read the state. Default: {PLAN_DEADLINE_S:.0f}.",
     ),
 ]
 OutputAs = Annotated[Output, choice("--output", Output, metavar="FORMAT", help="text, or json for programs. Default: text.")]

@@ -18,6 +18,7 @@ from lyncarr.cli.signals import stop_signals
 from lyncarr.cli.streams import rich_console
 from lyncarr.core.errors import FaultError, LyncarrError, ProtocolError, RefusedError, UnreachableError, UntrustedError, UsageError
 from lyncarr.core.kinds import TransportKind
+from lyncarr.core.limits import PLAN_DEADLINE_S
 from lyncarr.core.outcome import Note
 from lyncarr.core.plan import Plan, select
 from lyncarr.core.text import safe
@@ -40,7 +41,7 @@ class Request:
     steps: tuple[str, ...]
     write: bool = False
     yes: bool = False
-    timeout_s: float = 45.0
+    timeout_s: float = PLAN_DEADLINE_S
     output: Output = Output.text
     view: View = View.steps
     verbose: bool = False

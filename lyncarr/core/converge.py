@@ -30,6 +30,7 @@ from lyncarr.core.errors import (
     UnreachableError,
 )
 from lyncarr.core.interrupts import Interrupts, StopNow
+from lyncarr.core.limits import PLAN_DEADLINE_S
 from lyncarr.core.model import Deadline, Event, Secret, Shell, Stage, State, Step, StepRequest
 from lyncarr.core.outcome import Failure, HostResult, HostWord, Note, StepResult, StepWord, not_done, not_in_place, word_of
 from lyncarr.core.plan import Plan, Unit, make_plan, steps_of, units
@@ -38,7 +39,6 @@ from lyncarr.core.session import OWN_EVENTS, Applied, FileReader, Session
 RESTART_NOTE = "IIS restarts once after the change (iisreset /noforce), which drops the connections that it serves"
 MAX_EVENTS_A_RUN = 20_000
 """The most events that a host may send in one run."""
-PLAN_DEADLINE_S = 45.0
 INSTALL_DEADLINE_S = 45 * 60.0
 WRITE_DEADLINE_S = 5 * 60.0
 LOCK_WAIT_S = 90.0

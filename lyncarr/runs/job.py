@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lyncarr.core.converge import PLAN_DEADLINE_S, Listener, Run
+from lyncarr.core.converge import Listener, Run
 from lyncarr.core.errors import UsageError
 from lyncarr.core.interrupts import Interrupts
+from lyncarr.core.limits import MAX_TIMEOUT_S, MIN_TIMEOUT_S, PLAN_DEADLINE_S
 from lyncarr.core.model import Stage
 from lyncarr.core.outcome import HostResult, Note
 from lyncarr.core.plan import Plan, select
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 Confirm: TypeAlias = Callable[[Plan, list[Note]], bool]
 """Gets the plan and its notes before the first write; True applies the plan."""
-
-MIN_TIMEOUT_S = 1.0
-MAX_TIMEOUT_S = 3600.0
 
 
 def open_job(
