@@ -21,6 +21,8 @@ _SYSTEM_USERS = frozenset({0, 65534})
 """root, and the number that Linux shows in a container for users outside of it, of whom nothing is known."""
 _ADMINISTRATORS = frozenset({0, 80} if sys.platform == "darwin" else {0})
 """Groups whose members can become root: root or wheel, and admin of macOS, to which the folders of Homebrew belong."""
+_FIRST_GROUP_OF_USERS = 100
+"""Groups below are assigned by the distribution: https://www.debian.org/doc/debian-policy/ch-opersys.html#uid-and-gid-classes"""
 _MOUNTS = Path("/proc/self/mounts")
 _WRITE_BITS = {stat.S_IWGRP: "g-w", stat.S_IWOTH: "o-w"}
 
@@ -89,7 +91,7 @@ def writers_by_mode(
 ) -> tuple[str, tuple[int, ...]]:
     """Who else can write by owner and mode, "" if no other account can, and the bits of the mode that allow it.
 
-    `is_private` says whether a group has `user` as its only member. `has_acl`: the group bits of the mode are the limit of an access
+    `is_private` says whether a group has no other member than `user`. `has_acl`: the group bits of the mode are the limit of an access
     list, so they may stand for any account. `names` are the functions for the names of users and groups.
     """
     user_name, group_name = names
@@ -132,7 +134,11 @@ def _has_acl(place: Path) -> bool:
 
 
 def _is_private(group: int, user: int) -> bool:
-    """Whether the group is the one that many systems create for each user, with the same name and no other member."""
+    """Whether the group has no member but the user and root: the group of the same name that many systems create for each user, or one
+    that is reserved for the system, such as staff of Debian, to which /usr/local belongs.
+
+    Not any other group: a directory service need not list the accounts that have it as their primary group.
+    """
     if sys.platform == "win32":
         return False
     import grp
@@ -142,8 +148,10 @@ def _is_private(group: int, user: int) -> bool:
         name, entry = pwd.getpwuid(user).pw_name, grp.getgrgid(group)
     except KeyError:
         return False
+    if entry.gr_name != name and group >= _FIRST_GROUP_OF_USERS:
+        return False
     members = set(entry.gr_mem) | {account.pw_name for account in pwd.getpwall() if account.pw_gid == group}
-    return entry.gr_name == name and members <= {name}
+    return members <= {name, "root"}
 
 
 def _user_name(user: int) -> str:

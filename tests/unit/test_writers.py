@@ -54,6 +54,39 @@ def test_who_else_can_write_by_mode(kind: int, mode: int, owner: int, group: int
     assert (found, ",".join({stat.S_IWGRP: "g-w", stat.S_IWOTH: "o-w"}[bit] for bit in removed)) == (who, bits)
 
 
+@POSIX
+@pytest.mark.parametrize(
+    ("group", "private"),
+    [
+        (("me", 1000, []), True),
+        (("me", 1000, ["me"]), True),
+        (("me", 1000, ["me", "other"]), False),
+        # Another account has it as its primary group.
+        (("me", 1002, []), False),
+        (("staff", 50, []), True),
+        (("staff", 50, ["root"]), True),
+        (("staff", 50, ["other"]), False),
+        (("team", 1000, []), False),
+        (("users", 100, []), False),
+        (None, False),
+    ],
+)
+def test_a_group_without_other_members(group: tuple[str, int, list[str]] | None, private: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    import grp
+    import pwd
+
+    def groups(number: int) -> grp.struct_group:
+        if group is None:
+            raise KeyError(number)
+        return grp.struct_group((group[0], "x", group[1], group[2]))
+
+    accounts = [pwd.struct_passwd((name, "x", number, number, "", "", "")) for name, number in (("root", 0), ("me", ME), ("other", OTHER))]
+    monkeypatch.setattr(grp, "getgrgid", groups)
+    monkeypatch.setattr(pwd, "getpwall", lambda: accounts)
+    monkeypatch.setattr(pwd, "getpwuid", {account.pw_uid: account for account in accounts}.__getitem__)
+    assert writers._is_private(group[1] if group else 7, ME) is private
+
+
 USER = "S-1-5-21-1004336348-1177238915-682003330-1001"
 OTHER_USER = "S-1-5-21-1004336348-1177238915-682003330-1002"
 DOMAIN_ADMINS = "S-1-5-21-1004336348-1177238915-682003330-512"
@@ -95,6 +128,22 @@ PROGRAM_DATA = "O:SYD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICIIO;GA;;;CO)(A;OI
 )
 def test_who_else_can_write_by_access_list(sddl: str, rights: int, others: tuple[str, ...]) -> None:
     assert other_writers(sddl, USER, rights) == others
+
+
+def test_each_place_is_asked_for_the_rights_that_matter_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[Path, int] = {}
+    monkeypatch.setattr(acl, "writers_of", lambda path, rights: asked.setdefault(path, rights) and None)
+    file = tmp_path / "folder" / "op.exe"
+    file.parent.mkdir()
+    file.touch()
+    for program, of_folder in ((True, ADD), (False, REPLACE)):
+        asked.clear()
+        for place in places(file):
+            assert writers._windows_writers(place, file, program) is None
+        assert (asked[file], asked[file.parent], asked[tmp_path]) == (WRITE, of_folder, REPLACE)
+        assert asked[Path(file.anchor)] == REPLACE_IN_ROOT
+    monkeypatch.setattr(acl, "writers_of", lambda path, rights: ("Users", "Everyone"))
+    assert writers._windows_writers(file, file, True) == ("Users, Everyone", "")
 
 
 @pytest.mark.skipif(not WINDOWS, reason="Windows: access lists")
