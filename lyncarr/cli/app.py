@@ -247,6 +247,21 @@ def explain(
     explain_step(step)
 
 
+@app.command(short_help="Explain who answers a URL.")
+def route(
+    url: Annotated[list[str], typer.Argument(metavar="URL...", help="URLs such as https://dialin.contoso.com/.")],
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="A copy of applicationHost.config.")],
+    output: options.OutputAs = options.Output.text,
+) -> int:
+    """Explain who answers a URL, by the rewrite rules and server farms in a copy of the host's applicationHost.config.
+
+    Contacts no host. The exit code is 1 where an outcome depends on what this machine cannot know.
+    """
+    from lyncarr.cli.route import run_route
+
+    return run_route(url, config, output)
+
+
 @app.command(short_help="Simulate a Windows server on this machine.")
 def lab(
     preset: Annotated[

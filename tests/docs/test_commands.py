@@ -51,6 +51,10 @@ class Reader:
     def site(self) -> Path:
         return self.folder / "lyncarr.toml"
 
+    def copy_configuration(self) -> None:
+        recorded = ROOT / "tests" / "compatibility" / "0.1.0" / "applicationHost.config"
+        (self.folder / recorded.name).write_bytes(recorded.read_bytes())
+
     def forget_site(self) -> None:
         self.site.unlink()
 
@@ -118,6 +122,7 @@ RUNS = {
     "lyncarr --version": Run(),
     "lyncarr init contoso.com": Run(before=Reader.forget_site, after=Reader.fill_in),
     "lyncarr check": Run(),
+    "lyncarr route https://dialin.contoso.com/ --config applicationHost.config": Run(before=Reader.copy_configuration),
     "lyncarr schema --file lyncarr.schema.json": Run(),
     "lyncarr bootstrap --controller 192.0.2.50 --name rp01 --file enable-winrm.ps1": Run(),
     "lyncarr bootstrap --controller 192.0.2.50 --name rp01 --file lyncarr-bootstrap.ps1": Run(),

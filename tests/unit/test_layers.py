@@ -20,6 +20,7 @@ MAX_LINES = 400
 ALLOWED: dict[str, set[str]] = {
     "core": set(),
     "secrets": {"core"},
+    "routing": {"core"},
     "config": {"core", "secrets"},
     "materials": {"core", "secrets", "config"},
     "steps": {"core", "config", "materials"},
@@ -27,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "hosts": {"core", "config", "powershell"},
     "runs": {"core", "secrets", "config", "materials", "steps", "powershell", "hosts"},
     "report": {"core", "config", "materials", "steps", "runs"},
-    "cli": {"core", "secrets", "config", "materials", "steps", "powershell", "hosts", "runs", "report", "lab"},
+    "cli": {"core", "secrets", "config", "materials", "steps", "powershell", "hosts", "runs", "report", "routing", "lab"},
     "lab/wire": set(),
     "lab/replay": {"core", "powershell", "lab/wire", "lab"},
     "lab/real": {"core", "lab/wire", "lab"},
