@@ -680,10 +680,11 @@ namespace Microsoft.Web.Administration
             var bytes = new UTF8Encoding(byteOrderMark).GetPreamble().Concat(new UTF8Encoding(false).GetBytes(text.ToString())).ToArray();
             try
             {
-                using (var stream = new FileStream(File, FileMode.Open, FileAccess.Write, FileShare.None))
+                // Without a buffer, and cut to length afterwards: a process that is killed here leaves no empty file.
+                using (var stream = new FileStream(File, FileMode.Open, FileAccess.Write, FileShare.None, 1))
                 {
-                    stream.SetLength(0);
                     stream.Write(bytes, 0, bytes.Length);
+                    stream.SetLength(bytes.Length);
                 }
             }
             catch (UnauthorizedAccessException) { throw new UnauthorizedAccessException(Errors.Text(File, 0, "Cannot write configuration file due to insufficient permissions")); }
