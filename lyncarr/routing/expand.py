@@ -33,18 +33,18 @@ class Expander:
         if depth > MAX_DEPTH:
             raise UndecidedError("references that are nested too deeply")
         parts: list[str] = []
+        size = 0
         while at < len(text):
-            character = text[at]
-            if character == "{":
-                value, at = self._reference(text, at + 1, depth)
-                parts.append(value)
-            elif character == "}" and nested:
+            part, following = text[at], at + 1
+            if part == "{":
+                part, following = self._reference(text, at + 1, depth)
+            elif part == "}" and nested:
                 break
-            else:
-                parts.append(character)
-                at += 1
-            if sum(map(len, parts[-1:])) > MAX_CHARS or len(parts) > MAX_CHARS:
+            parts.append(part)
+            size += len(part)
+            if size > MAX_CHARS:
                 raise UndecidedError(f"a text of more than {MAX_CHARS} characters")
+            at = following
         return "".join(parts), at
 
     def _reference(self, text: str, at: int, depth: int) -> tuple[str, int]:

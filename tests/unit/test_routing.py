@@ -163,10 +163,18 @@ def test_a_variable_that_a_rule_sets_is_seen_by_the_next() -> None:
     assert answer(f"{HOST}/a", first, second).kind == "site"
 
 
-def test_a_hostile_pattern_ends_as_unknown() -> None:
-    outcome = answer(f"{HOST}/{'a' * 60}!", rewrite("/b", pattern=r"^(([a-z])+.)+[A-Z]([a-z])+$", ignore_case=False))
-    assert outcome.kind in ("unknown", "site")
-    assert answer(f"{HOST}/{'a' * 5000}!", rewrite("/b", pattern=r"^(a|aa)+$")).kind in ("unknown", "site")
+@pytest.mark.parametrize(("pattern", "path"), [(r"^(a|aa)+$", "a" * 5_000 + "!"), (r"^(.*?,){20}P", "1," * 40)])
+def test_a_pattern_that_would_never_end_is_unknown(pattern: str, path: str) -> None:
+    outcome = answer(f"{HOST}/{path}", rewrite("/b", pattern=pattern))
+    assert outcome.kind == "unknown"
+    assert "takes too long to evaluate" in outcome.reason
+
+
+def test_texts_and_rules_without_limit_are_unknown() -> None:
+    assert "more than 65536 characters" in answer(f"{HOST}/{'a' * 60_000}", rewrite("/{R:0}{R:0}")).reason
+    assert answer(f"{HOST}/a", rewrite("/" + "{ToLower:" * 50 + "a" + "}" * 50)).kind == "unknown"
+    assert answer(f"{HOST}/a", *(rewrite("/b", name=str(number), enabled=False) for number in range(2_001))).kind == "unknown"
+    assert answer(f"{HOST}/a", rewrite("/b", pattern="a" * 5_000)).kind == "unknown"
 
 
 @pytest.mark.parametrize(
